@@ -1,0 +1,243 @@
+/**
+ * Everything that can happen in a run. The orchestrator emits these in order; the ledger stores the durable ones;
+ * logs, command line, portal and SDK show folds of them (`views/`).
+ */
+import type { DispatchNumber, EpochMs, MiniBatchIndex, NodeAddress, RunId, TryNumber, WorkerId } from './ids.ts';
+import type { ExitFacts, RunFailure, StartFailure, TryFailure } from './failure.ts';
+import type { ExitCode } from './problem.ts';
+
+/** Contract 4.1. */
+export type RunState =
+  | 'NotStarted' | 'Preparing' | 'Running' | 'Finalizing' | 'Completed' | 'Failed' | 'CancelRequested' | 'Canceled';
+
+interface At {
+  readonly at: EpochMs;
+}
+
+export interface RunCreated extends At {
+  readonly type: 'run-created';
+  readonly runId: RunId;
+  /** Version of parallelrun that runs it. */
+  readonly version: string;
+  readonly pid: number;
+}
+export interface RunStateChanged extends At {
+  readonly type: 'run-state';
+  readonly state: RunState;
+}
+export interface CodeSnapshotted extends At {
+  readonly type: 'code-snapshotted';
+  readonly files: number;
+  readonly bytes: number;
+  /** sha256 over names and contents. */
+  readonly fingerprint: string;
+}
+export interface EnvironmentReady extends At {
+  readonly type: 'environment-ready';
+  /** Absolute path of the interpreter. */
+  readonly interpreter: string;
+  readonly version: string;
+  readonly built: 'built' | 'from cache' | 'as named' | 'from the PATH' | 'node';
+  readonly seconds: number;
+}
+/** Column types of the table input were decided. */
+export interface SchemaDecided extends At {
+  readonly type: 'schema-decided';
+  readonly columns: readonly { readonly name: string; readonly type: string }[];
+}
+export interface CreationProgress extends At {
+  readonly type: 'creation-progress';
+  readonly miniBatches: number;
+  readonly items: number;
+}
+export interface CreationFinished extends At {
+  readonly type: 'creation-finished';
+  readonly miniBatches: number;
+  readonly items: number;
+}
+export interface NodeJoined extends At {
+  readonly type: 'node-joined';
+  readonly node: NodeAddress;
+  readonly slots: number;
+  readonly hostname: string;
+}
+export interface NodeLeft extends At {
+  readonly type: 'node-left';
+  readonly node: NodeAddress;
+  readonly why: 'finished' | 'lost' | 'init-budget';
+}
+export interface WorkerStarted extends At {
+  readonly type: 'worker-started';
+  readonly worker: WorkerId;
+  readonly pid: number;
+}
+export interface WorkerLoaded extends At {
+  readonly type: 'worker-loaded';
+  readonly worker: WorkerId;
+  readonly seconds: number;
+}
+export interface WorkerInitialized extends At {
+  readonly type: 'worker-initialized';
+  readonly worker: WorkerId;
+  readonly seconds: number;
+}
+export interface WorkerStartFailed extends At {
+  readonly type: 'worker-start-failed';
+  readonly worker: WorkerId;
+  readonly pid: number;
+  readonly seconds: number;
+  readonly failure: StartFailure;
+}
+export interface WorkerShutDown extends At {
+  readonly type: 'worker-shut-down';
+  readonly worker: WorkerId;
+  readonly status: 'SHUTDOWN_DONE' | 'SHUTDOWN_EXCEPTION' | 'SHUTDOWN_TIMEOUT';
+  readonly seconds: number;
+  /** Traceback of a shutdown that raised. */
+  readonly traceback?: string;
+}
+export interface WorkerEnded extends At {
+  readonly type: 'worker-ended';
+  readonly worker: WorkerId;
+  readonly pid: number;
+  readonly exit: ExitFacts;
+  /** True where we asked for it (stop, timeout, cancel). */
+  readonly expected: boolean;
+}
+/** `run()` was entered. Not stored in the ledger. */
+export interface TryBegun extends At {
+  readonly type: 'try-begun';
+  readonly index: MiniBatchIndex;
+  readonly dispatch: DispatchNumber;
+  readonly try: TryNumber;
+  readonly worker: WorkerId;
+  readonly pid: number;
+  readonly items: number;
+}
+
+/** Where the rows of a mini-batch lie in the spool. */
+export interface SpoolExtent {
+  readonly offset: number;
+  readonly bytes: number;
+  readonly rows: number;
+  readonly crc32: number;
+}
+
+export interface TryTiming {
+  /** Wall clock at start and end of the try as the worker saw it. */
+  readonly start1: EpochMs;
+  readonly end1: EpochMs;
+  /** CPU seconds of the worker process (`time.process_time`). */
+  readonly start2: number;
+  readonly end2: number;
+  /** Seconds inside `run()`. */
+  readonly runSeconds: number;
+  /** Seconds from pick-up to result, reading and encoding included. */
+  readonly elapsedSeconds: number;
+}
+
+/** Byte range of the raw captured output that a try printed. */
+export interface TryOutputRange {
+  readonly stdout: readonly [from: number, to: number];
+  readonly stderr: readonly [from: number, to: number];
+}
+
+/** What a try came to, and what that means for its mini-batch. With `settles: 'done'` it is the commit. */
+export interface TryFinished extends At {
+  readonly type: 'try-finished';
+  readonly index: MiniBatchIndex;
+  readonly dispatch: DispatchNumber;
+  readonly try: TryNumber;
+  readonly worker: WorkerId;
+  readonly pid: number;
+  readonly status: 'RUN_DONE' | 'RUN_EXCEPTION' | 'RUN_TIMEOUT' | 'RUN_INVALID_RETURN' | 'PROCESS_LOST' | 'NODE_LOST' | 'POISONED' | 'CANCELED';
+  readonly items: number;
+  /** Items that succeeded: min(items, returned rows) of a done try, else 0. */
+  readonly succeeded: number;
+  /** max(0, items - returned rows) of a done try; all items otherwise. */
+  readonly failed: number;
+  readonly timing: TryTiming;
+  /** append_row and done only. */
+  readonly rows?: SpoolExtent;
+  /** csv only: column names, stored where they differ from those of the run so far. */
+  readonly columns?: readonly string[];
+  readonly failure?: TryFailure;
+  /** Of a failed try: `describeSource` of the mini-batch. */
+  readonly detail?: string;
+  readonly printed?: TryOutputRange;
+  /** done and failed end the mini-batch; retry: the script used up a try; requeue: no fault of the script. */
+  readonly settles: 'done' | 'failed' | 'retry' | 'requeue';
+  /** retry only: earliest time of the next try. */
+  readonly retryAfterMs?: number;
+}
+/** An outcome of a superseded dispatch arrived and was dropped. */
+export interface OutcomeLate extends At {
+  readonly type: 'outcome-late';
+  readonly index: MiniBatchIndex;
+  readonly dispatch: DispatchNumber;
+  readonly worker: WorkerId;
+}
+/** Every fresh mini-batch below `below` may have been handed out with dispatch number 1. Durable before the first of them leaves. */
+export interface DispatchReserved extends At {
+  readonly type: 'dispatch-reserved';
+  readonly below: MiniBatchIndex;
+}
+/** A hand-out after the first one. Durable before it leaves. */
+export interface Redispatched extends At {
+  readonly type: 'redispatched';
+  readonly index: MiniBatchIndex;
+  readonly dispatch: DispatchNumber;
+  readonly try: TryNumber;
+  readonly worker: WorkerId;
+}
+/** A threshold or watchdog ended the run; nothing is dispatched after it. */
+export interface RunAborting extends At {
+  readonly type: 'run-aborting';
+  readonly reason: RunFailure;
+}
+export interface CancelRequested extends At {
+  readonly type: 'cancel-requested';
+  /** `signal`: Ctrl-C or TERM; `command`: `parallelrun cancel` or the SDK. */
+  readonly by: 'SIGINT' | 'SIGTERM' | 'command';
+  readonly now: boolean;
+}
+/** Something a person should know that ends nothing. */
+export interface RunWarning extends At {
+  readonly type: 'warning';
+  readonly warning:
+    | { readonly kind: 'no-mini-batch-yet'; readonly seconds: number }
+    | { readonly kind: 'log-truncated'; readonly worker: WorkerId; readonly stream: 'stdout' | 'stderr'; readonly droppedBytes: number; readonly index?: number }
+    | { readonly kind: 'log-write-failed'; readonly path: string; readonly reason: string }
+    | { readonly kind: 'processes-left'; readonly worker: WorkerId; readonly pids: readonly number[] }
+    | { readonly kind: 'stuck-process'; readonly worker: WorkerId; readonly pid: number }
+    | { readonly kind: 'skipped-input'; readonly path: string; readonly reason: string }
+    | { readonly kind: 'note'; readonly text: string };
+}
+/** Recorded by the script through `Run`. */
+export interface Recorded extends At {
+  readonly type: 'recorded';
+  readonly worker: WorkerId;
+  readonly what: 'metric' | 'tag' | 'property' | 'file';
+  readonly name: string;
+  readonly value: unknown;
+}
+export interface OutputAssembled extends At {
+  readonly type: 'output-assembled';
+  readonly path: string;
+  readonly rows: number;
+  readonly bytes: number;
+}
+export interface RunEnded extends At {
+  readonly type: 'run-ended';
+  readonly state: 'Completed' | 'Failed' | 'Canceled';
+  readonly exitCode: ExitCode;
+  readonly reason?: RunFailure;
+}
+
+export type RunEvent =
+  | RunCreated | RunStateChanged | CodeSnapshotted | EnvironmentReady | SchemaDecided | CreationProgress | CreationFinished
+  | NodeJoined | NodeLeft | WorkerStarted | WorkerLoaded | WorkerInitialized | WorkerStartFailed | WorkerShutDown | WorkerEnded
+  | TryBegun | TryFinished | OutcomeLate | DispatchReserved | Redispatched | RunAborting | CancelRequested | RunWarning
+  | Recorded | OutputAssembled | RunEnded;
+
+export type RunEventType = RunEvent['type'];

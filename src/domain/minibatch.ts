@@ -1,0 +1,47 @@
+import type { MiniBatchIndex } from './ids.ts';
+
+/**
+ * Where the data of one mini-batch is; never the data itself. Its JSON is a line of the manifest and, byte for
+ * byte, the body of the `run` message to a worker: nobody parses it on the way.
+ *
+ * Paths: UTF-8 text; a byte that is not valid UTF-8 stands as the lone surrogate U+DC00 + byte (Python's
+ * `surrogateescape`), so every POSIX name survives JSON and compares equal.
+ */
+export type MiniBatchSource =
+  | { readonly kind: 'files'; /** Absolute folder. */ readonly root: string; /** Relative to root. */ readonly files: readonly string[] }
+  | {
+      readonly kind: 'rows';
+      /** Absolute path. */
+      readonly file: string;
+      /** Byte range of whole rows, header excluded. */
+      readonly start: number;
+      readonly end: number;
+      /** Number of the first row among the data rows of the file, from 0. */
+      readonly firstRow: number;
+      readonly rows: number;
+      /** Position in the `tables` of the worker's hello. */
+      readonly table: number;
+    }
+  | { readonly kind: 'rank'; readonly rank: number };
+
+export interface MiniBatch {
+  readonly index: MiniBatchIndex;
+  readonly source: MiniBatchSource;
+  /** Files, rows, or 0 for a rank mini-batch. */
+  readonly items: number;
+}
+
+/** Names the items of a mini-batch for a person: first item and how many more there are. */
+export function describeSource(source: MiniBatchSource): string {
+  switch (source.kind) {
+    case 'files': {
+      const first = source.files[0] ?? '';
+      const more = source.files.length - 1;
+      return `${source.root}/${first}${more > 0 ? ` and ${more} more` : ''}`;
+    }
+    case 'rows':
+      return `${source.file} rows ${source.firstRow} to ${source.firstRow + source.rows - 1}`;
+    case 'rank':
+      return `rank ${source.rank}`;
+  }
+}

@@ -1,0 +1,139 @@
+import type { RunId } from './ids.ts';
+
+/** Where an effective setting came from; `plan` shows it next to each value. In falling precedence. */
+export type Origin = 'command line' | 'profile' | 'program arguments' | 'job file' | 'default';
+
+/**
+ * A compiled job: everything absolute, in milliseconds and bytes, nothing optional that has a default.
+ * Made by `job/` only, stored as `state/plan.json`, and the only thing that can be executed.
+ */
+export interface Plan {
+  readonly formatVersion: 1;
+  readonly runId: RunId;
+  /** Absolute; `<root>/<run id>`. */
+  readonly runFolder: string;
+  readonly displayName: string;
+  readonly experimentName: string;
+  /** Key of the parallel job in its pipeline; `parallel` for runs without a job file. */
+  readonly stepName: string;
+  /** The job file as given, absolute; absent for runs without one. */
+  readonly jobFile?: string;
+  readonly entry: EntryScript;
+  /** What the script finds in `sys.argv[1:]`, expressions resolved, ours and the user's together. */
+  readonly scriptArguments: readonly string[];
+  readonly environmentVariables: Readonly<Record<string, string>>;
+  readonly environment: EnvironmentSpec;
+  /** The split inputs, in listed order; all of one kind. Empty for rank mini-batches. */
+  readonly inputs: readonly InputSpec[];
+  readonly cutting: Cutting;
+  readonly output: OutputSpec;
+  /** `AZUREML_BI_OUTPUT_PATH`, absolute. */
+  readonly outputFolder: string;
+  /** Every other output of the job: name to absolute folder or file, created before the run. */
+  readonly sideOutputs: Readonly<Record<string, string>>;
+  readonly thresholds: Thresholds;
+  readonly tries: { /** retries + 1, >= 1. */ readonly maxTries: number };
+  readonly limits: Limits;
+  /** Worker processes per node, >= 1. */
+  readonly processesPerNode: number;
+  readonly nodeCount: number;
+  readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
+  /** 0 = off. */
+  readonly resourceMonitorIntervalMs: number;
+  /** `cProfile` or `profile` for one profile per worker, else absent. */
+  readonly profilingModule?: 'cProfile' | 'profile';
+  readonly allowEmpty: boolean;
+  /** `--advertise`. */
+  readonly advertise?: string;
+  /** Setting name (as in the options table of `job/options.ts`) to its origin. */
+  readonly origins: Readonly<Record<string, Origin>>;
+}
+
+export interface EntryScript {
+  readonly language: 'python' | 'node';
+  /** Absolute folder that is snapshotted and first on the import path. */
+  readonly codeFolder: string;
+  /** Path of the script relative to `codeFolder`, POSIX: `score.py`, `pkg/main.py`, `score.ts`. */
+  readonly file: string;
+  /** Dotted name it is imported under: `score`, `pkg.main`. */
+  readonly moduleName: string;
+}
+
+/** Contract 1.5, in order: named interpreter, built environment, `python3` on the PATH. */
+export type EnvironmentSpec =
+  | { readonly kind: 'interpreter'; readonly path: string }
+  | {
+      readonly kind: 'requirements';
+      /** Lines for pip, conda-only parts removed. */
+      readonly pip: readonly string[];
+      /** `python=3.10` of a conda file: asked for, checked and reported. */
+      readonly pythonVersion?: string;
+      /** Conda packages that have no pip counterpart known to us: reported. */
+      readonly condaOnly: readonly string[];
+      /** File it came from, absolute, for messages. */
+      readonly source: string;
+    }
+  | { readonly kind: 'path' };
+
+/** Which files below a root: all of them, a glob relative to the root, or one file. */
+export type Selection =
+  | { readonly by: 'all' }
+  | { readonly by: 'glob'; readonly pattern: string }
+  | { readonly by: 'one'; readonly file: string };
+
+export type InputSpec =
+  | { readonly kind: 'files'; readonly name: string; readonly root: string; readonly select: Selection }
+  | { readonly kind: 'table'; readonly name: string; readonly root: string; readonly select: Selection; readonly csv: CsvDialect };
+
+export interface CsvDialect {
+  /** One ASCII character. */
+  readonly delimiter: string;
+  /** First row of each file holds the column names; else columns are `Column1`, `Column2`, ... */
+  readonly header: boolean;
+}
+
+export type Cutting =
+  | { readonly by: 'files'; readonly files: number }
+  | { readonly by: 'bytes'; readonly bytes: number }
+  | { readonly by: 'rows'; readonly rows: number }
+  | { readonly by: 'rank'; readonly count: number };
+
+export type OutputFormat = 'txt' | 'csv' | 'jsonl';
+
+export type OutputSpec =
+  | { readonly action: 'append_row'; /** Absolute. */ readonly file: string; readonly format: OutputFormat; readonly overwrite: boolean }
+  | { readonly action: 'summary_only' };
+
+export interface Thresholds {
+  /** Failed items that may be ignored; -1 = any number. */
+  readonly errorThreshold: number;
+  /** Failed mini-batches that may be ignored; -1 = any number. */
+  readonly miniBatchErrorThreshold: number;
+  /** 0..100; judged once all mini-batches are created; 100 = never. */
+  readonly failedPercent: number;
+}
+
+export interface Limits {
+  /** One `run()`, from the worker's begin mark. */
+  readonly runTimeoutMs: number;
+  /** Import of the entry module plus hand-over; contract 1.3 `task_overhead_timeout`. */
+  readonly overheadTimeoutMs: number;
+  /** One `init()`. Default the larger of 300 s and the run limit. */
+  readonly initTimeoutMs: number;
+  /** One `shutdown()`. */
+  readonly shutdownTimeoutMs: number;
+  readonly progressTimeoutMs: number;
+  readonly firstMiniBatchTimeoutMs: number;
+  /** Captured output kept per mini-batch and stream: this many bytes of head and as many of tail. */
+  readonly captureBytesPerTry: number;
+}
+
+/** Columns of the whole table input, decided once, so that every slice has the same types. */
+export interface TableSchema {
+  readonly columns: readonly Column[];
+}
+export interface Column {
+  readonly name: string;
+  /** pandas: int64, uint64, float64, bool, object of True/False/NaN, object of str/NaN. */
+  readonly type: 'int64' | 'uint64' | 'float64' | 'bool' | 'nullable-bool' | 'string';
+}

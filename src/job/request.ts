@@ -1,0 +1,50 @@
+/** A job as somebody asks for it: a file, flags, or both. What is absent gets its default in `job/`. */
+export interface JobRequest {
+  /** v2 job file, relative to `cwd` or absolute. */
+  readonly jobFile?: string;
+  /** `path=value` overrides of the job file, in order. */
+  readonly set?: readonly string[];
+  readonly flags: WrittenFlags;
+  /** Arguments after `--`: the script's own. */
+  readonly scriptArguments?: readonly string[];
+  /** Base of relative paths; default the process's. */
+  readonly cwd?: string;
+  /** For `PARALLELRUN_ROOT`; default the process's. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Options as written on the command line or in an SDK call; numbers may be text. Paths relative to `cwd`. */
+export interface WrittenFlags {
+  readonly entryScript?: string;
+  readonly code?: string;
+  readonly input?: string | readonly string[];
+  /** Overrides the guess from names: `files`, `csv`. */
+  readonly inputFormat?: string;
+  readonly miniBatchSize?: string | number;
+  readonly miniBatchRows?: string | number;
+  readonly processes?: string | number;
+  readonly output?: string;
+  readonly appendRowTo?: string;
+  readonly summaryOnly?: boolean;
+  readonly errorThreshold?: string | number;
+  readonly miniBatchErrorThreshold?: string | number;
+  readonly allowedFailedPercent?: string | number;
+  readonly maxRetries?: string | number;
+  /** Seconds, or `5m`. */
+  readonly timeout?: string | number;
+  readonly initTimeout?: string | number;
+  readonly taskOverheadTimeout?: string | number;
+  readonly progressUpdateTimeout?: string | number;
+  readonly firstTaskCreationTimeout?: string | number;
+  readonly resourceMonitorInterval?: string | number;
+  readonly rankMiniBatchCount?: string | number;
+  readonly loggingLevel?: string;
+  readonly environmentVariables?: Readonly<Record<string, string>>;
+  readonly requirements?: string;
+  readonly name?: string;
+  readonly root?: string;
+  readonly python?: string;
+  readonly overwrite?: boolean;
+  readonly allowEmpty?: boolean;
+  readonly advertise?: string;
+}
