@@ -8,7 +8,7 @@ import type { ExitCode } from './problem.ts';
 
 /** Contract 4.1. */
 export type RunState =
-  | 'NotStarted' | 'Preparing' | 'Running' | 'Finalizing' | 'Completed' | 'Failed' | 'CancelRequested' | 'Canceled';
+  'NotStarted' | 'Preparing' | 'Running' | 'Finalizing' | 'Completed' | 'Failed' | 'CancelRequested' | 'Canceled';
 
 interface At {
   readonly at: EpochMs;
@@ -150,7 +150,15 @@ export interface TryFinished extends At {
   readonly try: TryNumber;
   readonly worker: WorkerId;
   readonly pid: number;
-  readonly status: 'RUN_DONE' | 'RUN_EXCEPTION' | 'RUN_TIMEOUT' | 'RUN_INVALID_RETURN' | 'PROCESS_LOST' | 'NODE_LOST' | 'POISONED' | 'CANCELED';
+  readonly status:
+    | 'RUN_DONE'
+    | 'RUN_EXCEPTION'
+    | 'RUN_TIMEOUT'
+    | 'RUN_INVALID_RETURN'
+    | 'PROCESS_LOST'
+    | 'NODE_LOST'
+    | 'POISONED'
+    | 'CANCELED';
   readonly items: number;
   /** Items that succeeded: min(items, returned rows) of a done try, else 0. */
   readonly succeeded: number;
@@ -206,7 +214,13 @@ export interface RunWarning extends At {
   readonly type: 'warning';
   readonly warning:
     | { readonly kind: 'no-mini-batch-yet'; readonly seconds: number }
-    | { readonly kind: 'log-truncated'; readonly worker: WorkerId; readonly stream: 'stdout' | 'stderr'; readonly droppedBytes: number; readonly index?: number }
+    | {
+        readonly kind: 'log-truncated';
+        readonly worker: WorkerId;
+        readonly stream: 'stdout' | 'stderr';
+        readonly droppedBytes: number;
+        readonly index?: number;
+      }
     | { readonly kind: 'log-write-failed'; readonly path: string; readonly reason: string }
     | { readonly kind: 'processes-left'; readonly worker: WorkerId; readonly pids: readonly number[] }
     | { readonly kind: 'stuck-process'; readonly worker: WorkerId; readonly pid: number }
@@ -235,9 +249,31 @@ export interface RunEnded extends At {
 }
 
 export type RunEvent =
-  | RunCreated | RunStateChanged | CodeSnapshotted | EnvironmentReady | SchemaDecided | CreationProgress | CreationFinished
-  | NodeJoined | NodeLeft | WorkerStarted | WorkerLoaded | WorkerInitialized | WorkerStartFailed | WorkerShutDown | WorkerEnded
-  | TryBegun | TryFinished | OutcomeLate | DispatchReserved | Redispatched | RunAborting | CancelRequested | RunWarning
-  | Recorded | OutputAssembled | RunEnded;
+  | RunCreated
+  | RunStateChanged
+  | CodeSnapshotted
+  | EnvironmentReady
+  | SchemaDecided
+  | CreationProgress
+  | CreationFinished
+  | NodeJoined
+  | NodeLeft
+  | WorkerStarted
+  | WorkerLoaded
+  | WorkerInitialized
+  | WorkerStartFailed
+  | WorkerShutDown
+  | WorkerEnded
+  | TryBegun
+  | TryFinished
+  | OutcomeLate
+  | DispatchReserved
+  | Redispatched
+  | RunAborting
+  | CancelRequested
+  | RunWarning
+  | Recorded
+  | OutputAssembled
+  | RunEnded;
 
 export type RunEventType = RunEvent['type'];

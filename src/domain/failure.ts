@@ -28,17 +28,33 @@ export interface ExceptionFacts {
 
 export type ExitFacts =
   | { readonly by: 'code'; readonly code: number }
-  | { readonly by: 'signal'; readonly signal: string; /** Proven by a kernel counter. */ readonly outOfMemory: boolean };
+  | {
+      readonly by: 'signal';
+      readonly signal: string;
+      /** Proven by a kernel counter. */ readonly outOfMemory: boolean;
+    };
 
 /** Why one try of a mini-batch failed. */
 export type TryFailure =
   | ({ readonly kind: 'exception' } & ExceptionFacts)
-  | { readonly kind: 'invalid-return'; /** `NoneType`, `str`. */ readonly returned: string; readonly frame?: StackFrame }
+  | {
+      readonly kind: 'invalid-return';
+      /** `NoneType`, `str`. */ readonly returned: string;
+      readonly frame?: StackFrame;
+    }
   | ({ readonly kind: 'unencodable-row'; readonly row: number } & ExceptionFacts)
   | { readonly kind: 'input-error'; readonly path: string; readonly reason: string; readonly errno?: string }
-  | { readonly kind: 'timeout'; readonly limitMs: number; /** Stacks of all threads when it hung. */ readonly stacks?: string }
+  | {
+      readonly kind: 'timeout';
+      readonly limitMs: number;
+      /** Stacks of all threads when it hung. */ readonly stacks?: string;
+    }
   | { readonly kind: 'overhead-timeout'; readonly limitMs: number; readonly stacks?: string }
-  | { readonly kind: 'worker-lost'; readonly exit: ExitFacts; /** Native or faulthandler trace, last bytes of stderr. */ readonly trace?: string }
+  | {
+      readonly kind: 'worker-lost';
+      readonly exit: ExitFacts;
+      /** Native or faulthandler trace, last bytes of stderr. */ readonly trace?: string;
+    }
   | { readonly kind: 'protocol-error'; readonly detail: string }
   | { readonly kind: 'node-lost'; readonly node: string }
   | { readonly kind: 'canceled' };
@@ -51,21 +67,40 @@ export type StartFailure =
   | { readonly kind: 'init-timeout'; readonly limitMs: number; readonly stacks?: string }
   | { readonly kind: 'exit'; readonly stage: 'load' | 'init'; readonly exit: ExitFacts; readonly trace?: string }
   | { readonly kind: 'spawn'; readonly command: string; readonly reason: string }
-  | { readonly kind: 'no-run-function'; readonly file: string; /** Names the module does define, for a hint. */ readonly defined: readonly string[] }
+  | {
+      readonly kind: 'no-run-function';
+      readonly file: string;
+      /** Names the module does define, for a hint. */ readonly defined: readonly string[];
+    }
   | { readonly kind: 'protocol-error'; readonly detail: string };
 
 /** Why a run ended as Failed (or stopped): one reason each. */
 export type RunFailure =
   | { readonly kind: 'error-threshold'; readonly limit: number; readonly failedItems: number }
   | { readonly kind: 'mini-batch-error-threshold'; readonly limit: number; readonly failedMiniBatches: number }
-  | { readonly kind: 'failed-percent'; readonly limitPercent: number; readonly failedMiniBatches: number; readonly totalMiniBatches: number }
+  | {
+      readonly kind: 'failed-percent';
+      readonly limitPercent: number;
+      readonly failedMiniBatches: number;
+      readonly totalMiniBatches: number;
+    }
   | { readonly kind: 'nothing-succeeded'; readonly miniBatches: number }
-  | { readonly kind: 'init-failed'; readonly rule: 'everywhere-the-same' | 'budget' | 'no-node-left'; readonly failures: number; readonly example: StartFailure }
+  | {
+      readonly kind: 'init-failed';
+      readonly rule: 'everywhere-the-same' | 'budget' | 'no-node-left';
+      readonly failures: number;
+      readonly example: StartFailure;
+    }
   | { readonly kind: 'all-in-init'; readonly limitMs: number }
   | { readonly kind: 'no-progress'; readonly limitMs: number; readonly inFlight: number }
   | { readonly kind: 'first-mini-batch-timeout'; readonly limitMs: number }
   | { readonly kind: 'empty-input' }
-  | { readonly kind: 'creation-failed'; readonly reason: string; readonly path?: string; /** Code of the problem behind it. */ readonly code?: string }
+  | {
+      readonly kind: 'creation-failed';
+      readonly reason: string;
+      readonly path?: string;
+      /** Code of the problem behind it. */ readonly code?: string;
+    }
   | { readonly kind: 'infra-exhausted'; readonly index: number; readonly losses: number }
   | { readonly kind: 'output-failed'; readonly reason: string; readonly path: string }
   | { readonly kind: 'disk-full'; readonly path: string }
@@ -73,8 +108,20 @@ export type RunFailure =
 
 /** Status words of contract 3.2, in `processed_mini-batches.csv` and the worker logs. */
 export type StatusWord =
-  | 'LOAD_DONE' | 'LOAD_EXCEPTION' | 'LOAD_TIMEOUT'
-  | 'INIT_DONE' | 'INIT_EXCEPTION' | 'INIT_TIMEOUT'
-  | 'RUN_DONE' | 'RUN_EXCEPTION' | 'RUN_TIMEOUT' | 'RUN_INVALID_RETURN'
-  | 'PROCESS_LOST' | 'NODE_LOST' | 'POISONED' | 'CANCELED'
-  | 'SHUTDOWN_DONE' | 'SHUTDOWN_EXCEPTION' | 'SHUTDOWN_TIMEOUT';
+  | 'LOAD_DONE'
+  | 'LOAD_EXCEPTION'
+  | 'LOAD_TIMEOUT'
+  | 'INIT_DONE'
+  | 'INIT_EXCEPTION'
+  | 'INIT_TIMEOUT'
+  | 'RUN_DONE'
+  | 'RUN_EXCEPTION'
+  | 'RUN_TIMEOUT'
+  | 'RUN_INVALID_RETURN'
+  | 'PROCESS_LOST'
+  | 'NODE_LOST'
+  | 'POISONED'
+  | 'CANCELED'
+  | 'SHUTDOWN_DONE'
+  | 'SHUTDOWN_EXCEPTION'
+  | 'SHUTDOWN_TIMEOUT';

@@ -8,7 +8,11 @@ import type { MiniBatchIndex } from './ids.ts';
  * `surrogateescape`), so every POSIX name survives JSON and compares equal.
  */
 export type MiniBatchSource =
-  | { readonly kind: 'files'; /** Absolute folder. */ readonly root: string; /** Relative to root. */ readonly files: readonly string[] }
+  | {
+      readonly kind: 'files';
+      /** Absolute folder. */ readonly root: string;
+      /** Relative to root. */ readonly files: readonly string[];
+    }
   | {
       readonly kind: 'rows';
       /** Absolute path. */

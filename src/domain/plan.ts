@@ -83,7 +83,13 @@ export type Selection =
 
 export type InputSpec =
   | { readonly kind: 'files'; readonly name: string; readonly root: string; readonly select: Selection }
-  | { readonly kind: 'table'; readonly name: string; readonly root: string; readonly select: Selection; readonly csv: CsvDialect };
+  | {
+      readonly kind: 'table';
+      readonly name: string;
+      readonly root: string;
+      readonly select: Selection;
+      readonly csv: CsvDialect;
+    };
 
 export interface CsvDialect {
   /** One ASCII character. */
@@ -101,7 +107,12 @@ export type Cutting =
 export type OutputFormat = 'txt' | 'csv' | 'jsonl';
 
 export type OutputSpec =
-  | { readonly action: 'append_row'; /** Absolute. */ readonly file: string; readonly format: OutputFormat; readonly overwrite: boolean }
+  | {
+      readonly action: 'append_row';
+      /** Absolute. */ readonly file: string;
+      readonly format: OutputFormat;
+      readonly overwrite: boolean;
+    }
   | { readonly action: 'summary_only' };
 
 export interface Thresholds {

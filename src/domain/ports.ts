@@ -1,7 +1,18 @@
 /** The small interfaces through which the parts of a run meet; composition happens in `sdk/compose.ts`. */
 import type {
-  NodeJoined, NodeLeft, Recorded, RunWarning, TryBegun, TryOutputRange, TryTiming, WorkerEnded,
-  WorkerInitialized, WorkerLoaded, WorkerShutDown, WorkerStarted, WorkerStartFailed,
+  NodeJoined,
+  NodeLeft,
+  Recorded,
+  RunWarning,
+  TryBegun,
+  TryOutputRange,
+  TryTiming,
+  WorkerEnded,
+  WorkerInitialized,
+  WorkerLoaded,
+  WorkerShutDown,
+  WorkerStarted,
+  WorkerStartFailed,
 } from './event.ts';
 import type { DispatchNumber, EpochMs, MiniBatchIndex, TryNumber, WorkerId } from './ids.ts';
 import type { TryFailure } from './failure.ts';
@@ -63,9 +74,19 @@ export interface AssignmentsReturned {
 
 /** Everything a node tells the orchestrator, in order per worker; a worker's last word is `worker-ended`. */
 export type EngineEvent =
-  | NodeJoined | NodeLeft | WorkerStarted | WorkerLoaded | WorkerInitialized | WorkerStartFailed | WorkerShutDown | WorkerEnded
+  | NodeJoined
+  | NodeLeft
+  | WorkerStarted
+  | WorkerLoaded
+  | WorkerInitialized
+  | WorkerStartFailed
+  | WorkerShutDown
+  | WorkerEnded
   | Omit<TryBegun, 'try' | 'items'>
-  | TryOutcome | AssignmentsReturned | RunWarning | Recorded;
+  | TryOutcome
+  | AssignmentsReturned
+  | RunWarning
+  | Recorded;
 
 /** Carries mini-batches out and outcomes back. */
 export interface Engine {

@@ -35,14 +35,21 @@ export interface AgentHello {
   readonly runFolder: string;
   /** Working folder of this worker, also its cwd at start. */
   readonly workFolder: string;
-  readonly output: { readonly action: 'append_row'; readonly format: OutputFormat } | { readonly action: 'summary_only' };
+  readonly output:
+    { readonly action: 'append_row'; readonly format: OutputFormat } | { readonly action: 'summary_only' };
   /** Folder for part files of large results. */
   readonly partFolder: string;
   readonly tables: readonly WorkerTable[];
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** Present when somebody wants to attach: wait for a debugger, stop at the first line of `run`. */
-  readonly debug?: { readonly port: number; /** Stop in the debugger after an exception instead. */ readonly postMortem?: boolean };
-  readonly profiling?: { readonly module: 'cProfile' | 'profile'; /** Profile file to write at exit. */ readonly file: string };
+  readonly debug?: {
+    readonly port: number;
+    /** Stop in the debugger after an exception instead. */ readonly postMortem?: boolean;
+  };
+  readonly profiling?: {
+    readonly module: 'cProfile' | 'profile';
+    /** Profile file to write at exit. */ readonly file: string;
+  };
 }
 
 /** How rows of a table input are read; `MiniBatchSource.table` points into the list. */
@@ -97,7 +104,9 @@ export interface StageErrorMessage {
   readonly m: 'stage-error';
   readonly stage: 'load' | 'init' | 'shutdown';
   readonly s: number;
-  readonly error: ({ readonly kind: 'exception' } & ExceptionFacts) | { readonly kind: 'no-run-function'; readonly file: string; readonly defined: readonly string[] };
+  readonly error:
+    | ({ readonly kind: 'exception' } & ExceptionFacts)
+    | { readonly kind: 'no-run-function'; readonly file: string; readonly defined: readonly string[] };
 }
 
 /**
@@ -174,5 +183,13 @@ export interface RecordMessage {
 }
 
 export type WorkerMessage =
-  | WorkerHello | LoadedMessage | InitializedMessage | StageErrorMessage | BeginMessage | DoneMessage | FailedMessage
-  | ByeMessage | DebugWaitingMessage | RecordMessage;
+  | WorkerHello
+  | LoadedMessage
+  | InitializedMessage
+  | StageErrorMessage
+  | BeginMessage
+  | DoneMessage
+  | FailedMessage
+  | ByeMessage
+  | DebugWaitingMessage
+  | RecordMessage;

@@ -1,0 +1,83 @@
+/** Which mini-batch goes to which worker next, and when fresh ones are reserved. */
+import { dispatchNumber, miniBatchIndex, tryNumber } from '../domain/ids.ts';
+import type { MiniBatchIndex, WorkerId } from '../domain/ids.ts';
+import { freshCount } from './state.ts';
+import { RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS } from './types.ts';
+import type { CoreCommand, CoreState, WorkerState } from './types.ts';
+
+/**
+ * Mini-batches to keep at a worker. Long ones are not parked behind each other (a free worker elsewhere would idle);
+ * short ones wait at the worker, so that it never waits for the next; tiny ones travel many at a time.
+ */
+export function depthFor(meanRunMs: number | undefined): number {
+  if (meanRunMs === undefined || meanRunMs > 100) return 1;
+  if (meanRunMs > 5) return 2;
+  if (meanRunMs > 1) return 4;
+  return 16;
+}
+
+/** Fills ready workers up to their depth. */
+export function dispatchReady(state: CoreState, now: number, out: CoreCommand[]): void {
+  if (state.phase !== 'running' || state.held) return;
+  reserve(state, out);
+  const ready = [...state.workers].filter(([, w]) => w.ready);
+  if (ready.length === 0) return;
+  // At the end of the run nothing is parked behind a running mini-batch while another worker is free.
+  const left = freshCount(state) + state.waiting.length;
+  const depth =
+    left < ready.length * 2 ? 1 : Math.max(1, Math.min(depthFor(state.meanRunMs), Math.ceil(left / ready.length)));
+  // Level by level, so that every worker gets its first before any gets its second.
+  for (let level = 1; level <= depth; level++) {
+    for (const [id, worker] of ready) {
+      while (worker.holds.size < level) {
+        const index = takeWaiting(state, id, now, ready.length) ?? takeFresh(state);
+        if (index === undefined) break;
+        send(state, id, worker, index, out);
+      }
+    }
+  }
+}
+
+function send(state: CoreState, id: WorkerId, worker: WorkerState, index: MiniBatchIndex, out: CoreCommand[]): void {
+  const trouble = state.trouble.get(index);
+  const dispatch = dispatchNumber((trouble?.lastDispatch ?? 0) + 1);
+  const attempt = tryNumber((trouble?.fails ?? 0) + 1);
+  if (trouble) trouble.lastDispatch = dispatch;
+  state.inFlight.set(index, { dispatch, try: attempt, worker: id, begun: false });
+  worker.holds.add(index);
+  out.push({ type: 'dispatch', worker: id, index, dispatch, try: attempt });
+}
+
+function takeWaiting(
+  state: CoreState,
+  worker: WorkerId,
+  now: number,
+  readyWorkers: number,
+): MiniBatchIndex | undefined {
+  for (let i = 0; i < state.waiting.length; i++) {
+    const entry = state.waiting[i];
+    if (!entry || entry.readyAt > now) continue;
+    const failedHere = state.trouble.get(entry.index)?.lastWorker === worker;
+    if (failedHere && readyWorkers > 1 && now < entry.readyAt + RETRY_SAME_WORKER_AFTER_MS) continue;
+    state.waiting.splice(i, 1);
+    return entry.index;
+  }
+  return undefined;
+}
+
+function takeFresh(state: CoreState): MiniBatchIndex | undefined {
+  const range = state.fresh[0];
+  if (!range || range.from >= state.reservedBelow) return undefined;
+  const index = miniBatchIndex(range.from++);
+  if (range.from === range.to) state.fresh.shift();
+  return index;
+}
+
+/** Asks for the next durable reservation well before the last one is used up. */
+function reserve(state: CoreState, out: CoreCommand[]): void {
+  const next = state.fresh[0]?.from;
+  if (next === undefined || state.reserveAsked > state.reservedBelow) return;
+  if (state.reservedBelow - next > RESERVE_CHUNK / 2 || state.reservedBelow >= state.created) return;
+  state.reserveAsked = Math.min(state.created, Math.max(state.reservedBelow, next) + RESERVE_CHUNK);
+  out.push({ type: 'reserve', below: state.reserveAsked });
+}

@@ -1,0 +1,71 @@
+import { invariant } from '../domain/assert.ts';
+import type { CoreConfig, CoreState } from './types.ts';
+
+/** @param now monotonic milliseconds */
+export function initialState(config: CoreConfig, now: number): CoreState {
+  return {
+    config,
+    startedAt: now,
+    phase: 'running',
+    ending: undefined,
+    held: false,
+    created: 0,
+    items: 0,
+    creationFinished: false,
+    fresh: [],
+    reservedBelow: 0,
+    reserveAsked: 0,
+    waiting: [],
+    inFlight: new Map(),
+    trouble: new Map(),
+    workers: new Map(),
+    nodes: new Map(),
+    nodesLeft: 0,
+    everReady: false,
+    lastStartFailure: undefined,
+    done: 0,
+    failed: 0,
+    failedItems: 0,
+    returned: 0,
+    meanRunMs: undefined,
+    lastProgressAt: now,
+    warnedNoMiniBatchAt: now,
+  };
+}
+
+/** Number of mini-batches never handed out. */
+export function freshCount(state: CoreState): number {
+  let count = 0;
+  for (const range of state.fresh) count += range.to - range.from;
+  return count;
+}
+
+/** Every mini-batch created has come to its end and no more will be created. */
+export function allSettled(state: CoreState): boolean {
+  return state.creationFinished && state.done + state.failed === state.created;
+}
+
+/** What must hold after every step; tests call it each time, the simulator too. Throws InvariantError. */
+export function validateState(state: CoreState): void {
+  const open = freshCount(state) + state.waiting.length + state.inFlight.size;
+  invariant(
+    open + state.done + state.failed === state.created,
+    `mini-batches don't add up: ${open} open, ${state.done} done, ${state.failed} failed of ${state.created}`,
+  );
+  let held = 0;
+  for (const [id, worker] of state.workers) {
+    held += worker.holds.size;
+    for (const index of worker.holds)
+      invariant(state.inFlight.get(index)?.worker === id, `${index} is at ${id} but not in flight there`);
+  }
+  invariant(held === state.inFlight.size, `${state.inFlight.size} in flight, ${held} at workers`);
+  for (const { index } of state.waiting) invariant(!state.inFlight.has(index), `${index} waits and is in flight`);
+  for (const [index, trouble] of state.trouble)
+    invariant(trouble.fails < state.config.maxTries, `${index} has ${trouble.fails} fails and is still open`);
+  invariant(state.reserveAsked <= state.created, 'reserved more than there is');
+  let end = 0;
+  for (const range of state.fresh) {
+    invariant(range.from < range.to && range.from >= end, 'fresh ranges overlap or are empty');
+    end = range.to;
+  }
+}

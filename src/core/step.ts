@@ -1,0 +1,155 @@
+import { unreachable } from '../domain/assert.ts';
+import { splitWorkerId } from '../domain/ids.ts';
+import type { RunFailure } from '../domain/failure.ts';
+import type { ExitCode } from '../domain/problem.ts';
+import { dispatchReady } from './dispatch.ts';
+import { onOutcome, onReturned } from './outcomes.ts';
+import { onStartFailed, totalStartFailures } from './starts.ts';
+import { allSettled } from './state.ts';
+import { onTick, thresholdCrossed } from './watch.ts';
+import type { CoreCommand, CoreEvent, CoreState, Verdict } from './types.ts';
+
+/** One event in, the commands it causes out, in order. `state` is changed in place; nothing else is touched. */
+export function step(state: CoreState, event: CoreEvent, now: number): CoreCommand[] {
+  const out: CoreCommand[] = [];
+  if (state.phase === 'finished') return event.type === 'outcome' ? [{ type: 'late' }] : out;
+  const reason = apply(state, event, now, out) ?? thresholdCrossed(state);
+  if (reason && state.phase === 'running') abort(state, reason, exitCodeOf(reason), out);
+  settleRun(state, out);
+  dispatchReady(state, now, out);
+  return out;
+}
+
+function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand[]): RunFailure | undefined {
+  switch (event.type) {
+    case 'created':
+      extendFresh(state, event.count);
+      state.items += event.items;
+      return undefined;
+    case 'creation-finished':
+      state.creationFinished = true;
+      return state.created === 0 && !state.config.allowEmpty ? { kind: 'empty-input' } : undefined;
+    case 'creation-failed':
+      return event.reason;
+    case 'reserved':
+      state.reservedBelow = event.below;
+      return undefined;
+    case 'node-joined':
+      state.nodes.set(event.node, { slots: event.slots, startFailures: 0, sameFailures: new Map(), everReady: false });
+      return undefined;
+    case 'node-left':
+      return onNodeLeft(state);
+    case 'worker-started':
+      state.workers.set(event.worker, { node: event.node, ready: false, holds: new Set() });
+      return undefined;
+    case 'worker-ready':
+      onReady(state, event, now);
+      return undefined;
+    case 'worker-start-failed':
+      return onStartFailed(state, splitWorkerId(event.worker).node, event.failure);
+    case 'worker-ended':
+      state.workers.delete(event.worker);
+      return undefined;
+    case 'begun': {
+      const current = state.inFlight.get(event.index);
+      if (current?.dispatch === event.dispatch) current.begun = true;
+      return undefined;
+    }
+    case 'outcome': {
+      onOutcome(state, event, now, out);
+      const last = out[out.length - 1];
+      if (last?.type !== 'abort') return undefined;
+      out.pop();
+      return last.reason;
+    }
+    case 'returned':
+      onReturned(state, event, now);
+      return undefined;
+    case 'pressure':
+      state.held = event.on;
+      return undefined;
+    case 'tick':
+      return state.phase === 'running' ? onTick(state, now, out) : undefined;
+    case 'cancel':
+      cancel(state, event.now, event.exitCode, out);
+      return undefined;
+    case 'shell-failed':
+      if (state.phase === 'running') abort(state, event.reason, event.exitCode, out);
+      return undefined;
+    case 'stopped':
+      finish(state, out);
+      return undefined;
+    default:
+      return unreachable(event);
+  }
+}
+
+function extendFresh(state: CoreState, count: number): void {
+  if (count === 0) return;
+  const last = state.fresh[state.fresh.length - 1];
+  if (last?.to === state.created) last.to += count;
+  else state.fresh.push({ from: state.created, to: state.created + count });
+  state.created += count;
+}
+
+function onReady(state: CoreState, event: Extract<CoreEvent, { type: 'worker-ready' }>, now: number): void {
+  const worker = state.workers.get(event.worker);
+  if (!worker) return;
+  if (!state.everReady) state.lastProgressAt = now;
+  worker.ready = true;
+  state.everReady = true;
+  const node = state.nodes.get(worker.node);
+  if (node) node.everReady = true;
+}
+
+function onNodeLeft(state: CoreState): RunFailure | undefined {
+  state.nodesLeft += 1;
+  if (state.phase !== 'running' || state.nodesLeft < state.nodes.size || !state.lastStartFailure) return undefined;
+  return {
+    kind: 'init-failed',
+    rule: 'no-node-left',
+    failures: totalStartFailures(state),
+    example: state.lastStartFailure,
+  };
+}
+
+function abort(state: CoreState, reason: RunFailure, exitCode: ExitCode, out: CoreCommand[]): void {
+  state.phase = 'stopping';
+  state.ending = { state: 'Failed', exitCode, reason };
+  out.push({ type: 'abort', reason }, { type: 'stop', how: 'now' });
+}
+
+/** Contract 4.4. */
+function exitCodeOf(reason: RunFailure): ExitCode {
+  if (reason.kind === 'empty-input') return 2;
+  return reason.kind === 'disk-full' || reason.kind === 'infra-exhausted' ? 3 : 1;
+}
+
+function cancel(state: CoreState, now: boolean, exitCode: 130 | 143, out: CoreCommand[]): void {
+  if (state.phase === 'running') {
+    state.phase = 'stopping';
+    state.ending = { state: 'Canceled', exitCode };
+    out.push({ type: 'stop', how: now ? 'now' : 'orderly' });
+  } else if (now) {
+    out.push({ type: 'stop', how: 'now' });
+  }
+}
+
+/** When the last mini-batch is settled, workers are let go; the verdict comes once they are gone. */
+function settleRun(state: CoreState, out: CoreCommand[]): void {
+  if (state.phase !== 'running' || !allSettled(state)) return;
+  state.phase = 'stopping';
+  out.push({ type: 'stop', how: 'orderly' });
+}
+
+function finish(state: CoreState, out: CoreCommand[]): void {
+  state.phase = 'finished';
+  out.push({ type: 'finish', verdict: state.ending ?? verdictOfWhole(state) });
+}
+
+function verdictOfWhole(state: CoreState): Verdict {
+  if (state.config.needsRows && state.created > 0 && state.returned === 0) {
+    return { state: 'Failed', exitCode: 1, reason: { kind: 'nothing-succeeded', miniBatches: state.created } };
+  }
+  return { state: 'Completed', exitCode: 0 };
+}

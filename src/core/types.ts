@@ -1,0 +1,195 @@
+/**
+ * The orchestrator's policy, as a pure function: `step(state, event, now) -> commands`. No clock, no random, no I/O,
+ * no promises. `now` is monotonic milliseconds. The shell (`orchestrator/`) turns the world into `CoreEvent`s and
+ * carries commands out; each command that takes time ends in exactly one later event.
+ *
+ * A mini-batch's states, who changes them, and where it is then found:
+ *
+ * | state    | entered by                          | found in                                    |
+ * |----------|-------------------------------------|---------------------------------------------|
+ * | fresh    | `created`                           | a range of `state.fresh`                    |
+ * | waiting  | failed try with tries left, requeue | `state.waiting`, due at `readyAt`           |
+ * | in flight| command `dispatch`                  | `state.inFlight` and its worker's `holds`   |
+ * | done     | outcome ok of the current dispatch  | nowhere: only counted                       |
+ * | failed   | last try failed                     | nowhere: only counted                       |
+ *
+ * Done and failed are final: no event brings a mini-batch back. An outcome whose dispatch number isn't the one in
+ * `inFlight` is late and changes nothing.
+ */
+import type { DispatchNumber, MiniBatchIndex, NodeAddress, TryNumber, WorkerId } from '../domain/ids.ts';
+import type { RunFailure, StartFailure, TryFailure } from '../domain/failure.ts';
+import type { Thresholds } from '../domain/plan.ts';
+import type { ExitCode } from '../domain/problem.ts';
+
+export interface CoreConfig {
+  readonly maxTries: number;
+  readonly thresholds: Thresholds;
+  /** True where the run must return at least one row to be a success (append_row). */
+  readonly needsRows: boolean;
+  readonly allowEmpty: boolean;
+  readonly progressTimeoutMs: number;
+  readonly firstMiniBatchTimeoutMs: number;
+  /** No worker got through load and init for so long: the run ends. */
+  readonly allInInitTimeoutMs: number;
+}
+
+/** Begun dispatches of one mini-batch that were lost without fault of the script; more ends the run, resumable. */
+export const INFRA_LOSSES_MAX = 20;
+/** Fresh mini-batches reserved in one durable record. */
+export const RESERVE_CHUNK = 4096;
+/** Contract 4.3 rule 2 applies after this long. */
+export const INIT_BUDGET_AFTER_MS = 120_000;
+/** Back-off before try n + 1: 100 ms, 400 ms, 1.6 s, ... at most this. */
+export const RETRY_DELAY_MS_MAX = 30_000;
+/** A retry whose other workers stay busy goes to the worker it failed on after this long. */
+export const RETRY_SAME_WORKER_AFTER_MS = 1_000;
+/** Period of the warning that no mini-batch has been created yet. */
+export const NO_MINI_BATCH_WARNING_MS = 60_000;
+
+export type CoreEvent =
+  | { readonly type: 'created'; readonly count: number; readonly items: number }
+  | { readonly type: 'creation-finished' }
+  | { readonly type: 'creation-failed'; readonly reason: RunFailure }
+  /** Answer to `reserve`: the record is durable. */
+  | { readonly type: 'reserved'; readonly below: number }
+  | { readonly type: 'node-joined'; readonly node: NodeAddress; readonly slots: number }
+  | { readonly type: 'node-left'; readonly node: NodeAddress }
+  | { readonly type: 'worker-started'; readonly worker: WorkerId; readonly node: NodeAddress }
+  | { readonly type: 'worker-ready'; readonly worker: WorkerId }
+  | { readonly type: 'worker-start-failed'; readonly worker: WorkerId; readonly failure: StartFailure }
+  | { readonly type: 'worker-ended'; readonly worker: WorkerId }
+  | {
+      readonly type: 'begun';
+      readonly index: MiniBatchIndex;
+      readonly dispatch: DispatchNumber;
+      readonly worker: WorkerId;
+    }
+  | {
+      readonly type: 'outcome';
+      readonly index: MiniBatchIndex;
+      readonly dispatch: DispatchNumber;
+      readonly worker: WorkerId;
+      readonly items: number;
+      readonly runMs: number;
+      readonly result:
+        { readonly ok: true; readonly returned: number } | { readonly ok: false; readonly failure: TryFailure };
+    }
+  /** Handed out, never begun, its worker is gone. */
+  | {
+      readonly type: 'returned';
+      readonly index: MiniBatchIndex;
+      readonly dispatch: DispatchNumber;
+      readonly worker: WorkerId;
+    }
+  /** Commits lag behind: hold back new work, or go on. */
+  | { readonly type: 'pressure'; readonly on: boolean }
+  | { readonly type: 'tick' }
+  | { readonly type: 'cancel'; readonly now: boolean; readonly exitCode: 130 | 143 }
+  /** The shell can't go on (disk full, output lost); nothing is dispatched any more. */
+  | { readonly type: 'shell-failed'; readonly reason: RunFailure; readonly exitCode: ExitCode }
+  /** Answer to `stop`: no worker is left. */
+  | { readonly type: 'stopped' };
+
+export type Settles =
+  | { readonly as: 'done'; readonly succeeded: number; readonly failed: number }
+  | { readonly as: 'failed'; readonly poisoned: boolean }
+  | { readonly as: 'retry'; readonly retryAfterMs: number }
+  | { readonly as: 'requeue' };
+
+export type CoreCommand =
+  | { readonly type: 'reserve'; readonly below: number }
+  | {
+      readonly type: 'dispatch';
+      readonly worker: WorkerId;
+      readonly index: MiniBatchIndex;
+      readonly dispatch: DispatchNumber;
+      readonly try: TryNumber;
+    }
+  /** What the outcome just given came to; the shell records it (done: with its rows = the commit). */
+  | { readonly type: 'settle'; readonly try: TryNumber; readonly settles: Settles }
+  /** The outcome just given is of a superseded dispatch: drop it. */
+  | { readonly type: 'late' }
+  | { readonly type: 'abort'; readonly reason: RunFailure }
+  | { readonly type: 'stop'; readonly how: 'orderly' | 'now' }
+  | { readonly type: 'warn-no-mini-batch'; readonly seconds: number }
+  | { readonly type: 'finish'; readonly verdict: Verdict };
+
+export interface Verdict {
+  readonly state: 'Completed' | 'Failed' | 'Canceled';
+  readonly exitCode: ExitCode;
+  readonly reason?: RunFailure;
+}
+
+export interface WorkerState {
+  readonly node: NodeAddress;
+  ready: boolean;
+  /** Mini-batches at this worker, in the order they were sent. */
+  readonly holds: Set<MiniBatchIndex>;
+}
+
+export interface NodeState {
+  readonly slots: number;
+  /** Failed starts so far. */
+  startFailures: number;
+  /** Failed starts by signature, as long as no worker of the node ever became ready. */
+  readonly sameFailures: Map<string, number>;
+  everReady: boolean;
+}
+
+export interface InFlight {
+  readonly dispatch: DispatchNumber;
+  readonly try: TryNumber;
+  readonly worker: WorkerId;
+  begun: boolean;
+}
+
+/** What is remembered of a mini-batch that has been handed out more than once or failed a try. */
+export interface Trouble {
+  fails: number;
+  /** Every failed try took its worker down. */
+  lostEachTime: boolean;
+  infraLosses: number;
+  lastDispatch: DispatchNumber;
+  lastWorker: WorkerId | undefined;
+}
+
+export interface Waiting {
+  readonly index: MiniBatchIndex;
+  readonly readyAt: number;
+}
+
+export interface CoreState {
+  readonly config: CoreConfig;
+  readonly startedAt: number;
+  phase: 'running' | 'stopping' | 'finished';
+  /** Why the run is stopping; set once. */
+  ending: Verdict | undefined;
+  held: boolean;
+  created: number;
+  items: number;
+  creationFinished: boolean;
+  /** Ranges [from, to) of mini-batches never handed out, ascending. */
+  readonly fresh: { from: number; to: number }[];
+  /** Fresh ones below this may be handed out: the record is durable. */
+  reservedBelow: number;
+  /** The record asked for last. */
+  reserveAsked: number;
+  readonly waiting: Waiting[];
+  readonly inFlight: Map<MiniBatchIndex, InFlight>;
+  readonly trouble: Map<MiniBatchIndex, Trouble>;
+  readonly workers: Map<WorkerId, WorkerState>;
+  readonly nodes: Map<NodeAddress, NodeState>;
+  nodesLeft: number;
+  everReady: boolean;
+  lastStartFailure: StartFailure | undefined;
+  done: number;
+  failed: number;
+  failedItems: number;
+  /** Rows (or items) any mini-batch returned. */
+  returned: number;
+  /** Smoothed milliseconds of one `run()`; undefined before the first. */
+  meanRunMs: number | undefined;
+  /** Monotonic time of the last outcome, or of the first ready worker. */
+  lastProgressAt: number;
+  warnedNoMiniBatchAt: number;
+}

@@ -1,0 +1,38 @@
+/**
+ * The ledger file: a magic line, then frames of `u32 LE payload length, u32 LE CRC-32 of the payload, payload`;
+ * the payload is a JSON array of records. A frame is one group commit: whole or not there. What follows the last
+ * whole frame is a torn tail of a crash and is cut off by the next writer.
+ */
+import { crc32 } from '../domain/crc32.ts';
+import type { LedgerRecord } from './codec.ts';
+
+export const MAGIC = 'parallelrun-ledger 1\n';
+const HEAD_BYTES = 8;
+/** A frame longer than this is not ours. */
+const FRAME_BYTES_MAX = 256 * 1024 * 1024;
+
+export function encodeFrame(records: readonly LedgerRecord[]): Buffer {
+  const payload = Buffer.from(JSON.stringify(records), 'utf8');
+  const head = Buffer.allocUnsafe(HEAD_BYTES);
+  head.writeUInt32LE(payload.length, 0);
+  head.writeUInt32LE(crc32(payload), 4);
+  return Buffer.concat([head, payload]);
+}
+
+export type FrameScan =
+  | { readonly kind: 'frame'; readonly records: readonly LedgerRecord[]; readonly bytes: number }
+  /** Fewer bytes than a whole frame: more may come, or the tail is torn. */
+  | { readonly kind: 'incomplete'; readonly needBytes: number }
+  | { readonly kind: 'corrupt'; readonly reason: string };
+
+/** Reads the frame at the start of `bytes`. */
+export function decodeFrame(bytes: Buffer): FrameScan {
+  if (bytes.length < HEAD_BYTES) return { kind: 'incomplete', needBytes: HEAD_BYTES };
+  const length = bytes.readUInt32LE(0);
+  if (length < 2 || length > FRAME_BYTES_MAX) return { kind: 'corrupt', reason: `a frame of ${length} bytes` };
+  const end = HEAD_BYTES + length;
+  if (bytes.length < end) return { kind: 'incomplete', needBytes: end };
+  const payload = bytes.subarray(HEAD_BYTES, end);
+  if (crc32(payload) !== bytes.readUInt32LE(4)) return { kind: 'corrupt', reason: 'a frame whose checksum is wrong' };
+  return { kind: 'frame', records: JSON.parse(payload.toString('utf8')) as LedgerRecord[], bytes: end };
+}

@@ -1,0 +1,2 @@
+export { LedgerWriter } from './writer.ts';
+export { LedgerReader, LedgerFormatError, readLedger } from './reader.ts';

@@ -1,0 +1,98 @@
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import type { RunEvent } from '../domain/event.ts';
+import { Decoder } from './codec.ts';
+import { MAGIC, decodeFrame } from './frames.ts';
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** The file is no ledger of ours, or not one this version can read. */
+export class LedgerFormatError extends Error {
+  override readonly name = 'LedgerFormatError';
+}
+
+/**
+ * Reads a ledger from its start, live or finished. `read()` gives the events that have become whole since the last
+ * call; a torn or unfinished tail is simply not there (yet).
+ */
+export class LedgerReader {
+  private readonly decoder = new Decoder();
+  private rest: Buffer = Buffer.alloc(0);
+  private position = 0;
+  private readonly file: FileHandle;
+  /** Set where bytes that can't be a frame follow the last whole one. */
+  corrupt: string | undefined;
+
+  private constructor(file: FileHandle) {
+    this.file = file;
+  }
+
+  /** @throws LedgerFormatError; ENOENT of the file system where there is none. */
+  static async open(path: string): Promise<LedgerReader> {
+    const file = await open(path, 'r');
+    const head = Buffer.alloc(MAGIC.length);
+    const { bytesRead } = await file.read(head, 0, head.length, 0);
+    if (head.toString('latin1', 0, bytesRead) !== MAGIC.slice(0, bytesRead)) {
+      await file.close();
+      throw new LedgerFormatError(`${path} is not a ledger this version can read`);
+    }
+    const reader = new LedgerReader(file);
+    reader.position = MAGIC.length;
+    return reader;
+  }
+
+  /** Byte offset behind the last whole frame: where a writer goes on. */
+  get wholeBytes(): number {
+    return this.position - this.rest.length;
+  }
+
+  /** Events of the next whole frames, about a megabyte at a time; empty at the present end of the file. */
+  async read(): Promise<RunEvent[]> {
+    const events: RunEvent[] = [];
+    while (events.length === 0 && this.corrupt === undefined) {
+      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      const { bytesRead } = await this.file.read(chunk, 0, CHUNK_BYTES, this.position);
+      if (bytesRead === 0) break;
+      this.position += bytesRead;
+      this.rest =
+        this.rest.length === 0
+          ? chunk.subarray(0, bytesRead)
+          : Buffer.concat([this.rest, chunk.subarray(0, bytesRead)]);
+      this.takeFrames(events);
+    }
+    return events;
+  }
+
+  private takeFrames(events: RunEvent[]): void {
+    let at = 0;
+    for (;;) {
+      const scan = decodeFrame(this.rest.subarray(at));
+      if (scan.kind === 'corrupt') this.corrupt = scan.reason;
+      if (scan.kind !== 'frame') break;
+      at += scan.bytes;
+      for (const record of scan.records) {
+        const event = this.decoder.decode(record);
+        if (event) events.push(event);
+      }
+    }
+    this.rest = this.rest.subarray(at);
+  }
+
+  async close(): Promise<void> {
+    await this.file.close();
+  }
+}
+
+/** All events of a ledger, in order. */
+export async function* readLedger(path: string): AsyncGenerator<readonly RunEvent[]> {
+  const reader = await LedgerReader.open(path);
+  try {
+    for (;;) {
+      const events = await reader.read();
+      if (events.length === 0) return;
+      yield events;
+    }
+  } finally {
+    await reader.close();
+  }
+}

@@ -1,0 +1,49 @@
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import type { RunEvent } from '../domain/event.ts';
+import { Encoder } from './codec.ts';
+import type { LedgerRecord } from './codec.ts';
+import { MAGIC, encodeFrame } from './frames.ts';
+
+/** The one writer of a run's ledger. `commit` is the commit point: when it resolves, the events are on the disk. */
+export class LedgerWriter {
+  private readonly encoder = new Encoder();
+  private readonly file: FileHandle;
+  private end: number;
+
+  private constructor(file: FileHandle, end: number) {
+    this.file = file;
+    this.end = end;
+  }
+
+  /** A new ledger; fails where one exists. */
+  static async create(path: string): Promise<LedgerWriter> {
+    const file = await open(path, 'wx', 0o600);
+    await writeAll(file, Buffer.from(MAGIC, 'latin1'), 0);
+    await file.datasync();
+    return new LedgerWriter(file, MAGIC.length);
+  }
+
+  /**
+   * Writes the events as one frame and syncs. Not to be called again before it has settled. After a failure the
+   * frame may be torn on the disk; the next commit overwrites it.
+   */
+  async commit(events: readonly RunEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    const records: LedgerRecord[] = [];
+    for (const event of events) records.push(...this.encoder.encode(event));
+    const frame = encodeFrame(records);
+    await writeAll(this.file, frame, this.end);
+    await this.file.datasync();
+    this.end += frame.length;
+  }
+
+  async close(): Promise<void> {
+    await this.file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  let at = 0;
+  while (at < bytes.length) at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
+}

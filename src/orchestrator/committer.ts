@@ -1,0 +1,195 @@
+import type { RunEvent, TryBegun, TryFinished } from '../domain/event.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { LedgerPort, SpoolPort } from './ports.ts';
+
+/** How long the first of a group waits for others. */
+const GROUP_MS = 5;
+/** A try that runs for so long is noted in the ledger, so that others can see it under way. */
+const NOTE_BEGUN_AFTER_MS = 1_000;
+/** More uncommitted bytes hold back new work; half of it lets it go on. */
+export const UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024;
+
+export type PendingRows = { readonly bytes: Uint8Array } | { readonly part: string; readonly length: number };
+
+interface Entry {
+  readonly event: RunEvent;
+  readonly rows?: PendingRows & { readonly count: number };
+}
+
+/**
+ * Group commit: events queue up, rows go to the spool and are synced, then one frame of the ledger is written and
+ * synced; only then are the events shown. One group at a time; the next gathers meanwhile.
+ */
+export class Committer {
+  private queue: Entry[] = [];
+  private begun = new Map<string, TryBegun>();
+  private waiters: (() => void)[] = [];
+  private running = false;
+  private hurry: (() => void) | undefined;
+  private failed: unknown;
+  private closing = false;
+  private pendingBytes = 0;
+  private pressed = false;
+  private readonly parts: { ledger: LedgerPort; spool: SpoolPort; clock: Clock };
+  private readonly publish: (events: readonly RunEvent[]) => void;
+  private readonly onFailure: (error: unknown) => void;
+  private readonly onPressure: (on: boolean) => void;
+
+  constructor(
+    parts: { ledger: LedgerPort; spool: SpoolPort; clock: Clock },
+    hooks: {
+      publish: (events: readonly RunEvent[]) => void;
+      onFailure: (error: unknown) => void;
+      onPressure: (on: boolean) => void;
+    },
+  ) {
+    this.parts = parts;
+    this.publish = hooks.publish;
+    this.onFailure = hooks.onFailure;
+    this.onPressure = hooks.onPressure;
+  }
+
+  add(event: RunEvent): void {
+    this.enqueue({ event });
+  }
+
+  /** A done try: its rows are in the spool before the event is in the ledger. */
+  addDone(event: TryFinished, rows: PendingRows, count: number): void {
+    this.pendingBytes += 'bytes' in rows ? rows.bytes.length : rows.length;
+    this.checkPressure();
+    this.enqueue({ event, rows: { ...rows, count } });
+  }
+
+  /** Resolves when all that was added before is durable and shown; after a failure never mind what is lost. */
+  barrier(): Promise<void> {
+    if (this.failed !== undefined || (!this.running && this.queue.length === 0)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.waiters.push(resolve);
+      this.hurry?.();
+    });
+  }
+
+  /** Commits are impossible from now on; what comes is only shown. */
+  get broken(): boolean {
+    return this.failed !== undefined;
+  }
+
+  private enqueue(entry: Entry): void {
+    if (this.closing) return;
+    this.queue.push(entry);
+    if (!this.running) {
+      this.running = true;
+      void this.loop();
+    }
+  }
+
+  private async loop(): Promise<void> {
+    while (this.queue.length > 0) {
+      if (this.waiters.length === 0 && this.failed === undefined) await this.gather();
+      const entries = this.queue;
+      const waiters = this.waiters;
+      this.queue = [];
+      this.waiters = [];
+      const events = await this.commit(entries);
+      this.publish(events);
+      for (const wake of waiters) wake();
+    }
+    this.running = false;
+    for (const wake of this.waiters.splice(0)) wake();
+  }
+
+  private gather(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, GROUP_MS);
+      this.hurry = () => {
+        clearTimeout(timer);
+        this.hurry = undefined;
+        resolve();
+      };
+    });
+  }
+
+  /** @returns the events to show; those that could not be made durable are shown too, after `onFailure`. */
+  private async commit(entries: readonly Entry[]): Promise<RunEvent[]> {
+    if (this.failed !== undefined) return entries.filter((e) => e.rows === undefined).map((e) => e.event);
+    try {
+      const { events, released } = await this.store(entries);
+      await this.parts.ledger.commit(this.durable(events));
+      for (const part of released) await this.parts.spool.releasePart(part);
+      return events;
+    } catch (error) {
+      this.failed = error;
+      this.onFailure(error);
+      return entries.filter((e) => e.rows === undefined).map((e) => e.event);
+    }
+  }
+
+  private async store(entries: readonly Entry[]): Promise<{ events: RunEvent[]; released: string[] }> {
+    const events: RunEvent[] = [];
+    const released: string[] = [];
+    let dirty = false;
+    for (const { event, rows } of entries) {
+      if (!rows || event.type !== 'try-finished') {
+        events.push(event);
+        continue;
+      }
+      dirty = true;
+      if ('bytes' in rows) {
+        this.pendingBytes -= rows.bytes.length;
+        events.push({ ...event, rows: this.parts.spool.append(rows.bytes, rows.count) });
+      } else {
+        this.pendingBytes -= rows.length;
+        events.push({ ...event, rows: await this.parts.spool.appendPart(rows.part, rows.length, rows.count) });
+        released.push(rows.part);
+      }
+    }
+    if (dirty) await this.parts.spool.sync();
+    this.checkPressure();
+    return { events, released };
+  }
+
+  /** What of the events goes to the ledger: all but the begin marks of short tries. */
+  private durable(events: readonly RunEvent[]): RunEvent[] {
+    const durable: RunEvent[] = [];
+    for (const event of events) {
+      if (event.type === 'try-begun') this.begun.set(`${event.index}.${event.dispatch}`, event);
+      else {
+        if (event.type === 'try-finished') this.begun.delete(`${event.index}.${event.dispatch}`);
+        durable.push(event);
+      }
+    }
+    const old = this.parts.clock.now() - NOTE_BEGUN_AFTER_MS;
+    for (const [key, event] of this.begun) {
+      if (event.at > old) break;
+      this.begun.delete(key);
+      durable.push(event);
+    }
+    return durable;
+  }
+
+  /** To be called now and then, so that long tries are noted although nothing else happens. */
+  tick(): void {
+    if (this.running || this.failed !== undefined || this.begun.size === 0) return;
+    const first = this.begun.values().next().value;
+    if (!first || first.at > this.parts.clock.now() - NOTE_BEGUN_AFTER_MS) return;
+    this.running = true;
+    void this.commitBegun();
+  }
+
+  private async commitBegun(): Promise<void> {
+    await this.commit([]);
+    await this.loop();
+  }
+
+  private checkPressure(): void {
+    const on = this.pressed ? this.pendingBytes > UNCOMMITTED_BYTES_MAX / 2 : this.pendingBytes > UNCOMMITTED_BYTES_MAX;
+    if (on === this.pressed) return;
+    this.pressed = on;
+    this.onPressure(on);
+  }
+
+  async close(): Promise<void> {
+    await this.barrier();
+    this.closing = true;
+  }
+}

@@ -1,0 +1,20 @@
+import type { CoreConfig } from '../core/types.ts';
+import type { Plan } from '../domain/plan.ts';
+
+/** What of a plan the policy needs. */
+export function coreConfig(plan: Plan): CoreConfig {
+  const { limits } = plan;
+  return {
+    maxTries: plan.tries.maxTries,
+    thresholds: plan.thresholds,
+    needsRows: plan.output.action === 'append_row',
+    allowEmpty: plan.allowEmpty,
+    progressTimeoutMs: limits.progressTimeoutMs,
+    firstMiniBatchTimeoutMs: limits.firstMiniBatchTimeoutMs,
+    // Contract 4.3 rule 3, but never before the limit of load and init themselves has had its say (settled 4).
+    allInInitTimeoutMs: Math.max(
+      3 * limits.runTimeoutMs + limits.overheadTimeoutMs,
+      limits.overheadTimeoutMs + 2 * limits.initTimeoutMs,
+    ),
+  };
+}

@@ -1,0 +1,2 @@
+export { Orchestrator } from './orchestrator.ts';
+export type { Draft, ManifestPort, OrchestratorParts } from './ports.ts';

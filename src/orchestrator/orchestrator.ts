@@ -1,0 +1,410 @@
+/**
+ * The shell around the core: brings it events, carries out its commands, commits, finishes. No policy here: what a
+ * failure means, who gets what and when the run ends is decided in `core/`.
+ */
+import { InvariantError, unreachable } from '../domain/assert.ts';
+import { initialState } from '../core/state.ts';
+import { step } from '../core/step.ts';
+import type { CoreCommand, CoreEvent, CoreState, Verdict } from '../core/types.ts';
+import type { RunEvent, RunState } from '../domain/event.ts';
+import type { RunFailure } from '../domain/failure.ts';
+import { miniBatchIndex, splitWorkerId } from '../domain/ids.ts';
+import type { MiniBatchIndex } from '../domain/ids.ts';
+import { describeSource } from '../domain/minibatch.ts';
+import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { Assignment, EngineEvent, TryOutcome } from '../domain/ports.ts';
+import type { ExitCode } from '../domain/problem.ts';
+import { Committer } from './committer.ts';
+import { coreConfig } from './config.ts';
+import { tryFinished } from './outcome.ts';
+import type { OrchestratorParts } from './ports.ts';
+
+const TICK_MS = 100;
+/** At most one creation-progress event in so long. */
+const CREATION_PROGRESS_MS = 1_000;
+
+export class Orchestrator {
+  private readonly parts: OrchestratorParts;
+  private readonly core: CoreState;
+  private readonly committer: Committer;
+  /** Assignments decided in the present round, sent together at its end. */
+  private outbox: Assignment[] = [];
+  /** Items of the mini-batches in flight. */
+  private readonly items = new Map<MiniBatchIndex, number>();
+  private timer: NodeJS.Timeout | undefined;
+  private stopping: Promise<void> | undefined;
+  private creationEnded = false;
+  private columnsKey: string | undefined;
+  private resolveVerdict: (verdict: Verdict) => void = () => undefined;
+  private readonly verdict = new Promise<Verdict>((resolve) => {
+    this.resolveVerdict = resolve;
+  });
+
+  constructor(parts: OrchestratorParts) {
+    this.parts = parts;
+    this.core = initialState(coreConfig(parts.plan), parts.clock.monotonic());
+    this.committer = new Committer(parts, {
+      publish: parts.publish,
+      onFailure: (error) => {
+        this.fatal(commitFailure(error, parts.plan.runFolder), 3);
+      },
+      onPressure: (on) => {
+        this.feed([{ type: 'pressure', on }]);
+      },
+    });
+  }
+
+  /** Records something that happened around the run, before or while it goes on. */
+  note(event: RunEvent): void {
+    this.committer.add(event);
+  }
+
+  /** Runs to the end. Never rejects for what happens in the run: that is the verdict. */
+  async run(): Promise<Verdict> {
+    this.state('Running');
+    this.timer = setInterval(() => {
+      this.committer.tick();
+      this.feed([{ type: 'tick' }]);
+    }, TICK_MS);
+    const creation = this.createMiniBatches();
+    await this.parts.engine.start((events) => {
+      this.onEngine(events);
+    });
+    const verdict = await this.verdict;
+    clearInterval(this.timer);
+    this.creationEnded = true;
+    await creation;
+    return this.finish(verdict);
+  }
+
+  cancel(how: 'orderly' | 'now', by: 'SIGINT' | 'SIGTERM' | 'command'): void {
+    if (this.core.phase === 'finished') return;
+    this.note({ type: 'cancel-requested', at: this.parts.clock.now(), by, now: how === 'now' });
+    if (this.core.phase === 'running') this.state('CancelRequested');
+    this.feed([{ type: 'cancel', now: how === 'now', exitCode: by === 'SIGTERM' ? 143 : 130 }]);
+  }
+
+  // ---- creation of mini-batches -------------------------------------------------------------------------------
+
+  private async createMiniBatches(): Promise<void> {
+    const { drafts, manifest, clock } = this.parts;
+    let shownAt = -Infinity;
+    try {
+      for await (const chunk of drafts) {
+        if (this.creationEnded || this.core.phase !== 'running') break;
+        manifest.append(chunk);
+        await manifest.flush(false);
+        this.feed([{ type: 'created', count: chunk.length, items: chunk.reduce((sum, d) => sum + d.items, 0) }]);
+        if (clock.monotonic() - shownAt < CREATION_PROGRESS_MS) continue;
+        shownAt = clock.monotonic();
+        this.note({
+          type: 'creation-progress',
+          at: clock.now(),
+          miniBatches: this.core.created,
+          items: this.core.items,
+        });
+      }
+      await manifest.flush(true);
+    } catch (error) {
+      this.feed([{ type: 'creation-failed', reason: this.parts.creationFailure(error) }]);
+      return;
+    }
+    if (this.core.phase !== 'running') return;
+    this.note({ type: 'creation-finished', at: clock.now(), miniBatches: this.core.created, items: this.core.items });
+    this.feed([{ type: 'creation-finished' }]);
+  }
+
+  // ---- events in ----------------------------------------------------------------------------------------------
+
+  private onEngine(events: readonly EngineEvent[]): void {
+    this.guard(() => {
+      for (const event of events) this.onEngineEvent(event);
+      this.flushOutbox();
+    });
+  }
+
+  private onEngineEvent(event: EngineEvent): void {
+    switch (event.type) {
+      case 'node-joined':
+        this.note(event);
+        this.apply({ type: 'node-joined', node: event.node, slots: event.slots });
+        return;
+      case 'node-left':
+        this.note(event);
+        this.apply({ type: 'node-left', node: event.node });
+        return;
+      case 'worker-started':
+        this.note(event);
+        this.apply({ type: 'worker-started', worker: event.worker, node: splitWorkerId(event.worker).node });
+        return;
+      case 'worker-initialized':
+        this.note(event);
+        this.apply({ type: 'worker-ready', worker: event.worker });
+        return;
+      case 'worker-start-failed':
+        this.note(event);
+        this.apply({ type: 'worker-start-failed', worker: event.worker, failure: event.failure });
+        return;
+      case 'worker-ended':
+        this.note(event);
+        this.apply({ type: 'worker-ended', worker: event.worker });
+        return;
+      case 'try-begun':
+        this.onBegun(event);
+        return;
+      case 'try-outcome':
+        this.onOutcome(event);
+        return;
+      case 'assignments-returned':
+        for (const { index, dispatch } of event.assignments)
+          this.apply({ type: 'returned', index, dispatch, worker: event.worker });
+        return;
+      case 'worker-loaded':
+      case 'worker-shut-down':
+      case 'warning':
+      case 'recorded':
+        this.note(event);
+        return;
+      default:
+        unreachable(event);
+    }
+  }
+
+  private onBegun(event: Extract<EngineEvent, { type: 'try-begun' }>): void {
+    const current = this.core.inFlight.get(event.index);
+    if (current?.dispatch !== event.dispatch) return;
+    this.note({ ...event, try: current.try, items: this.items.get(event.index) ?? 0 });
+    this.apply({ type: 'begun', index: event.index, dispatch: event.dispatch, worker: event.worker });
+  }
+
+  private onOutcome(outcome: TryOutcome): void {
+    const items = this.items.get(outcome.index) ?? 0;
+    const { result } = outcome;
+    const commands = step(
+      this.core,
+      {
+        type: 'outcome',
+        index: outcome.index,
+        dispatch: outcome.dispatch,
+        worker: outcome.worker,
+        items,
+        runMs: outcome.timing.runSeconds * 1000,
+        result: result.ok ? { ok: true, returned: result.returned } : { ok: false, failure: result.failure },
+      },
+      this.parts.clock.monotonic(),
+    );
+    for (const command of commands) {
+      if (command.type === 'settle') this.settle(outcome, items, command);
+      else if (command.type === 'late') this.late(outcome);
+      else this.execute(command);
+    }
+  }
+
+  private settle(outcome: TryOutcome, items: number, command: Extract<CoreCommand, { type: 'settle' }>): void {
+    this.items.delete(outcome.index);
+    const detail = outcome.result.ok ? undefined : this.describe(outcome.index);
+    const event = tryFinished(outcome, command.try, items, command.settles, detail);
+    if (!outcome.result.ok || this.parts.plan.output.action !== 'append_row') {
+      this.committer.add(event);
+      return;
+    }
+    const { rows, returned } = outcome.result;
+    const known = event.columns === undefined || event.columns.join('\u0000') === this.columnsKey;
+    this.columnsKey = event.columns?.join('\u0000') ?? this.columnsKey;
+    const { columns, ...lean } = event;
+    const stored = known || columns === undefined ? lean : { ...lean, columns };
+    this.committer.addDone(
+      stored,
+      rows instanceof Uint8Array ? { bytes: rows } : { part: rows.part, length: rows.bytes },
+      returned,
+    );
+  }
+
+  private late(outcome: TryOutcome): void {
+    const { index, dispatch, worker } = outcome;
+    this.note({ type: 'outcome-late', at: this.parts.clock.now(), index, dispatch, worker });
+    if (outcome.result.ok && !(outcome.result.rows instanceof Uint8Array))
+      void this.parts.spool.releasePart(outcome.result.rows.part);
+  }
+
+  private describe(index: MiniBatchIndex): string {
+    const { source } = this.parts.manifest.read(index);
+    return describeSource(JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource);
+  }
+
+  // ---- commands out -------------------------------------------------------------------------------------------
+
+  /** Events from outside a round of the engine. */
+  private feed(events: readonly CoreEvent[]): void {
+    this.guard(() => {
+      for (const event of events) this.apply(event);
+      this.flushOutbox();
+    });
+  }
+
+  private apply(event: CoreEvent): void {
+    for (const command of step(this.core, event, this.parts.clock.monotonic())) this.execute(command);
+  }
+
+  private execute(command: CoreCommand): void {
+    switch (command.type) {
+      case 'dispatch': {
+        const { index, dispatch, worker } = command;
+        const { source, items } = this.parts.manifest.read(index);
+        this.items.set(index, items);
+        const assignment: Assignment = { worker, index, dispatch, try: command.try, items, source };
+        if (dispatch === 1) this.outbox.push(assignment);
+        else void this.redispatch(assignment);
+        return;
+      }
+      case 'reserve':
+        void this.reserve(command.below);
+        return;
+      case 'abort':
+        this.note({ type: 'run-aborting', at: this.parts.clock.now(), reason: command.reason });
+        return;
+      case 'stop':
+        this.stop(command.how);
+        return;
+      case 'warn-no-mini-batch':
+        this.note({
+          type: 'warning',
+          at: this.parts.clock.now(),
+          warning: { kind: 'no-mini-batch-yet', seconds: command.seconds },
+        });
+        return;
+      case 'finish':
+        this.resolveVerdict(command.verdict);
+        return;
+      case 'settle':
+      case 'late':
+        throw new InvariantError(`command ${command.type} without its outcome`);
+      default:
+        unreachable(command);
+    }
+  }
+
+  private flushOutbox(): void {
+    if (this.outbox.length === 0) return;
+    const assignments = this.outbox;
+    this.outbox = [];
+    this.parts.engine.dispatch(assignments);
+  }
+
+  /** The record of a second hand-out is on the disk before it leaves. */
+  private async redispatch(assignment: Assignment): Promise<void> {
+    const { index, dispatch, worker } = assignment;
+    this.note({ type: 'redispatched', at: this.parts.clock.now(), index, dispatch, try: assignment.try, worker });
+    await this.committer.barrier();
+    if (this.committer.broken) return;
+    this.parts.engine.dispatch([assignment]);
+  }
+
+  /** The list of mini-batches first, then the right to hand them out. */
+  private async reserve(below: number): Promise<void> {
+    try {
+      await this.parts.manifest.flush(true);
+    } catch (error) {
+      this.fatal(commitFailure(error, this.parts.plan.runFolder), 3);
+      return;
+    }
+    this.note({ type: 'dispatch-reserved', at: this.parts.clock.now(), below: miniBatchIndex(below) });
+    await this.committer.barrier();
+    if (!this.committer.broken) this.feed([{ type: 'reserved', below }]);
+  }
+
+  private stop(how: 'orderly' | 'now'): void {
+    const stopped = this.parts.engine.stop(how);
+    if (this.stopping) return;
+    this.stopping = stopped.then(
+      () => {
+        this.feed([{ type: 'stopped' }]);
+      },
+      (error: unknown) => {
+        this.note({
+          type: 'warning',
+          at: this.parts.clock.now(),
+          warning: { kind: 'note', text: `stopping workers: ${String(error)}` },
+        });
+        this.feed([{ type: 'stopped' }]);
+      },
+    );
+  }
+
+  // ---- the end ------------------------------------------------------------------------------------------------
+
+  private async finish(verdict: Verdict): Promise<Verdict> {
+    this.state('Finalizing');
+    await this.committer.barrier();
+    const final = await this.assemble(verdict);
+    const at = this.parts.clock.now();
+    this.note({
+      type: 'run-ended',
+      at,
+      state: final.state,
+      exitCode: final.exitCode,
+      ...(final.reason && { reason: final.reason }),
+    });
+    await this.committer.close();
+    return final;
+  }
+
+  private async assemble(verdict: Verdict): Promise<Verdict> {
+    if (this.committer.broken) return verdict;
+    try {
+      const result = await this.parts.assemble(verdict.state === 'Completed' ? 'whole' : 'partial');
+      if (result) this.note({ type: 'output-assembled', at: this.parts.clock.now(), ...result });
+      return verdict;
+    } catch (error) {
+      const { output } = this.parts.plan;
+      if (verdict.state !== 'Completed') return verdict;
+      const path = output.action === 'append_row' ? output.file : this.parts.plan.outputFolder;
+      const reason: RunFailure = isDiskFull(error)
+        ? { kind: 'disk-full', path }
+        : { kind: 'output-failed', path, reason: messageOf(error) };
+      return { state: 'Failed', exitCode: 3, reason };
+    }
+  }
+
+  private state(state: RunState): void {
+    this.note({ type: 'run-state', at: this.parts.clock.now(), state });
+  }
+
+  /** A failed assertion or an unexpected throw of ours: the run stops, resumable, and says so. */
+  private guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.fatal(
+        {
+          kind: 'internal',
+          message: messageOf(error),
+          ...(error instanceof Error && error.stack && { stack: error.stack }),
+        },
+        4,
+      );
+    }
+  }
+
+  private fatal(reason: RunFailure, exitCode: ExitCode): void {
+    try {
+      for (const command of step(this.core, { type: 'shell-failed', reason, exitCode }, this.parts.clock.monotonic()))
+        this.execute(command);
+    } catch {
+      this.resolveVerdict({ state: 'Failed', exitCode, reason });
+      void this.parts.engine.stop('now');
+    }
+  }
+}
+
+function commitFailure(error: unknown, path: string): RunFailure {
+  return isDiskFull(error) ? { kind: 'disk-full', path } : { kind: 'output-failed', path, reason: messageOf(error) };
+}
+
+function isDiskFull(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,52 @@
+/** What the orchestrator needs of the parts around it; `sdk/compose.ts` brings the real ones. */
+import type { RunEvent, SpoolExtent } from '../domain/event.ts';
+import type { MiniBatchIndex } from '../domain/ids.ts';
+import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { Clock, Engine } from '../domain/ports.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { RunFailure } from '../domain/failure.ts';
+
+export interface Draft {
+  readonly source: MiniBatchSource;
+  readonly items: number;
+}
+
+/** The stored list of mini-batches; position = index. */
+export interface ManifestPort {
+  append(drafts: readonly Draft[]): void;
+  /** Resolves when all that was appended is readable; `durable` also when it is on the disk. */
+  flush(durable: boolean): Promise<void>;
+  /** JSON bytes of the source and the number of items. Only below what has been flushed. */
+  read(index: MiniBatchIndex): { readonly source: Uint8Array; readonly items: number };
+}
+
+export interface LedgerPort {
+  /** Resolves when the events are on the disk, all or none. */
+  commit(events: readonly RunEvent[]): Promise<void>;
+}
+
+export interface SpoolPort {
+  append(rows: Uint8Array, count: number): SpoolExtent;
+  appendPart(path: string, bytes: number, count: number): Promise<SpoolExtent>;
+  releasePart(path: string): Promise<void>;
+  sync(): Promise<void>;
+}
+
+export interface OrchestratorParts {
+  readonly plan: Plan;
+  readonly clock: Clock;
+  readonly engine: Engine;
+  readonly ledger: LedgerPort;
+  readonly spool: SpoolPort;
+  readonly manifest: ManifestPort;
+  readonly drafts: AsyncIterable<readonly Draft[]>;
+  /** Turns what `drafts` threw into the reason of the run's end. */
+  readonly creationFailure: (error: unknown) => RunFailure;
+  /**
+   * Makes the result from the spool. `partial`: the run failed or was canceled; what succeeded is written beside the
+   * result's place under a name that says so. Undefined where there is nothing to write.
+   */
+  readonly assemble: (kind: 'whole' | 'partial') => Promise<{ path: string; rows: number; bytes: number } | undefined>;
+  /** Shows events that are durable (and the few that are never stored), in order. Must not throw. */
+  readonly publish: (events: readonly RunEvent[]) => void;
+}
