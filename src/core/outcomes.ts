@@ -1,5 +1,6 @@
 /** What an outcome of a try means for its mini-batch. */
 import { invariant } from '../domain/assert.ts';
+import type { TryFailure } from '../domain/failure.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
 import { INFRA_LOSSES_MAX, RETRY_DELAY_MS_MAX } from './types.ts';
 import type { CoreCommand, CoreEvent, CoreState, InFlight, Settles, Trouble } from './types.ts';
@@ -44,6 +45,9 @@ function onFailure(state: CoreState, event: Outcome, current: InFlight, now: num
     state.waiting.push({ index: event.index, readyAt: now });
     return { as: 'requeue' };
   }
+  // Its process is gone or about to be: nothing more goes there, `worker-ended` follows.
+  const worker = state.workers.get(current.worker);
+  if (worker && endsWorker(failure)) worker.ready = false;
   trouble.fails += 1;
   trouble.lostEachTime &&= failure.kind === 'worker-lost';
   if (trouble.fails >= state.config.maxTries) {
@@ -56,6 +60,10 @@ function onFailure(state: CoreState, event: Outcome, current: InFlight, now: num
   const retryAfterMs = Math.min(RETRY_DELAY_MS_MAX, 100 * 4 ** (trouble.fails - 1));
   state.waiting.push({ index: event.index, readyAt: now + retryAfterMs });
   return { as: 'retry', retryAfterMs };
+}
+
+function endsWorker(failure: TryFailure): boolean {
+  return ['worker-lost', 'timeout', 'overhead-timeout', 'protocol-error'].includes(failure.kind);
 }
 
 /** A hand-out that never began goes back, first in line; it uses up nothing. */

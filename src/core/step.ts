@@ -1,5 +1,6 @@
 import { unreachable } from '../domain/assert.ts';
 import { splitWorkerId } from '../domain/ids.ts';
+import type { WorkerId } from '../domain/ids.ts';
 import type { RunFailure } from '../domain/failure.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { dispatchReady } from './dispatch.ts';
@@ -48,7 +49,7 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
     case 'worker-start-failed':
       return onStartFailed(state, splitWorkerId(event.worker).node, event.failure);
     case 'worker-ended':
-      state.workers.delete(event.worker);
+      onEnded(state, event.worker, now);
       return undefined;
     case 'begun': {
       const current = state.inFlight.get(event.index);
@@ -74,7 +75,8 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
       cancel(state, event.now, event.exitCode, out);
       return undefined;
     case 'shell-failed':
-      if (state.phase === 'running') abort(state, event.reason, event.exitCode, out);
+      // Also while stopping: what looked like a good end isn't one when it can't be recorded.
+      abort(state, event.reason, event.exitCode, out);
       return undefined;
     case 'stopped':
       finish(state, out);
@@ -100,6 +102,15 @@ function onReady(state: CoreState, event: Extract<CoreEvent, { type: 'worker-rea
   state.everReady = true;
   const node = state.nodes.get(worker.node);
   if (node) node.everReady = true;
+}
+
+/** A worker's last word. What it still holds was never sent (its record was under way): it goes back. */
+function onEnded(state: CoreState, id: WorkerId, now: number): void {
+  for (const index of state.workers.get(id)?.holds ?? []) {
+    const current = state.inFlight.get(index);
+    if (current) onReturned(state, { type: 'returned', index, dispatch: current.dispatch, worker: id }, now);
+  }
+  state.workers.delete(id);
 }
 
 function onNodeLeft(state: CoreState): RunFailure | undefined {

@@ -35,6 +35,8 @@ export class Orchestrator {
   private stopping: Promise<void> | undefined;
   private creationEnded = false;
   private columnsKey: string | undefined;
+  /** Why the shell can't go on; stands over any verdict of the core, which may have come before it. */
+  private broken: Verdict | undefined;
   private resolveVerdict: (verdict: Verdict) => void = () => undefined;
   private readonly verdict = new Promise<Verdict>((resolve) => {
     this.resolveVerdict = resolve;
@@ -336,7 +338,7 @@ export class Orchestrator {
   private async finish(verdict: Verdict): Promise<Verdict> {
     this.state('Finalizing');
     await this.committer.barrier();
-    const final = await this.assemble(verdict);
+    const final = await this.assemble(this.broken ?? verdict);
     const at = this.parts.clock.now();
     this.note({
       type: 'run-ended',
@@ -387,6 +389,7 @@ export class Orchestrator {
   }
 
   private fatal(reason: RunFailure, exitCode: ExitCode): void {
+    this.broken ??= { state: 'Failed', exitCode, reason };
     try {
       for (const command of step(this.core, { type: 'shell-failed', reason, exitCode }, this.parts.clock.monotonic()))
         this.execute(command);

@@ -1,0 +1,51 @@
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { runLayout } from '../domain/layout.ts';
+import type { RunLayout } from '../domain/layout.ts';
+import type { Plan } from '../domain/plan.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+
+/**
+ * Creates the folder of a new run with all it needs; the run's own state is private to the user.
+ * @throws ParallelRunError PR5001 where the folder exists or can't be made
+ */
+export async function createRunFolder(plan: Plan): Promise<RunLayout> {
+  const layout = runLayout(plan.runFolder);
+  try {
+    await mkdir(dirname(layout.folder), { recursive: true });
+    await mkdir(layout.folder);
+    await mkdir(layout.state, { mode: 0o700 });
+    await chmod(layout.state, 0o700);
+    for (const folder of [layout.parts, layout.capture, layout.work, layout.temp]) await mkdir(folder, { mode: 0o700 });
+    for (const folder of [layout.logs, layout.outputs, dirname(layout.driverLog), plan.outputFolder]) {
+      await mkdir(folder, { recursive: true });
+    }
+    if (plan.output.action === 'append_row') await mkdir(dirname(plan.output.file), { recursive: true });
+    for (const path of Object.values(plan.sideOutputs)) await mkdir(dirname(path), { recursive: true });
+    await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
+    return layout;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new ParallelRunError(
+      [
+        {
+          code: 'PR5001',
+          severity: 'error',
+          what: code === 'EEXIST' ? `a run named ${plan.runId} exists already` : 'the run folder could not be created',
+          where: { file: plan.runFolder },
+          why: message,
+          next: code === 'EEXIST' ? 'choose another --name, or leave it out' : 'name a folder that can be written with --root',
+        },
+      ],
+      2,
+      { cause: error },
+    );
+  }
+}
+
+/** @throws where it isn't there or no plan of this version */
+export async function readPlan(folder: string): Promise<Plan> {
+  const plan = JSON.parse(await readFile(runLayout(folder).plan, 'utf8')) as { formatVersion?: unknown };
+  if (plan.formatVersion !== 1) throw new Error(`run format ${String(plan.formatVersion)} is not known to this version`);
+  return plan as unknown as Plan;
+}

@@ -1,0 +1,84 @@
+/** From a plan to something that runs its entry script: interpreter, host command, script, tables. */
+import type { RunLayout } from '../domain/layout.ts';
+import type { Column, Plan } from '../domain/plan.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { EnvironmentReady } from '../domain/event.ts';
+import type { Clock } from '../domain/ports.ts';
+import type { WorkerTable } from '../domain/protocol.ts';
+import { defaultCacheFolder, prepareEnvironment } from '../environment/index.ts';
+import type { EntryFacts, HostCommand, WorkerOptions } from '../node/options.ts';
+import { nodeHost, pythonHost } from './package.ts';
+
+export interface Prepared {
+  readonly hostCommand: HostCommand;
+  readonly ready: Omit<EnvironmentReady, 'type' | 'at'>;
+}
+
+/** Throws ParallelRunError, exit code 2, where the environment can't be had: nothing has been started then. */
+export async function prepareHost(plan: Plan, onProgress: (line: string) => void, signal?: AbortSignal): Promise<Prepared> {
+  if (plan.entry.language === 'node') {
+    return {
+      hostCommand: { language: 'node', command: process.execPath, args: [nodeHost] },
+      ready: { interpreter: process.execPath, version: process.version, built: 'node', seconds: 0 },
+    };
+  }
+  const found = await prepareEnvironment(plan.environment, {
+    cacheFolder: defaultCacheFolder(process.env),
+    onProgress,
+    env: process.env,
+    ...(signal && { signal }),
+  });
+  if (!found.ok) throw refusal(found.error);
+  const { interpreter, version, built, seconds } = found.value;
+  return {
+    hostCommand: { language: 'python', command: interpreter, args: ['-X', 'faulthandler', pythonHost] },
+    ready: { interpreter, version, built, seconds },
+  };
+}
+
+/** Where the script lies in the snapshot; TypeScript is bundled there first. */
+export async function prepareEntry(plan: Plan, layout: RunLayout): Promise<EntryFacts> {
+  const { entry } = plan;
+  const script = `${layout.code}/${entry.file}`;
+  if (entry.language === 'python') return { codeFolder: layout.code, script, moduleName: entry.moduleName };
+  const { bundleEntry } = await import('../environment/bundle.ts');
+  const bundled = await bundleEntry({ codeFolder: layout.code, file: entry.file, outFile: bundlePath(script) });
+  if (!bundled.ok) throw refusal(bundled.error);
+  return { codeFolder: layout.code, script: bundled.value.script, moduleName: entry.moduleName };
+}
+
+/** Beside the script, so that relative paths and packages resolve as from there. */
+function bundlePath(script: string): string {
+  return script.replace(/([^/]*)\.[^./]+$/, '.parallelrun-$1.mjs');
+}
+
+export function workerOptions(plan: Plan, layout: RunLayout, entry: EntryFacts, prepared: Prepared, columns: readonly Column[] | undefined, clock: Clock): WorkerOptions {
+  return {
+    runId: plan.runId,
+    experimentName: plan.experimentName,
+    layout,
+    entry,
+    hostCommand: prepared.hostCommand,
+    scriptArguments: plan.scriptArguments,
+    environmentVariables: plan.environmentVariables,
+    output: plan.output,
+    outputFolder: plan.outputFolder,
+    tables: workerTables(plan, columns),
+    limits: plan.limits,
+    loggingLevel: plan.loggingLevel,
+    clock,
+    ...(plan.advertise !== undefined && { advertise: plan.advertise }),
+    ...(plan.profilingModule && { profilingModule: plan.profilingModule }),
+  };
+}
+
+/** One table an input, in the order of the inputs: `MiniBatchSource.table` counts them so. */
+function workerTables(plan: Plan, columns: readonly Column[] | undefined): WorkerTable[] {
+  if (!columns) return [];
+  return plan.inputs.flatMap((input) => (input.kind === 'table' ? [{ format: 'csv' as const, delimiter: input.csv.delimiter, schema: { columns } }] : []));
+}
+
+export function refusal(problem: Problem): ParallelRunError {
+  return new ParallelRunError([problem], 2);
+}

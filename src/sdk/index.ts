@@ -1,0 +1,20 @@
+/** The public API: start a run, follow it, read finished ones. */
+export { start, compile } from './start.ts';
+export type { StartOptions } from './start.ts';
+export { previewPlan } from './preview.ts';
+export type { PlanPreview } from './preview.ts';
+export { listRuns, openRun, StoredRun } from './stored.ts';
+export type { RunListEntry } from './stored.ts';
+export { pruneRuns } from './prune.ts';
+export type { PruneOptions, PrunedRun } from './prune.ts';
+export { testJob, replay } from './foreground.ts';
+export type { ForegroundReport, ReplayOptions, TestOptions } from './foreground.ts';
+export { ParallelRunError } from '../domain/problem.ts';
+export type { ExitCode, Problem, SourceLocation } from '../domain/problem.ts';
+export type { RunHandle, RunResult } from './types.ts';
+export type { JobRequest, WrittenFlags } from '../job/request.ts';
+export type { CompiledJob, EffectiveSetting } from '../job/index.ts';
+export type { RunEvent } from '../domain/event.ts';
+export type { RunFailure, StartFailure, TryFailure } from '../domain/failure.ts';
+export type { Plan } from '../domain/plan.ts';
+export type { RunStatus } from '../views/status.ts';

@@ -1,0 +1,77 @@
+import { createMiniBatches, decideSchema, DatasetError } from '../dataset/index.ts';
+import type { Column, Plan } from '../domain/plan.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+import type { Draft } from '../orchestrator/index.ts';
+import { refusal } from './host.ts';
+
+export interface OpenedInput {
+  readonly drafts: AsyncIterable<readonly Draft[]>;
+  /** Of table inputs, decided once for the whole input. */
+  readonly columns?: readonly Column[];
+  /** Inputs left out while listing, as they come up: to be reported. */
+  readonly skipped: { path: string; reason: string }[];
+}
+
+/**
+ * Starts cutting the input and looks at the first chunk: an input that is missing or empty is refused before
+ * anything is started.
+ * @throws ParallelRunError exit code 2
+ */
+export async function openInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
+  const skipped: OpenedInput['skipped'] = [];
+  const columns = await schemaOf(plan);
+  const drafts = createMiniBatches(plan.inputs, plan.cutting, {
+    exclude: [plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/')), ...(insideInput(plan) ? [plan.outputFolder] : [])],
+    onSkip: (path, reason) => skipped.push({ path, reason }),
+    ...(signal && { signal }),
+  });
+  const iterator = drafts[Symbol.asyncIterator]();
+  const first = await iterator.next().catch((error: unknown) => {
+    throw error instanceof DatasetError ? refusal(error.problem) : error;
+  });
+  if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped);
+  return { drafts: resume(first, iterator), skipped, ...(columns && { columns }) };
+}
+
+async function schemaOf(plan: Plan): Promise<readonly Column[] | undefined> {
+  const tables = plan.inputs.filter((input) => input.kind === 'table');
+  if (tables.length === 0) return undefined;
+  const schema = await decideSchema(tables);
+  if (!schema.ok) throw refusal(schema.error);
+  return schema.value.columns;
+}
+
+/** An output folder below an input would otherwise feed the run with its own results. */
+function insideInput(plan: Plan): boolean {
+  return plan.inputs.some((input) => plan.outputFolder.startsWith(`${input.root}/`));
+}
+
+function emptyInput(plan: Plan, skipped: OpenedInput['skipped']): ParallelRunError {
+  const [first] = plan.inputs;
+  const example = skipped[0];
+  return new ParallelRunError(
+    [
+      {
+        code: 'PR3001',
+        severity: 'error',
+        what: 'the input is empty',
+        where: { file: first ? first.root : '' },
+        why: example
+          ? `${skipped.length} entries were skipped, the first ${example.path}: ${example.reason}`
+          : plan.inputs.some((input) => input.select.by === 'glob')
+            ? 'no file matches the pattern'
+            : 'there is no file below it',
+        next: 'check the path; with --allow-empty an empty input gives an empty output',
+      },
+    ],
+    2,
+  );
+}
+
+async function* resume<T>(first: IteratorResult<T, unknown>, iterator: AsyncIterator<T>): AsyncGenerator<T> {
+  try {
+    for (let next = first; !next.done; next = await iterator.next()) yield next.value;
+  } finally {
+    await iterator.return?.();
+  }
+}

@@ -1,0 +1,70 @@
+import { describeSource } from '../domain/minibatch.ts';
+import type { Column, Plan } from '../domain/plan.ts';
+import type { Problem } from '../domain/problem.ts';
+import type { EffectiveSetting } from '../job/index.ts';
+import type { JobRequest } from '../job/request.ts';
+import { openInput } from './input.ts';
+import { compile } from './start.ts';
+
+const FIRST_MAX = 10;
+/** Counting stops after so many mini-batches; the numbers are then a lower bound. */
+const COUNT_MAX = 2_000_000;
+
+export interface PlanPreview {
+  readonly plan: Plan;
+  readonly settings: readonly EffectiveSetting[];
+  readonly warnings: readonly Problem[];
+  readonly miniBatches: number;
+  readonly items: number;
+  /** Items of a mini-batch. */
+  readonly sizes: { readonly min: number; readonly median: number; readonly max: number };
+  readonly first: readonly { readonly index: number; readonly items: number; readonly description: string }[];
+  readonly schema?: readonly Column[];
+  readonly truncated?: boolean;
+}
+
+/**
+ * A dry run: what would be done, without starting or writing anything.
+ * @throws ParallelRunError exit code 2, as `start` would
+ */
+export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
+  const { plan, settings, warnings } = await compile(request);
+  const input = await openInput({ ...plan, allowEmpty: true });
+  const first: { index: number; items: number; description: string }[] = [];
+  const counts = new Map<number, number>();
+  let miniBatches = 0;
+  let items = 0;
+  for await (const chunk of input.drafts) {
+    for (const draft of chunk) {
+      if (first.length < FIRST_MAX) first.push({ index: miniBatches, items: draft.items, description: describeSource(draft.source) });
+      counts.set(draft.items, (counts.get(draft.items) ?? 0) + 1);
+      miniBatches += 1;
+      items += draft.items;
+    }
+    if (miniBatches >= COUNT_MAX) break;
+  }
+  const { columns } = input;
+  return {
+    plan,
+    settings,
+    warnings,
+    miniBatches,
+    items,
+    sizes: sizesOf(counts, miniBatches),
+    first,
+    ...(columns && { schema: columns }),
+    ...(miniBatches >= COUNT_MAX && { truncated: true }),
+  };
+}
+
+function sizesOf(counts: ReadonlyMap<number, number>, total: number): PlanPreview['sizes'] {
+  const sorted = [...counts].sort(([a], [b]) => a - b);
+  let seen = 0;
+  let median = 0;
+  for (const [size, count] of sorted) {
+    median = size;
+    seen += count;
+    if (seen * 2 >= total) break;
+  }
+  return { min: sorted[0]?.[0] ?? 0, median, max: sorted[sorted.length - 1]?.[0] ?? 0 };
+}

@@ -1,0 +1,47 @@
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { listRuns } from './stored.ts';
+
+export interface PruneOptions {
+  /** So many of the newest ended runs stay. */
+  readonly keep?: number;
+  /** Only runs that started so long ago go. */
+  readonly olderThanMs?: number;
+  readonly dryRun: boolean;
+}
+
+export interface PrunedRun {
+  readonly runId: string;
+  readonly folder: string;
+  readonly bytes: number;
+  readonly why: string;
+}
+
+/**
+ * Removes folders of ended runs. Never a live run, never what can't be read as a run, and nothing at all unless one
+ * of the two rules is given. Results that lie outside the run folder stay.
+ */
+export async function pruneRuns(root: string, options: PruneOptions): Promise<PrunedRun[]> {
+  const { keep, olderThanMs } = options;
+  const pruned: PrunedRun[] = [];
+  if (keep === undefined && olderThanMs === undefined) return pruned;
+  const ended = (await listRuns(root)).filter((run) => !run.live && run.problem === undefined);
+  for (const [position, run] of ended.entries()) {
+    const ageMs = Date.now() - (run.startedAt ?? Date.now());
+    if (keep !== undefined && position < keep) continue;
+    if (olderThanMs !== undefined && ageMs <= olderThanMs) continue;
+    const why = keep !== undefined ? `not among the ${keep} newest` : `started ${Math.floor(ageMs / 86_400_000)} days ago`;
+    pruned.push({ runId: run.runId, folder: run.folder, bytes: await bytesBelow(run.folder), why });
+    if (!options.dryRun) await rm(run.folder, { recursive: true, force: true });
+  }
+  return pruned;
+}
+
+async function bytesBelow(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) bytes += await bytesBelow(path);
+    else bytes += (await lstat(path)).size;
+  }
+  return bytes;
+}

@@ -1,0 +1,26 @@
+import type { RunLayout } from '../domain/layout.ts';
+import type { Plan } from '../domain/plan.ts';
+import { readLedger } from '../ledger/index.ts';
+import { ExtentTable, assemble, csvHeader } from '../output/index.ts';
+
+/**
+ * Builds the result of a run from its ledger and spool. Repeatable.
+ * @param kind partial: `<name>.partial` of what succeeded in a run that didn't complete; the result's own name stays
+ *   free, so that nobody takes half a result for a whole one
+ */
+export async function assembleResult(plan: Plan, layout: RunLayout, kind: 'whole' | 'partial'): Promise<{ path: string; rows: number; bytes: number } | undefined> {
+  if (plan.output.action !== 'append_row') return undefined;
+  const extents = new ExtentTable();
+  let columns: readonly string[] | undefined;
+  for await (const events of readLedger(layout.ledger)) {
+    for (const event of events) {
+      if (event.type !== 'try-finished' || event.settles !== 'done' || !event.rows) continue;
+      extents.set(event.index, event.rows);
+      columns ??= event.columns;
+    }
+  }
+  if (kind === 'partial' && extents.rows === 0) return undefined;
+  const path = kind === 'whole' ? plan.output.file : `${plan.output.file}.partial`;
+  const header = plan.output.format === 'csv' && columns ? csvHeader(columns) : new Uint8Array();
+  return { path, ...(await assemble(layout.spool, path, extents, header)) };
+}

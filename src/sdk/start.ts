@@ -1,0 +1,47 @@
+import type { Plan } from '../domain/plan.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+import type { Problem } from '../domain/problem.ts';
+import { compileJob } from '../job/index.ts';
+import type { CompiledJob } from '../job/index.ts';
+import type { JobRequest } from '../job/request.ts';
+import { compose } from './compose.ts';
+import { createRunFolder } from './folder.ts';
+import { prepareHost } from './host.ts';
+import { openInput } from './input.ts';
+import type { RunHandle } from './types.ts';
+
+export interface StartOptions {
+  /** Aborting cancels: before the run starts nothing is left behind, after that it ends orderly. */
+  readonly signal?: AbortSignal;
+  /** What happens before there is a run, a line each for a person. */
+  readonly onProgress?: (line: string) => void;
+}
+
+/** @throws ParallelRunError with every problem of the job, exit code 2 */
+export async function compile(request: JobRequest): Promise<CompiledJob> {
+  const compiled = await compileJob(request);
+  if (compiled.ok) return compiled.value;
+  const [first, ...rest] = compiled.error;
+  throw new ParallelRunError([first ?? UNKNOWN, ...rest], 2);
+}
+const UNKNOWN: Problem = { code: 'PR1000', severity: 'error', what: 'the job is not valid' };
+
+/**
+ * Starts a run and resolves once it is under way. The run goes on by itself; `result()` tells how it ended.
+ * @throws ParallelRunError where nothing was started: exit code 2
+ */
+export async function start(request: JobRequest, options: StartOptions = {}): Promise<RunHandle> {
+  const { plan, warnings } = await compile(request);
+  const progress = options.onProgress ?? (() => undefined);
+  const input = await openInput(plan, options.signal);
+  const prepared = await prepareHost(plan, progress, options.signal);
+  options.signal?.throwIfAborted();
+  const layout = await createRunFolder(plan);
+  const run = await compose({ plan, layout, warnings, input, prepared });
+  options.signal?.addEventListener('abort', () => {
+    run.cancel('orderly', 'command');
+  });
+  return run;
+}
+
+export type { CompiledJob, Plan };

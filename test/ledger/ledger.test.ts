@@ -1,0 +1,130 @@
+import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { RunEvent, TryFinished } from '../../src/domain/event.ts';
+import { dispatchNumber, epochMs, miniBatchIndex, nodeAddress, tryNumber, workerId } from '../../src/domain/ids.ts';
+import { LedgerFormatError, LedgerReader, LedgerWriter, readLedger } from '../../src/ledger/index.ts';
+
+let folder: string;
+let path: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ledger-'));
+  path = join(folder, 'ledger.journal');
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const time = fc.integer({ min: 0, max: 2 ** 41 }).map(epochMs);
+const worker = fc.integer({ min: 1, max: 4 }).map((n) => workerId(nodeAddress('10.0.0.5'), n));
+const seconds = fc.double({ min: 0, max: 1e5, noNaN: true }).map((s) => (Object.is(s, -0) ? 0 : s));
+const done: fc.Arbitrary<TryFinished> = fc
+  .record({ at: time, index: fc.nat(1e6), dispatch: fc.nat(30), worker, items: fc.nat(1000), rows: fc.option(fc.nat(1e9), { nil: undefined }), s: seconds, printed: fc.boolean() })
+  .map(({ at, index, dispatch, worker: w, items, rows, s, printed }) => ({
+    type: 'try-finished', at, index: miniBatchIndex(index), dispatch: dispatchNumber(dispatch), try: tryNumber(1), worker: w, pid: 77,
+    status: 'RUN_DONE', items, succeeded: items, failed: 0, settles: 'done',
+    timing: { start1: at, end1: at, start2: s, end2: s, runSeconds: s, elapsedSeconds: s },
+    ...(rows !== undefined && { rows: { offset: rows, bytes: 10, rows: 2, crc32: 0xfedcba98 } }),
+    ...(printed && { printed: { stdout: [1, 2] as const, stderr: [3, 4] as const } }),
+  }));
+const failed: fc.Arbitrary<TryFinished> = fc.record({ event: done, detail: fc.string({ unit: 'binary' }), message: fc.string({ unit: 'binary' }) }).map(
+  ({ event: { rows: _rows, ...event }, detail, message }) => ({
+    ...event, status: 'RUN_EXCEPTION', settles: 'retry', retryAfterMs: 100, succeeded: 0, failed: event.items, detail,
+    failure: { kind: 'exception', exceptionType: 'ValueError', message, traceback: message, frames: [] },
+  }),
+);
+const begun: fc.Arbitrary<RunEvent> = fc.record({ at: time, index: fc.nat(1e6), worker }).map(({ at, index, worker: w }) => ({
+  type: 'try-begun', at, index: miniBatchIndex(index), dispatch: dispatchNumber(1), try: tryNumber(1), worker: w, pid: 5, items: 3,
+}));
+const anyEvent: fc.Arbitrary<RunEvent> = fc.oneof(done, failed, begun);
+const groups = fc.array(fc.array(anyEvent, { minLength: 1, maxLength: 8 }), { maxLength: 8 });
+
+async function write(all: readonly (readonly RunEvent[])[]): Promise<void> {
+  const writer = await LedgerWriter.create(path);
+  for (const group of all) await writer.commit(group);
+  await writer.close();
+}
+
+async function readAll(): Promise<RunEvent[]> {
+  const events: RunEvent[] = [];
+  for await (const some of readLedger(path)) events.push(...some);
+  return events;
+}
+
+describe('what is committed', () => {
+  test('is read back as it was, in order', async () => {
+    await fc.assert(
+      fc.asyncProperty(groups, async (all) => {
+        await rm(path, { force: true });
+        await write(all);
+        expect(await readAll()).toEqual(all.flat());
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('is whole groups only, wherever the file was cut off', async () => {
+    await fc.assert(
+      fc.asyncProperty(groups, fc.double({ min: 0, max: 1, noNaN: true }), async (all, at) => {
+        await rm(path, { force: true });
+        await write(all);
+        const bytes = await readFile(path);
+        const cut = 21 + Math.floor((bytes.length - 21) * at);
+        await writeFile(path, bytes.subarray(0, cut));
+        const events = await readAll();
+        const sizes = all.map((g) => g.length);
+        const ends = sizes.map((_, i) => sizes.slice(0, i + 1).reduce((a, b) => a + b, 0));
+        expect([0, ...ends]).toContain(events.length);
+        expect(events).toEqual(all.flat().slice(0, events.length));
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
+
+test('a flipped bit ends what is read and is reported, never turned into another event', async () => {
+  await fc.assert(
+    fc.asyncProperty(groups.filter((g) => g.length > 1), fc.nat(), fc.integer({ min: 0, max: 7 }), async (all, where, bit) => {
+      await rm(path, { force: true });
+      await write(all);
+      const bytes = await readFile(path);
+      const at = 21 + (where % (bytes.length - 21));
+      bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+      await writeFile(path, bytes);
+      const events = await readAll();
+      expect(events).toEqual(all.flat().slice(0, events.length));
+      expect(events.length).toBeLessThan(all.flat().length);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('a reader sees groups as they are committed, never half of one', async () => {
+  const [a, b] = fc.sample(fc.array(anyEvent, { minLength: 3, maxLength: 3 }), { numRuns: 2, seed: 7 });
+  const writer = await LedgerWriter.create(path);
+  const reader = await LedgerReader.open(path);
+  expect(await reader.read()).toEqual([]);
+  await writer.commit(a ?? []);
+  expect(await reader.read()).toEqual(a);
+  // Half of the next frame, as another process might see it.
+  await writer.commit(b ?? []);
+  await writer.close();
+  const whole = await readFile(path);
+  const file = await open(path, 'r+');
+  await file.truncate(reader.wholeBytes + 11);
+  expect(await reader.read()).toEqual([]);
+  await file.write(whole, 0, whole.length, 0);
+  await file.close();
+  expect(await reader.read()).toEqual(b);
+  await reader.close();
+});
+
+test('an existing ledger is never overwritten', async () => {
+  await write([]);
+  await expect(LedgerWriter.create(path)).rejects.toThrow(/EEXIST/);
+});
+
+test('another file is refused', async () => {
+  await writeFile(path, 'something else entirely\n');
+  await expect(LedgerReader.open(path)).rejects.toThrow(LedgerFormatError);
+});
