@@ -15,6 +15,7 @@ import { Orchestrator } from '../orchestrator/index.ts';
 import { SpoolWriter, releasePart } from '../output/index.ts';
 import { watchCancelRequest } from './cancel.ts';
 import { systemClock } from './clock.ts';
+import { notCode } from './folder.ts';
 import { LiveRun } from './handle.ts';
 import { prepareEntry, refusal, workerOptions } from './host.ts';
 import type { Prepared } from './host.ts';
@@ -46,7 +47,11 @@ export async function compose({ plan, layout, warnings, input, prepared }: Compo
   const spool = await SpoolWriter.create(layout.spool);
   const manifest = await createManifest({ manifest: layout.manifest, index: layout.manifestIndex });
   const run = new LiveRun(plan, layout, warnings, clock);
-  const sink = createLogSink(layout.folder, { onError: (path, reason) => orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'log-write-failed', path, reason } }) });
+  const sink = createLogSink(layout.folder, {
+    onError: (path, reason) => {
+      orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'log-write-failed', path, reason } });
+    },
+  });
   const runLog = createRunLog(sink, runLogContext(plan, namedRoot(plan)), clock);
   const engine = createEmbeddedEngine({
     ...workerOptions(plan, layout, entry, prepared, input.columns, clock),
@@ -75,7 +80,13 @@ export async function compose({ plan, layout, warnings, input, prepared }: Compo
     },
   });
 
-  orchestrator.note({ type: 'run-created', at: clock.now(), runId: plan.runId, version: packageVersion(), pid: process.pid });
+  orchestrator.note({
+    type: 'run-created',
+    at: clock.now(),
+    runId: plan.runId,
+    version: packageVersion(),
+    pid: process.pid,
+  });
   orchestrator.note({ type: 'run-state', at: clock.now(), state: 'Preparing' });
   orchestrator.note({ type: 'code-snapshotted', at: clock.now(), ...snapshot.value });
   orchestrator.note({ type: 'environment-ready', at: clock.now(), ...prepared.ready });
@@ -102,12 +113,6 @@ export async function compose({ plan, layout, warnings, input, prepared }: Compo
   };
   run.attach(orchestrator, finish());
   return run;
-}
-
-/** Folders that are inside the code folder by accident: the runs, the data, the results. */
-function notCode(plan: Plan): string[] {
-  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
-  return [root, plan.outputFolder, ...plan.inputs.map((input) => input.root)].filter((path) => path !== plan.entry.codeFolder);
 }
 
 /** The root, where a command in this folder wouldn't find it by itself. */
@@ -139,4 +144,3 @@ function lockedProblem(plan: Plan, pid: number): Problem {
     next: 'wait for it, or cancel it',
   };
 }
-

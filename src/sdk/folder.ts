@@ -34,7 +34,10 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
           what: code === 'EEXIST' ? `a run named ${plan.runId} exists already` : 'the run folder could not be created',
           where: { file: plan.runFolder },
           why: message,
-          next: code === 'EEXIST' ? 'choose another --name, or leave it out' : 'name a folder that can be written with --root',
+          next:
+            code === 'EEXIST'
+              ? 'choose another --name, or leave it out'
+              : 'name a folder that can be written with --root',
         },
       ],
       2,
@@ -46,6 +49,15 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
 /** @throws where it isn't there or no plan of this version */
 export async function readPlan(folder: string): Promise<Plan> {
   const plan = JSON.parse(await readFile(runLayout(folder).plan, 'utf8')) as { formatVersion?: unknown };
-  if (plan.formatVersion !== 1) throw new Error(`run format ${String(plan.formatVersion)} is not known to this version`);
+  if (plan.formatVersion !== 1)
+    throw new Error(`run format ${String(plan.formatVersion)} is not known to this version`);
   return plan as unknown as Plan;
+}
+
+/** Folders that are inside the code folder by accident: the runs, the data, the results. */
+export function notCode(plan: Plan): string[] {
+  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
+  return [root, plan.outputFolder, ...plan.inputs.map((input) => input.root)].filter(
+    (path) => path !== plan.entry.codeFolder,
+  );
 }

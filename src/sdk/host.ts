@@ -16,7 +16,11 @@ export interface Prepared {
 }
 
 /** Throws ParallelRunError, exit code 2, where the environment can't be had: nothing has been started then. */
-export async function prepareHost(plan: Plan, onProgress: (line: string) => void, signal?: AbortSignal): Promise<Prepared> {
+export async function prepareHost(
+  plan: Plan,
+  onProgress: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<Prepared> {
   if (plan.entry.language === 'node') {
     return {
       hostCommand: { language: 'node', command: process.execPath, args: [nodeHost] },
@@ -53,7 +57,14 @@ function bundlePath(script: string): string {
   return script.replace(/([^/]*)\.[^./]+$/, '.parallelrun-$1.mjs');
 }
 
-export function workerOptions(plan: Plan, layout: RunLayout, entry: EntryFacts, prepared: Prepared, columns: readonly Column[] | undefined, clock: Clock): WorkerOptions {
+export function workerOptions(
+  plan: Plan,
+  layout: RunLayout,
+  entry: EntryFacts,
+  prepared: Prepared,
+  columns: readonly Column[] | undefined,
+  clock: Clock,
+): WorkerOptions {
   return {
     runId: plan.runId,
     experimentName: plan.experimentName,
@@ -76,7 +87,9 @@ export function workerOptions(plan: Plan, layout: RunLayout, entry: EntryFacts, 
 /** One table an input, in the order of the inputs: `MiniBatchSource.table` counts them so. */
 function workerTables(plan: Plan, columns: readonly Column[] | undefined): WorkerTable[] {
   if (!columns) return [];
-  return plan.inputs.flatMap((input) => (input.kind === 'table' ? [{ format: 'csv' as const, delimiter: input.csv.delimiter, schema: { columns } }] : []));
+  return plan.inputs.flatMap((input) =>
+    input.kind === 'table' ? [{ format: 'csv' as const, delimiter: input.csv.delimiter, schema: { columns } }] : [],
+  );
 }
 
 export function refusal(problem: Problem): ParallelRunError {

@@ -21,7 +21,10 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   const skipped: OpenedInput['skipped'] = [];
   const columns = await schemaOf(plan);
   const drafts = createMiniBatches(plan.inputs, plan.cutting, {
-    exclude: [plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/')), ...(insideInput(plan) ? [plan.outputFolder] : [])],
+    exclude: [
+      plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/')),
+      ...(insideInput(plan) ? [plan.outputFolder] : []),
+    ],
     onSkip: (path, reason) => skipped.push({ path, reason }),
     ...(signal && { signal }),
   });

@@ -36,7 +36,8 @@ export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
   let items = 0;
   for await (const chunk of input.drafts) {
     for (const draft of chunk) {
-      if (first.length < FIRST_MAX) first.push({ index: miniBatches, items: draft.items, description: describeSource(draft.source) });
+      if (first.length < FIRST_MAX)
+        first.push({ index: miniBatches, items: draft.items, description: describeSource(draft.source) });
       counts.set(draft.items, (counts.get(draft.items) ?? 0) + 1);
       miniBatches += 1;
       items += draft.items;

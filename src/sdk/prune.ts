@@ -29,7 +29,8 @@ export async function pruneRuns(root: string, options: PruneOptions): Promise<Pr
     const ageMs = Date.now() - (run.startedAt ?? Date.now());
     if (keep !== undefined && position < keep) continue;
     if (olderThanMs !== undefined && ageMs <= olderThanMs) continue;
-    const why = keep !== undefined ? `not among the ${keep} newest` : `started ${Math.floor(ageMs / 86_400_000)} days ago`;
+    const why =
+      keep !== undefined ? `not among the ${keep} newest` : `started ${Math.floor(ageMs / 86_400_000)} days ago`;
     pruned.push({ runId: run.runId, folder: run.folder, bytes: await bytesBelow(run.folder), why });
     if (!options.dryRun) await rm(run.folder, { recursive: true, force: true });
   }

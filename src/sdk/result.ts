@@ -8,7 +8,11 @@ import { ExtentTable, assemble, csvHeader } from '../output/index.ts';
  * @param kind partial: `<name>.partial` of what succeeded in a run that didn't complete; the result's own name stays
  *   free, so that nobody takes half a result for a whole one
  */
-export async function assembleResult(plan: Plan, layout: RunLayout, kind: 'whole' | 'partial'): Promise<{ path: string; rows: number; bytes: number } | undefined> {
+export async function assembleResult(
+  plan: Plan,
+  layout: RunLayout,
+  kind: 'whole' | 'partial',
+): Promise<{ path: string; rows: number; bytes: number } | undefined> {
   if (plan.output.action !== 'append_row') return undefined;
   const extents = new ExtentTable();
   let columns: readonly string[] | undefined;

@@ -159,7 +159,15 @@ async function listEntry(run: StoredRun): Promise<RunListEntry> {
   try {
     const status = await run.status();
     const { state, startedAt, elapsedSeconds, miniBatches, items } = status;
-    return { ...common, state, live: await run.live(), elapsedSeconds, miniBatches, items, ...(startedAt !== undefined && { startedAt }) };
+    return {
+      ...common,
+      state,
+      live: await run.live(),
+      elapsedSeconds,
+      miniBatches,
+      items,
+      ...(startedAt !== undefined && { startedAt }),
+    };
   } catch (error) {
     return unreadable(runId, run.layout.folder, error instanceof Error ? error.message : String(error));
   }

@@ -1,0 +1,219 @@
+/** `test` and `replay`: one mini-batch in front of a person, in a scratch folder, as a worker of a run would do it. */
+import { mkdtemp, open, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { miniBatchIndex } from '../domain/ids.ts';
+import type { RunLayout } from '../domain/layout.ts';
+import type { StartFailure, TryFailure } from '../domain/failure.ts';
+import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { Column, Plan } from '../domain/plan.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+import type { ExitCode } from '../domain/problem.ts';
+import type { TryOutcome } from '../domain/ports.ts';
+import { snapshotCode } from '../environment/index.ts';
+import { readLedger } from '../ledger/index.ts';
+import { runInForeground } from '../node/index.ts';
+import type { ForegroundResult } from '../node/index.ts';
+import type { JobRequest } from '../job/request.ts';
+import { systemClock } from './clock.ts';
+import { createRunFolder, notCode } from './folder.ts';
+import { prepareEntry, prepareHost, refusal, workerOptions } from './host.ts';
+import { openInput } from './input.ts';
+import { compile } from './start.ts';
+import { openRun } from './stored.ts';
+
+const PREVIEW_ROWS = 10;
+const PREVIEW_BYTES = 16 * 1024;
+const DEBUG_PORTS = { python: 5678, node: 9229 } as const;
+
+export interface ForegroundReport {
+  readonly index: number;
+  readonly ok: boolean;
+  /** Length of what `run()` returned. */
+  readonly returned?: number;
+  readonly items: number;
+  readonly rowsPreview: readonly string[];
+  readonly failure?: TryFailure | StartFailure;
+  /** Inside `run()`. */
+  readonly seconds: number;
+  readonly exitCode: ExitCode;
+}
+
+interface ForegroundCommon {
+  readonly onDebugWaiting?: (where: { readonly port: number; readonly url?: string }) => void;
+  readonly signal?: AbortSignal;
+}
+export interface TestOptions extends ForegroundCommon {
+  /** Which mini-batch; default the first. */
+  readonly index?: number;
+  readonly debugPort?: number;
+}
+export interface ReplayOptions extends ForegroundCommon {
+  readonly debug?: boolean;
+  /** Default 5678 (Python), 9229 (Node). */
+  readonly port?: number;
+  /** Only this item of the mini-batch, from 0; files only. */
+  readonly item?: number;
+  /** Python: the post-mortem debugger in the terminal where `run()` raises. */
+  readonly pdb?: boolean;
+}
+
+interface Job {
+  readonly plan: Plan;
+  readonly layout: RunLayout;
+  readonly columns: readonly Column[] | undefined;
+  readonly index: number;
+  readonly source: MiniBatchSource;
+  readonly items: number;
+  readonly debug?: { readonly port: number; readonly postMortem?: boolean };
+}
+
+/** @throws ParallelRunError exit code 2, where the job is not valid or has no such mini-batch */
+export async function testJob(request: JobRequest, options: TestOptions = {}): Promise<ForegroundReport> {
+  const { plan } = await compile(request);
+  const index = options.index ?? 0;
+  const input = await openInput(plan, options.signal);
+  let found: { source: MiniBatchSource; items: number } | undefined;
+  let seen = 0;
+  for await (const chunk of input.drafts) {
+    found = chunk[index - seen];
+    seen += chunk.length;
+    if (found) break;
+  }
+  if (!found) throw noSuchMiniBatch(index, seen);
+  const miniBatch = found;
+  return inScratch(plan, async (scratch) => {
+    const layout = await createRunFolder(scratch);
+    const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, { exclude: notCode(plan) });
+    if (!snapshot.ok) throw refusal(snapshot.error);
+    const debug = options.debugPort === undefined ? {} : { debug: { port: options.debugPort } };
+    return runOne({ plan: scratch, layout, columns: input.columns, index, ...miniBatch, ...debug }, options);
+  });
+}
+
+/**
+ * Exactly that mini-batch again: same items, code snapshot, arguments and environment. Its logs and outputs go to a
+ * scratch folder: the run stays as it is.
+ * @throws ParallelRunError exit code 2, where there is no such run or mini-batch
+ */
+export async function replay(
+  root: string,
+  runId: string,
+  index: number,
+  options: ReplayOptions = {},
+): Promise<ForegroundReport> {
+  const run = await openRun(root, runId);
+  const entry = await run.manifestEntry(index);
+  const columns = await columnsOf(run.layout.ledger);
+  const source = options.item === undefined ? entry.source : onlyItem(entry.source, options.item);
+  const items = options.item === undefined ? entry.items : 1;
+  return inScratch(run.plan, async (scratch) => {
+    const layout = { ...(await createRunFolder(scratch)), code: run.layout.code };
+    const port = options.port ?? DEBUG_PORTS[run.plan.entry.language];
+    const debug = options.debug ? { debug: { port } } : options.pdb ? { debug: { port, postMortem: true } } : {};
+    return runOne({ plan: scratch, layout, columns, index, source, items, ...debug }, options);
+  });
+}
+
+async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundReport> {
+  const { plan, layout, index, items } = job;
+  const prepared = await prepareHost(plan, () => undefined, options.signal);
+  const entry = await prepareEntry(plan, layout);
+  const result = await runInForeground({
+    ...workerOptions(plan, layout, entry, prepared, job.columns, systemClock),
+    miniBatches: [
+      { index: miniBatchIndex(index), items, source: new TextEncoder().encode(JSON.stringify(job.source)) },
+    ],
+    ...(job.debug && { debug: job.debug }),
+    ...(options.onDebugWaiting && { onDebugWaiting: options.onDebugWaiting }),
+  });
+  return reportOf(result, index, items);
+}
+
+async function reportOf(result: ForegroundResult, index: number, items: number): Promise<ForegroundReport> {
+  const common = { index, items, rowsPreview: [], seconds: 0, ok: false };
+  if (result.interrupted)
+    return { ...common, failure: { kind: 'canceled' }, exitCode: result.interrupted === 'SIGINT' ? 130 : 143 };
+  if (!result.start.ok) return { ...common, failure: result.start.failure, exitCode: 1 };
+  const [outcome] = result.outcomes;
+  if (!outcome) return { ...common, failure: { kind: 'worker-lost', exit: result.exit }, exitCode: 1 };
+  const seconds = outcome.timing.runSeconds;
+  if (!outcome.result.ok) return { ...common, seconds, failure: outcome.result.failure, exitCode: 1 };
+  return {
+    ...common,
+    ok: true,
+    returned: outcome.result.returned,
+    rowsPreview: await preview(outcome.result.rows),
+    seconds,
+    exitCode: 0,
+  };
+}
+
+async function preview(rows: Extract<TryOutcome['result'], { ok: true }>['rows']): Promise<string[]> {
+  const bytes = rows instanceof Uint8Array ? rows.subarray(0, PREVIEW_BYTES) : await headOf(rows.part);
+  return Buffer.from(bytes)
+    .toString('utf8')
+    .split('\n')
+    .slice(0, PREVIEW_ROWS)
+    .filter((line) => line !== '');
+}
+
+async function headOf(path: string): Promise<Uint8Array> {
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.alloc(PREVIEW_BYTES);
+    const { bytesRead } = await file.read(buffer, 0, PREVIEW_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A run folder of its own below the temporary folder, gone afterwards. */
+async function inScratch<T>(plan: Plan, work: (scratch: Plan) => Promise<T>): Promise<T> {
+  const root = await mkdtemp(`${tmpdir()}/parallelrun-`);
+  const runFolder = `${root}/${plan.runId}`;
+  try {
+    return await work({
+      ...plan,
+      runFolder,
+      outputFolder: `${runFolder}/outputs`,
+      output: scratchOutput(plan, runFolder),
+      sideOutputs: {},
+    });
+  } finally {
+    await rm(root, { recursive: true, force: true });
+  }
+}
+
+function scratchOutput(plan: Plan, runFolder: string): Plan['output'] {
+  return plan.output.action === 'append_row' ? { ...plan.output, file: `${runFolder}/outputs/rows` } : plan.output;
+}
+
+function onlyItem(source: MiniBatchSource, item: number): MiniBatchSource {
+  const file = source.kind === 'files' ? source.files[item] : undefined;
+  if (source.kind === 'files' && file !== undefined) return { ...source, files: [file] };
+  throw refusal({
+    code: 'PR5003',
+    severity: 'error',
+    what: source.kind === 'files' ? `the mini-batch has no item ${item}` : '--item is for mini-batches of files',
+    ...(source.kind === 'files' && { why: `its items are numbered 0 to ${source.files.length - 1}` }),
+    next: 'leave --item out to run the whole mini-batch',
+  });
+}
+
+async function columnsOf(ledger: string): Promise<readonly Column[] | undefined> {
+  for await (const events of readLedger(ledger)) {
+    for (const event of events) if (event.type === 'schema-decided') return event.columns as readonly Column[];
+  }
+  return undefined;
+}
+
+function noSuchMiniBatch(index: number, count: number): ParallelRunError {
+  return refusal({
+    code: 'PR5003',
+    severity: 'error',
+    what: `the input has no mini-batch ${index}`,
+    why: `it makes ${count}, numbered from 0`,
+    next: 'parallelrun plan shows the first ten',
+  });
+}

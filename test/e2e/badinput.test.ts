@@ -1,0 +1,98 @@
+/** What people get wrong: a clear error with what, where, why and what next, or correct work; nothing half done. */
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Workspace } from './rig.ts';
+
+let space: Workspace;
+beforeEach(() => {
+  space = new Workspace();
+  space.files('in', { a: '1', b: '2' });
+  space.write('score.py', 'def run(mini_batch):\n    return mini_batch\n');
+});
+afterEach(() => {
+  space.dispose();
+});
+
+/** Runs that can't start: exit code 2, a code to look up, and no run folder. */
+async function refused(args: readonly string[], says: readonly RegExp[]): Promise<void> {
+  const ended = await space.cli('run', ...args);
+  const text = ended.stdout + ended.stderr;
+  expect(ended.code, text).toBe(2);
+  expect(text).toMatch(/PR\d{4}/);
+  for (const pattern of says) expect(text).toMatch(pattern);
+  expect(existsSync(space.root) ? readdirSync(space.root) : []).toEqual([]);
+}
+
+describe('refused before anything starts', () => {
+  test('a missing script', () => refused(['--entry-script', 'scor.py', '--input', 'in'], [/scor\.py/]));
+  test('a folder as script', () => refused(['--entry-script', 'in', '--input', 'in'], [/in\b/]));
+  test('a missing input', () => refused(['--entry-script', 'score.py', '--input', 'nowhere'], [/nowhere/]));
+  test('an empty input', () => {
+    mkdirSync(join(space.folder, 'empty'));
+    return refused(['--entry-script', 'score.py', '--input', 'empty'], [/empty/, /--allow-empty/]);
+  });
+  test('a glob without match', () => refused(['--entry-script', 'score.py', '--input', 'in/*.png'], [/\*\.png|match/]));
+  test('a bad number', () => refused(['--entry-script', 'score.py', '--input', 'in', '--mini-batch-size', 'ten'], [/ten/]));
+  test('a result that exists', async () => {
+    space.write('out/parallel_run_step.txt', 'old');
+    await refused(['--entry-script', 'score.py', '--input', 'in', '--output', 'out'], [/--overwrite/]);
+  });
+  test('an interpreter that is none', () => refused(['--entry-script', 'score.py', '--input', 'in', '--python', '/no/python'], [/\/no\/python/]));
+  test('a job file with several mistakes: all at once, each with its line', async () => {
+    space.write(
+      'job.yml',
+      ['type: pipeline', 'jobs:', '  score:', '    type: parallel', '    mini_batch_size: ten', '    error_treshold: 5', '    max_concurrency_per_instance: 0',
+        '    input_data: ${{inputs.images}}', '    inputs:', '      images:', '        type: uri_folder', '        path: ./nowhere', '    task:', '      type: run_function',
+        '      code: .', '      entry_script: missing.py', ''].join('\n'),
+    );
+    const ended = await space.cli('run', 'job.yml');
+    const text = ended.stdout + ended.stderr;
+    expect(ended.code, text).toBe(2);
+    for (const line of [5, 6, 7, 12, 16]) expect(text).toContain(`job.yml:${line}`);
+    expect(text).toMatch(/did you mean.*error_threshold/i);
+  });
+});
+
+describe('scripts that can’t be loaded end the run at once, with file and line', () => {
+  test.each([
+    ['a syntax error', 'def run(mini_batch)\n    return []\n', /score\.py:1|line 1/],
+    ['an import error', 'import no_such_module\ndef run(mini_batch):\n    return []\n', /no_such_module/],
+    ['no run()', 'def rum(mini_batch):\n    return []\n', /run/],
+    ['an init that raises', 'def init():\n    open("/no/model.pkl")\ndef run(mini_batch):\n    return []\n', /model\.pkl/],
+  ])('%s', async (_, script, says) => {
+    space.write('score.py', script);
+    const ended = await space.cli('run', '--entry-script', 'score.py', '--input', 'in', '--processes', '2', '--name', 'bad');
+    expect(ended.code, ended.stdout + ended.stderr).toBe(1);
+    const lastLines = ended.stdout.trimEnd().split('\n').slice(-25).join('\n');
+    expect(lastLines).toMatch(says);
+    expect(space.read('bad', 'logs/overview.txt')).toMatch(says);
+    const status = await space.status('bad');
+    expect(status.reason?.kind).toBe('init-failed');
+  }, 20_000);
+});
+
+test('--allow-empty gives a valid empty output', async () => {
+  mkdirSync(join(space.folder, 'empty'));
+  const ended = await space.cli('run', '--entry-script', 'score.py', '--input', 'empty', '--allow-empty', '--name', 'e');
+  expect(ended.code, ended.stdout + ended.stderr).toBe(0);
+  expect(space.rows('e')).toEqual([]);
+});
+
+test('nasty file names arrive untouched, in byte order', async () => {
+  const names = ['a b', "it's", 'quote"d', 'new\nline', 'tab\tbed', '-rf', '$(touch x)', '`x`', '*', '~', 'ünï', '日本', '😀', 'back\\slash', ';'];
+  mkdirSync(join(space.folder, 'nasty'));
+  for (const name of names) writeFileSync(join(space.folder, 'nasty', name), name);
+  const invalid = Buffer.concat([Buffer.from(join(space.folder, 'nasty') + '/'), Buffer.from([0x66, 0xff, 0x66])]);
+  writeFileSync(invalid, 'invalid');
+  space.write(
+    'score.py',
+    'import os, json\ndef run(mini_batch):\n    out = []\n    for p in mini_batch:\n        with open(p, "rb") as f: c = f.read().decode()\n        out.append(json.dumps([list(os.fsencode(os.path.basename(p))), c]))\n    return out\n',
+  );
+  const ended = await space.cli('run', '--entry-script', 'score.py', '--input', 'nasty', '--mini-batch-size', '3', '--name', 'n');
+  expect(ended.code, ended.stdout + ended.stderr).toBe(0);
+  const got = space.rows('n').map((row) => JSON.parse(row) as [number[], string]);
+  const want = [...names.map((name) => [[...Buffer.from(name)], name] as const), [[0x66, 0xff, 0x66], 'invalid'] as const];
+  want.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+  expect(got).toEqual(want);
+});
