@@ -21,6 +21,8 @@ export class FrameError extends Error {
   override readonly name = 'FrameError';
 }
 
+// own references: a script that replaces them in its process must not reach the protocol
+const { parse, stringify } = JSON;
 const EMPTY = new Uint8Array(0);
 const NOT_ASCII = /[\u0080-\uffff]/;
 const EVERY_NOT_ASCII = /[\u0080-\uffff]/g;
@@ -30,7 +32,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** JSON with everything beyond ASCII as `\uXXXX`; lone surrogates survive the way. Throws on what JSON cannot hold. */
 export function asciiJson(value: object): string {
-  const json = JSON.stringify(value);
+  const json = stringify(value);
   if (!NOT_ASCII.test(json)) return json;
   return json.replace(EVERY_NOT_ASCII, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
@@ -139,7 +141,7 @@ function parseHeader(bytes: Uint8Array): Record<string, unknown> {
   if (NOT_ASCII.test(json)) throw new FrameError('header is not ASCII');
   let header: unknown;
   try {
-    header = JSON.parse(json);
+    header = parse(json);
   } catch (cause) {
     throw new FrameError(`header is not JSON: ${json.slice(0, 80)}`, { cause });
   }

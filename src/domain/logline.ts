@@ -19,7 +19,10 @@ function secondText(second: number): string {
   return text;
 }
 
-const pad3 = (n: number): string => (n < 10 ? `00${n}` : n < 100 ? `0${n}` : `${n}`);
+/** `000` to `999`. */
+const THREE_DIGITS = Array.from({ length: 1000 }, (_, n) => String(n).padStart(3, '0'));
+
+const pad3 = (n: number): string => THREE_DIGITS[n] ?? '000';
 
 /** Milliseconds since 1970 as whole milliseconds; what is not a number counts as 0. */
 const wholeMs = (at: number): number => (Number.isFinite(at) ? Math.floor(at) : 0);
@@ -46,9 +49,10 @@ export function microStamp(at: number): string {
   return `${secondText(second)}.${pad6(us - second * 1e6)}`;
 }
 
-/** Six digits of a whole number below a million. */
+/** Six digits of a whole number from 0 to 999,999. */
 export function pad6(n: number): string {
-  return n >= 100_000 ? `${n}` : String(1_000_000 + n).slice(1);
+  const thousands = Math.floor(n / 1000);
+  return pad3(thousands) + pad3(n - thousands * 1000);
 }
 
 /** Prefix of each line of `70_driver_log.txt`: time, node, process. Ends in a blank. */

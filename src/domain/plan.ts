@@ -1,7 +1,7 @@
 import type { RunId } from './ids.ts';
 
 /** Where an effective setting came from; `plan` shows it next to each value. In falling precedence. */
-export type Origin = 'command line' | 'profile' | 'program arguments' | 'job file' | 'default';
+export type Origin = 'command line' | 'environment variable' | 'profile' | 'program arguments' | 'job file' | 'default';
 
 /**
  * A compiled job: everything absolute, in milliseconds and bytes, nothing optional that has a default.
@@ -31,6 +31,8 @@ export interface Plan {
   readonly outputFolder: string;
   /** Every other output of the job: name to absolute folder or file, created before the run. */
   readonly sideOutputs: Readonly<Record<string, string>>;
+  /** Names of those `sideOutputs` that are files: only their folder is created. */
+  readonly sideOutputFiles?: readonly string[];
   readonly thresholds: Thresholds;
   readonly tries: { /** retries + 1, >= 1. */ readonly maxTries: number };
   readonly limits: Limits;
@@ -142,6 +144,8 @@ export interface Limits {
 /** Columns of the whole table input, decided once, so that every slice has the same types. */
 export interface TableSchema {
   readonly columns: readonly Column[];
+  /** True where the input was too large to look at every row: a type may not fit a row that nobody saw. */
+  readonly sampled?: boolean;
 }
 export interface Column {
   readonly name: string;

@@ -4,7 +4,7 @@ import type { RunEvent } from '../domain/event.ts';
 import { Decoder } from './codec.ts';
 import { MAGIC, decodeFrame } from './frames.ts';
 
-const CHUNK_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 128 * 1024;
 
 /** The file is no ledger of ours, or not one this version can read. */
 export class LedgerFormatError extends Error {
@@ -46,7 +46,7 @@ export class LedgerReader {
     return this.position - this.rest.length;
   }
 
-  /** Events of the next whole frames, about a megabyte at a time; empty at the present end of the file. */
+  /** Events of the next whole frames, a hundred kilobytes or so at a time; empty at the present end of the file. */
   async read(): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
     while (events.length === 0 && this.corrupt === undefined) {

@@ -21,7 +21,10 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
       await mkdir(folder, { recursive: true });
     }
     if (plan.output.action === 'append_row') await mkdir(dirname(plan.output.file), { recursive: true });
-    for (const path of Object.values(plan.sideOutputs)) await mkdir(dirname(path), { recursive: true });
+    for (const [name, path] of Object.entries(plan.sideOutputs)) {
+      const isFile = plan.sideOutputFiles?.includes(name) ?? false;
+      await mkdir(isFile ? dirname(path) : path, { recursive: true });
+    }
     await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
     return layout;
   } catch (error) {

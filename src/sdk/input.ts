@@ -1,4 +1,7 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { createMiniBatches, decideSchema, DatasetError } from '../dataset/index.ts';
+import { runLayout } from '../domain/layout.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Draft } from '../orchestrator/index.ts';
@@ -21,10 +24,7 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   const skipped: OpenedInput['skipped'] = [];
   const columns = await schemaOf(plan);
   const drafts = createMiniBatches(plan.inputs, plan.cutting, {
-    exclude: [
-      plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/')),
-      ...(insideInput(plan) ? [plan.outputFolder] : []),
-    ],
+    exclude: await notInput(plan),
     onSkip: (path, reason) => skipped.push({ path, reason }),
     ...(signal && { signal }),
   });
@@ -44,9 +44,19 @@ async function schemaOf(plan: Plan): Promise<readonly Column[] | undefined> {
   return schema.value.columns;
 }
 
-/** An output folder below an input would otherwise feed the run with its own results. */
-function insideInput(plan: Plan): boolean {
-  return plan.inputs.some((input) => plan.outputFolder.startsWith(`${input.root}/`));
+/** Folders below an input that a run itself makes: they would feed it with its own results. */
+async function notInput(plan: Plan): Promise<string[]> {
+  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
+  const holds = (folder: string): boolean =>
+    plan.inputs.some((input) => input.root === folder || input.root.startsWith(`${folder}/`));
+  const outputs = holds(plan.outputFolder) ? [] : [plan.outputFolder];
+  if (!holds(root)) return [root, ...outputs];
+  // The input lies in the root of the runs, or is it: only the runs in there are left out.
+  const names = await readdir(root).catch(() => []);
+  const runs = names
+    .map((name) => `${root}/${name}`)
+    .filter((folder) => existsSync(runLayout(folder).plan) && !holds(folder));
+  return [plan.runFolder, ...runs, ...outputs];
 }
 
 function emptyInput(plan: Plan, skipped: OpenedInput['skipped']): ParallelRunError {

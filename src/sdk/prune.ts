@@ -4,7 +4,7 @@ import { listRuns } from './stored.ts';
 export interface PruneOptions {
   /** So many of the newest ended runs stay. */
   readonly keep?: number;
-  /** Only runs that started so long ago go. */
+  /** Only runs that ended longer ago than this go. */
   readonly olderThanMs?: number;
   readonly dryRun: boolean;
 }
@@ -26,11 +26,11 @@ export async function pruneRuns(root: string, options: PruneOptions): Promise<Pr
   if (keep === undefined && olderThanMs === undefined) return pruned;
   const ended = (await listRuns(root)).filter((run) => !run.live && run.problem === undefined);
   for (const [position, run] of ended.entries()) {
-    const ageMs = Date.now() - (run.startedAt ?? Date.now());
+    const ageMs = Date.now() - ((run.startedAt ?? Date.now()) + run.elapsedSeconds * 1000);
     if (keep !== undefined && position < keep) continue;
     if (olderThanMs !== undefined && ageMs <= olderThanMs) continue;
     const why =
-      keep !== undefined ? `not among the ${keep} newest` : `started ${Math.floor(ageMs / 86_400_000)} days ago`;
+      keep !== undefined ? `not among the ${keep} newest` : `ended ${Math.floor(ageMs / 86_400_000)} days ago`;
     pruned.push({ runId: run.runId, folder: run.folder, bytes: await bytesBelow(run.folder), why });
     if (!options.dryRun) await rm(run.folder, { recursive: true, force: true });
   }

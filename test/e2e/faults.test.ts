@@ -68,7 +68,7 @@ describe.each(Object.entries(cases))('a file that makes the script %s', (name, {
 describe('thresholds end the run', () => {
   test.each([
     ['0', 1, /mini-batch.*threshold|mini_batch_error_threshold/i],
-    ['1', 0, /Completed/],
+    ['1', 0, /completed/],
   ])('mini-batch error threshold %s with one failed mini-batch', async (limit, code, says) => {
     const space = new Workspace();
     space.files('in', { a: 'ok', b: 'raise', c: 'ok' });
@@ -122,3 +122,24 @@ test('100 MB of prints: the run goes on, the log is bounded and keeps its end', 
   expect(statSync(join(space.root, 'flood/azureml-logs/70_driver_log.txt')).size).toBeLessThan(40 * 1024 * 1024);
   space.dispose();
 }, 60_000);
+
+test('five kinds of failure in one run: each is named in the last lines, with its file and its replay command', async () => {
+  const space = new Workspace();
+  const orders = { raise: 'raise', none: 'none', exit: 'exit 3', segv: 'segv', hang: 'hang' };
+  space.files('in', { good: 'ok', ...orders });
+  const ended = await space.cli(
+    'run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '1', '--processes', '2', '--max-retries', '0',
+    '--timeout', '1', '--name', 'five',
+  );
+  expect(ended.code, ended.stdout + ended.stderr).toBe(0);
+  expect(space.rows('five')).toEqual(['good']);
+  const names = ['good', ...Object.keys(orders)].sort();
+  for (const text of [ended.stdout, space.read('five', 'logs/overview.txt')]) {
+    for (const [name, says] of Object.entries(cases).filter(([key]) => key in orders)) {
+      expect(text).toMatch(says.says.source.includes('f05') ? /ValueError: bad pixel in raise/ : says.says);
+      expect(text).toContain(join(space.folder, 'in', name));
+      expect(text).toContain(`parallelrun replay five/${names.indexOf(name)}`);
+    }
+  }
+  space.dispose();
+}, 30_000);

@@ -75,6 +75,7 @@ describe('cancel', () => {
     expect((await space.status('c')).state).toBe('Running');
     expect((await space.cli('list')).stdout).toMatch(/c .*Running/);
     expect((await space.cli('cancel', 'c')).code).toBe(0);
+    await expect.poll(() => space.read('c', 'logs/master.txt'), { timeout: 10_000 }).toMatch(/cancel/i);
     space.write('go', '');
     const [exit] = (await once(child, 'close')) as [number];
     expect(exit, output()).toBe(130);

@@ -81,7 +81,7 @@ test('a part file is copied, and released only after the commit', async () => {
 });
 
 test('a full disk stops the run, resumable, and no more is shown as done', async () => {
-  const rig = new Rig(50);
+  const rig = new Rig(5000);
   rig.commit = (events) => {
     if (types(events).includes('try-finished')) return Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
     return Promise.resolve();

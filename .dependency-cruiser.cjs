@@ -1,0 +1,111 @@
+/**
+ * Import rules between the folders of src, as docs/ARCHITECTURE.md draws them. Type-only imports count too.
+ * Proven by test/tooling/imports.test.ts: every rule has an import there that it must refuse.
+ */
+const NPM = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-bundled', 'npm-no-pkg', 'npm-unknown'];
+
+/** Nothing but these folders of ours: no package, no module of Node. */
+function pure(folder, allowed) {
+  return {
+    name: `${folder}-is-pure`,
+    comment: `${folder} imports only ${allowed.join(' and ')}: no module of Node, no package, no other folder`,
+    severity: 'error',
+    from: { path: `^src/${folder}/` },
+    to: { pathNot: `^src/(${allowed.join('|')})/` },
+  };
+}
+
+/** Of our folders only these. */
+function onlyOurs(folder, allowed) {
+  return {
+    name: `${folder}-imports-only-${allowed.join('-and-')}`,
+    comment: `of our own code ${folder} imports only ${allowed.join(' and ')}`,
+    severity: 'error',
+    from: { path: `^src/${folder}/` },
+    to: { path: '^src/', pathNot: `^src/(${[folder, ...allowed].join('|')})/` },
+  };
+}
+
+/** Parts that meet only in sdk/compose.ts, through the ports of domain. */
+const APART = ['dataset', 'ledger', 'output', 'logs', 'engine/embedded', 'engine/nats'];
+
+const apart = APART.map((folder) => ({
+  name: `${folder.replace('/', '-')}-stands-apart`,
+  comment: `${folder} doesn't import the other parts: they meet in one place, through the ports of domain`,
+  severity: 'error',
+  from: { path: `^src/${folder}/` },
+  to: { path: `^src/(${APART.filter((other) => other !== folder).join('|')})/` },
+}));
+
+module.exports = {
+  forbidden: [
+    pure('domain', ['domain']),
+    pure('core', ['core', 'domain']),
+    pure('views', ['views', 'domain']),
+    onlyOurs('worker', ['domain']),
+    {
+      name: 'worker-is-light',
+      comment: "the worker lives in the user's process: of packages only apache-arrow, for tables",
+      severity: 'error',
+      from: { path: '^src/worker/' },
+      to: { dependencyTypes: NPM, pathNot: '(^|/)node_modules/apache-arrow/' },
+    },
+    onlyOurs('node', ['domain']),
+    {
+      name: 'node-uses-no-package',
+      comment: 'the agent of a machine needs Node alone',
+      severity: 'error',
+      from: { path: '^src/node/' },
+      to: { dependencyTypes: NPM },
+    },
+    ...apart,
+    {
+      name: 'nobody-imports-cli',
+      comment: 'the command line is the outermost layer',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/cli/' },
+      to: { path: '^src/cli/' },
+    },
+    {
+      name: 'composition-in-one-place',
+      comment: 'only sdk puts a run together; the others get what they need handed in',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(sdk|cli|testing|orchestrator)/' },
+      to: { path: '^src/(sdk|orchestrator)/' },
+    },
+    {
+      name: 'no-cycles',
+      comment: 'two files that need each other are one file, or have a third one between them',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'no-unresolvable',
+      comment: 'the imported file does not exist',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'no-development-packages',
+      comment: 'a package of devDependencies is not there once ParallelRun is installed',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'no-tests-in-the-product',
+      comment: 'src never needs what lies outside of it',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(test|bench|scripts|demo|examples)/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'] },
+  },
+};

@@ -1,0 +1,152 @@
+"""
+The three formats of the append_row file, each a class with the same methods: text of list elements, of a pandas frame,
+of rows of another table library; every text ends in a line break. Lone surrogates become backslash-u when the text is
+encoded, so the output is always valid UTF-8.
+"""
+import json
+import re
+import sys
+
+from .returned import array_values
+
+
+class TxtFormat:
+    """`str(element)` and a newline. DataFrame: one line a row, separated by one space, pandas' quoting, no header."""
+
+    has_columns = False
+    separator = " "
+    _quoted = re.compile('[" \r\n]')
+
+    def elements(self, chunk):
+        return "\n".join(map(str, chunk)) + "\n"
+
+    def frame(self, frame):
+        return frame.to_csv(sep=self.separator, header=False, index=False)
+
+    def rows(self, table):
+        return "".join([self._line(row) for row in table[1]])
+
+    def _line(self, fields):
+        quoted = self._quoted
+        texts = []
+        for field in fields:
+            text = "" if field is None else str(field)
+            texts.append('"' + text.replace('"', '""') + '"' if quoted.search(text) else text)
+        # a row of one empty field must not become an empty line, which readers skip
+        return (self.separator.join(texts) or '""') + "\n"
+
+
+class CsvFormat(TxtFormat):
+    """RFC 4180 with line feeds: a text is one field, a list or tuple is a row of fields. The header comes at the end."""
+
+    has_columns = True
+    separator = ","
+    _quoted = re.compile('[",\r\n]')
+
+    def elements(self, chunk):
+        return "".join([self._line(_fields(element)) for element in chunk])
+
+    def frame(self, frame):
+        text = super().frame(frame)
+        if "\r" in text:
+            # some Pythons leave a bare carriage return unquoted, and readers then see two rows
+            text = frame.to_csv(sep=",", header=False, index=False, quoting=_QUOTE_NONNUMERIC)
+        return text
+
+
+_QUOTE_NONNUMERIC = 2
+
+
+def _fields(element):
+    if isinstance(element, (list, tuple)):
+        return element
+    item = getattr(element, "tolist", None)
+    if item is not None and not isinstance(element, (str, int, float)) and _is_numpy(element):
+        values = array_values(element) if getattr(element, "ndim", 0) else item()
+        return values if isinstance(values, (list, tuple)) else (element,)
+    return (element,)
+
+
+def _is_numpy(value):
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
+
+
+class JsonlFormat:
+    """One JSON value a line. NaN, Infinity and missing values are null; what JSON doesn't know is its text."""
+
+    has_columns = False
+
+    def __init__(self):
+        self._encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain).encode
+
+    def elements(self, chunk):
+        return "".join([self._line(element) for element in chunk])
+
+    def frame(self, frame):
+        columns = [_column_values(frame.iloc[:, at]) for at in range(frame.shape[1])]
+        names = [str(name) for name in frame.columns]
+        return self.rows((names, zip(*columns) if columns else [()] * len(frame)))
+
+    def rows(self, table):
+        names = _distinct(table[0])
+        return "".join([self._line(dict(zip(names, row))) for row in table[1]])
+
+    def _line(self, value):
+        try:
+            return self._encode(value) + "\n"
+        except (ValueError, TypeError):
+            return self._encode(_plain_all(value)) + "\n"
+
+
+def _column_values(series):
+    kind = getattr(series.dtype, "kind", "O")
+    if kind == "f":
+        return [None if value != value else value for value in array_values(series.to_numpy())]
+    return series.tolist()
+
+
+def _distinct(names):
+    """Column names that occur twice get a number, so that no value is lost."""
+    seen = {}
+    distinct = []
+    for name in names:
+        count = seen.get(name, 0)
+        seen[name] = count + 1
+        distinct.append("%s.%d" % (name, count) if count else name)
+    return distinct
+
+
+def _plain(value):
+    """JSON value of what the encoder doesn't know."""
+    if _is_numpy(value):
+        if getattr(value, "ndim", 0):
+            return array_values(value)
+        kind = value.dtype.kind
+        if kind == "f":
+            return float(str(value))
+        return value.item() if kind in "biufO" else str(value)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and (value is pandas.NaT or value is getattr(pandas, "NA", None)):
+        return None
+    iso = getattr(value, "isoformat", None)
+    return iso() if callable(iso) else str(value)
+
+
+_INFINITE = (float("inf"), float("-inf"))
+
+
+def _plain_all(value):
+    """A copy that strict JSON can hold: NaN is null, keys are texts."""
+    if isinstance(value, float):
+        return None if value != value or value in _INFINITE else float(value)
+    if value is None or isinstance(value, (str, bool, int)):
+        return value
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(key): _plain_all(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain_all(item) for item in value]
+    return _plain_all(_plain(value))
+
+
+FORMATS = {"txt": TxtFormat, "csv": CsvFormat, "jsonl": JsonlFormat}

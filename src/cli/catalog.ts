@@ -1,0 +1,154 @@
+/** Every command with its form, its help and where its code is; the code itself is loaded when the command is used. */
+import { Option, type Command } from 'commander';
+import type { Execute } from './command.ts';
+import { addJobOptions } from './flags.ts';
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  /** Full command lines, with what they do. */
+  readonly examples: readonly (readonly [line: string, meaning: string])[];
+  /** Takes a job: `--` then separates the script's own arguments. */
+  readonly takesJob: boolean;
+  /** Adds arguments and options. */
+  readonly form: (command: Command) => void;
+  readonly load: () => Promise<{ readonly execute: Execute }>;
+}
+
+const RUN_ARGUMENT = 'id of the run, a unique start of it, or "last"';
+
+const root = (): Option =>
+  new Option('--root <dir>', 'folder that holds run folders (default: $PARALLELRUN_ROOT, else ./runs)');
+
+export const COMMANDS: readonly CommandSpec[] = [
+  {
+    name: 'run',
+    summary: 'run a job and wait for its end',
+    examples: [
+      ['parallelrun run job.yml --set jobs.score.mini_batch_size=20', 'a job file, one value changed'],
+      [
+        'parallelrun run --entry-script score.py --input images -- --model m.pkl',
+        'no job file; --model is for the script',
+      ],
+    ],
+    takesJob: true,
+    form: addJobOptions,
+    load: () => import('./commands/run.ts'),
+  },
+  {
+    name: 'validate',
+    summary: 'say everything that is wrong with a job; nothing is started',
+    examples: [['parallelrun validate job.yml', '']],
+    takesJob: true,
+    form: addJobOptions,
+    load: () => import('./commands/validate.ts'),
+  },
+  {
+    name: 'plan',
+    summary: 'show what a job would do: settings and their origin, mini-batches and their sizes',
+    examples: [['parallelrun plan job.yml --json', '']],
+    takesJob: true,
+    form: addJobOptions,
+    load: () => import('./commands/plan.ts'),
+  },
+  {
+    name: 'test',
+    summary: 'run one mini-batch of a job in the foreground: one process, no retry',
+    examples: [['parallelrun test --entry-script score.py --input images --index 3', '']],
+    takesJob: true,
+    form: (command) => {
+      addJobOptions(command);
+      command.option('--index <n>', 'which mini-batch (default 0)');
+      command.option('--debug', 'wait for a debugger at the first line of run()');
+      command.option('--port <n>', 'port of the debugger');
+    },
+    load: () => import('./commands/test.ts'),
+  },
+  {
+    name: 'list',
+    summary: 'list runs, newest first',
+    examples: [['parallelrun list --root runs', '']],
+    takesJob: false,
+    form: (command) => void command.addOption(root()),
+    load: () => import('./commands/list.ts'),
+  },
+  {
+    name: 'status',
+    summary: 'show how far a run is, or how it ended',
+    examples: [['parallelrun status last', '']],
+    takesJob: false,
+    form: (command) => void command.argument('<run>', RUN_ARGUMENT).addOption(root()),
+    load: () => import('./commands/status.ts'),
+  },
+  {
+    name: 'logs',
+    summary: 'show the log files of a run, or one of them',
+    examples: [
+      ['parallelrun logs last', 'the tree of files and what each is'],
+      ['parallelrun logs last overview.txt -f', 'follow a file until the run ends'],
+    ],
+    takesJob: false,
+    form: (command) => {
+      command.argument('<run>', RUN_ARGUMENT);
+      command.argument('[path]', 'file or folder, relative to logs/ or to the run folder');
+      command.option('-f, --follow', 'go on until the run ends; without a path: logs/overview.txt');
+      command.addOption(root());
+    },
+    load: () => import('./commands/logs.ts'),
+  },
+  {
+    name: 'errors',
+    summary: 'show the errors of a run, grouped, with example, traceback and replay command',
+    examples: [['parallelrun errors last', '']],
+    takesJob: false,
+    form: (command) => void command.argument('<run>', RUN_ARGUMENT).addOption(root()),
+    load: () => import('./commands/errors.ts'),
+  },
+  {
+    name: 'replay',
+    summary: 'run exactly one mini-batch of a run again, in the foreground',
+    examples: [
+      ['parallelrun replay last/17', 'same items, code, arguments, environment'],
+      ['parallelrun replay last/17 --debug', 'the same, stops in run() for a debugger'],
+    ],
+    takesJob: false,
+    form: (command) => {
+      command.argument('<run/index>', 'run and number of the mini-batch: 01JX4/17, last/17');
+      command.option('--debug', 'wait for a debugger at the first line of run(), without time limits');
+      command.option('--port <n>', 'port of the debugger');
+      command.option('--item <n>', 'only this item of the mini-batch, from 0');
+      command.addOption(new Option('--pdb', 'Python: stop in pdb where the exception was raised').conflicts('debug'));
+      command.addOption(root());
+    },
+    load: () => import('./commands/replay.ts'),
+  },
+  {
+    name: 'cancel',
+    summary: 'ask a run to end: running mini-batches finish, none is started',
+    examples: [['parallelrun cancel last --now', 'workers are killed']],
+    takesJob: false,
+    form: (command) => {
+      command.argument('<run>', RUN_ARGUMENT);
+      command.option('--now', 'kill the workers instead of letting them finish');
+      command.option('--wait', 'come back when no process works on the run any more');
+      command.addOption(root());
+    },
+    load: () => import('./commands/cancel.ts'),
+  },
+  {
+    name: 'prune',
+    summary: 'remove folders of runs that have ended',
+    examples: [
+      ['parallelrun prune --older-than 30d --dry-run', 'only shows what would go'],
+      ['parallelrun prune --keep 10', 'all but the ten newest'],
+    ],
+    takesJob: false,
+    form: (command) => {
+      command.addOption(new Option('--keep <n>', 'keep the newest n runs').conflicts('olderThan'));
+      command.option('--older-than <age>', 'remove runs that ended longer ago: 12h, 30d, 4w (default: 30d)');
+      command.option('--dry-run', 'remove nothing, only show');
+      command.addOption(root());
+    },
+    load: () => import('./commands/prune.ts'),
+  },
+];

@@ -1,0 +1,15 @@
+import type { CommandInput } from '../command.ts';
+import { contextOf, findRun, rootOf } from '../find-run.ts';
+import { errorGroupJson, errorsLines } from '../render/errors.ts';
+
+/** The errors of a run, grouped by signature. */
+export async function execute({ deps, console, args, parsed }: CommandInput): Promise<number> {
+  const sdk = await deps.sdk();
+  const root = rootOf(deps, parsed);
+  const run = await sdk.openRun(root, await findRun(root, args[0] ?? ''));
+  const status = await run.status();
+  const context = contextOf(deps, root, run.plan);
+  for (const group of status.errorGroups) await console.emit(errorGroupJson(group, context));
+  if (!console.json) console.say(errorsLines(status, context, console.screen()));
+  return 0;
+}

@@ -1,0 +1,77 @@
+import { count, counted, miniBatches, safeText } from '../../views/text/words.ts';
+import type { EffectiveSetting, PlanPreview } from '../deps.ts';
+import { ellipsisOf, type Screen } from './screen.ts';
+import { tableLines } from './table.ts';
+import { cutEnd, cutMiddle, displayWidth } from './width.ts';
+
+/** What a job would do: settings with their origin, then the mini-batches. */
+export function planLines(preview: PlanPreview, screen: Screen): readonly string[] {
+  const { plan } = preview;
+  return [
+    screen.paint('strong', safeText(plan.displayName)),
+    ...[
+      ['run', plan.runId],
+      ['script', `${plan.entry.codeFolder}/${plan.entry.file}`],
+      ['output', plan.output.action === 'append_row' ? plan.output.file : `${plan.outputFolder} (summary only)`],
+      ['logs', `${plan.runFolder}/logs`],
+    ].map(([label, text]) =>
+      cutMiddle(`  ${(label ?? '').padEnd(7)} ${safeText(text ?? '')}`, screen.columns, ellipsisOf(screen)),
+    ),
+    '',
+    screen.paint('strong', 'Settings'),
+    ...settingLines(preview.settings, screen),
+    ...(preview.schema === undefined ? [] : schemaLines(preview.schema, screen)),
+    '',
+    screen.paint('strong', 'Mini-batches'),
+    ...miniBatchLines(preview, screen),
+  ];
+}
+
+function settingLines(settings: readonly EffectiveSetting[], screen: Screen): readonly string[] {
+  const rows = settings.map((setting) => [`  ${safeText(setting.name)}`, valueText(setting.value), setting.origin]);
+  // A long value must not push the origins of all others off the screen.
+  const [name, origin] = [0, 2].map((place) => Math.max(12, ...rows.map((row) => displayWidth(row[place] ?? '')))) as [
+    number,
+    number,
+  ];
+  const room = Math.max(10, screen.columns - name - origin - 4);
+  const cut = rows.map(([label = '', value = '', from = '']) => [
+    label,
+    cutMiddle(value, room, ellipsisOf(screen)),
+    from,
+  ]);
+  return tableLines([{ title: '  SETTING' }, { title: 'VALUE' }, { title: 'FROM' }], cut).map((line) =>
+    cutEnd(line, screen.columns, ellipsisOf(screen)),
+  );
+}
+
+function valueText(value: unknown): string {
+  if (value === undefined || value === null || value === '') return '-';
+  return safeText(typeof value === 'string' ? value : JSON.stringify(value));
+}
+
+function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {
+  const rows = schema.map((column) => [`  ${safeText(column.name)}`, column.type]);
+  return ['', screen.paint('strong', 'Columns'), ...tableLines([{ title: '  COLUMN' }, { title: 'TYPE' }], rows)];
+}
+
+function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[] {
+  const { sizes, first } = preview;
+  const atLeast = preview.truncated === true ? 'at least ' : '';
+  const spread =
+    sizes.min === sizes.max
+      ? `${counted(sizes.max, 'item')} each`
+      : `${count(sizes.min)} to ${count(sizes.max)} items each, median ${count(sizes.median)}`;
+  const more = preview.miniBatches - first.length;
+  return [
+    `  ${atLeast}${miniBatches(preview.miniBatches)} of ${counted(preview.items, 'item')}${preview.items > 0 ? `, ${spread}` : ''}`,
+    ...first.map(({ index, items, description }) =>
+      cutEnd(
+        `  ${String(index).padStart(6)}  ${counted(items, 'item').padEnd(9)}  ${safeText(description)}`,
+        screen.columns,
+        ellipsisOf(screen),
+      ),
+    ),
+    ...(more > 0 ? [`  and ${count(more)} more`] : []),
+  ];
+}

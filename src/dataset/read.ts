@@ -1,0 +1,110 @@
+/** Reading files of a table front to back. */
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { bytesOf, forFs } from './bytepath.ts';
+import { DatasetError, datasetProblem, unreadable } from './error.ts';
+
+export const READ_CHUNK_BYTES = 1024 * 1024;
+
+const LF = 10;
+const CR = 13;
+
+/** @param path absolute, as text. @throws DatasetError PR3003 */
+export async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  const file = await open(forFs(bytesOf(path))).catch((error: unknown) => {
+    throw unreadable(path, 'file', error);
+  });
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The bytes of a file from `start` on, in chunks, reading one ahead. A chunk is valid until the next is asked for.
+ * @param path absolute, as text. @throws DatasetError PR3003
+ */
+export async function* readChunks(
+  path: string,
+  options: {
+    readonly start?: number;
+    readonly end?: number;
+    readonly chunkBytes?: number;
+    readonly signal?: AbortSignal | undefined;
+  } = {},
+): AsyncGenerator<Buffer, void, undefined> {
+  const { start = 0, end = Infinity, chunkBytes = READ_CHUNK_BYTES, signal } = options;
+  const file = await open(forFs(bytesOf(path))).catch((error: unknown) => {
+    throw unreadable(path, 'file', error);
+  });
+  const buffers = [Buffer.allocUnsafe(chunkBytes), Buffer.allocUnsafe(chunkBytes)] as const;
+  let next: Promise<Buffer> | undefined;
+  try {
+    let position = start;
+    next = readAt(file, buffers[0], position, end);
+    for (let turn = 1; ; turn++) {
+      const chunk = await next;
+      next = undefined;
+      if (chunk.length === 0) return;
+      signal?.throwIfAborted();
+      position += chunk.length;
+      next = readAt(file, turn % 2 === 0 ? buffers[0] : buffers[1], position, end);
+      yield chunk;
+    }
+  } catch (error) {
+    throw isOfSystem(error) ? unreadable(path, 'file', error) : error;
+  } finally {
+    // closing under a read in flight would give its descriptor number to somebody else
+    await next?.catch(() => undefined);
+    await file.close();
+  }
+}
+
+async function readAt(file: FileHandle, buffer: Buffer, position: number, end: number): Promise<Buffer> {
+  const wanted = Math.min(buffer.length, end - position);
+  if (wanted <= 0) return buffer.subarray(0, 0);
+  const { bytesRead } = await file.read(buffer, 0, wanted, position);
+  return buffer.subarray(0, bytesRead);
+}
+
+function isOfSystem(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error;
+}
+
+/**
+ * Bytes of the byte order mark at the front of a file: 3 or 0.
+ * @throws DatasetError PR3006 where the mark says UTF-16
+ */
+export function markLength(front: Uint8Array, path: string): number {
+  const [a, b, c] = front;
+  if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff))
+    throw notUtf8(path, 'it starts with the byte order mark of UTF-16');
+  return a === 0xef && b === 0xbb && c === 0xbf ? 3 : 0;
+}
+
+export function notUtf8(path: string, why: string): DatasetError {
+  return new DatasetError(
+    datasetProblem({
+      code: 'PR3006',
+      what: 'a table is not in UTF-8',
+      file: path,
+      line: 1,
+      why,
+      next: `convert it: iconv -f <its encoding> -t UTF-8`,
+    }),
+  );
+}
+
+/** Line, from 1, in which the byte at `offset` lies; read again from the start, since nobody counts lines otherwise. */
+export async function lineAt(path: string, offset: number): Promise<number> {
+  let line = 1;
+  let afterCr = false;
+  for await (const chunk of readChunks(path, { end: offset })) {
+    for (const byte of chunk) {
+      if (byte === CR || (byte === LF && !afterCr)) line += 1;
+      afterCr = byte === CR;
+    }
+  }
+  return line;
+}

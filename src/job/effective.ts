@@ -1,0 +1,129 @@
+/** Every option with its value and origin, for `plan` and the logs. Pure; an option without a row here doesn't compile. */
+import type { Cutting, EnvironmentSpec, Origin, OutputSpec, Plan } from '../domain/plan.ts';
+import { unreachable } from '../domain/assert.ts';
+import type { OptionKey, ScalarOptionKey } from './options.ts';
+import { OPTION_KEYS, optionSpec, SCALAR_OPTION_KEYS } from './options.ts';
+import type { Settings } from './settings.ts';
+import { showMs } from './values.ts';
+
+export interface EffectiveSetting {
+  /** As in the options table. */
+  readonly name: string;
+  /** For people; empty for none. */
+  readonly value: string;
+  readonly origin: Origin;
+}
+
+export interface Facts {
+  readonly plan: Plan;
+  readonly settings: Settings;
+  readonly root: string;
+  /** Split inputs as they were written. */
+  readonly inputs: readonly string[];
+}
+
+type Show = (facts: Facts) => string;
+
+const SHOW: Readonly<Record<OptionKey, Show>> = {
+  entryScript: ({ plan }) => plan.entry.file,
+  code: ({ plan }) => plan.entry.codeFolder,
+  programArguments: ({ plan }) => plan.scriptArguments.map(quoted).join(' '),
+  input: ({ inputs }) => inputs.map(quoted).join(' '),
+  inputFormat: ({ plan }) => (plan.inputs[0] === undefined ? '' : plan.inputs[0].kind === 'table' ? 'csv' : 'files'),
+  miniBatchSize: ({ plan }) => (plan.cutting.by === 'rows' ? '' : showCutting(plan.cutting)),
+  miniBatchRows: ({ plan }) => (plan.cutting.by === 'rows' ? showCutting(plan.cutting) : ''),
+  partitionKeys: () => '',
+  rankMiniBatchCount: ({ plan }) => (plan.cutting.by === 'rank' ? String(plan.cutting.count) : '0'),
+  processes: ({ plan }) => String(plan.processesPerNode),
+  nodeCount: ({ plan }) => String(plan.nodeCount),
+  output: ({ plan }) => plan.outputFolder,
+  appendRowTo: ({ plan }) => showOutput(plan.output),
+  summaryOnly: ({ plan }) => String(plan.output.action === 'summary_only'),
+  overwrite: ({ settings }) => String(settings.overwrite.value === true),
+  errorThreshold: ({ plan }) => String(plan.thresholds.errorThreshold),
+  miniBatchErrorThreshold: ({ plan }) => String(plan.thresholds.miniBatchErrorThreshold),
+  allowedFailedPercent: ({ plan }) => String(plan.thresholds.failedPercent),
+  maxRetries: ({ plan }) => String(plan.tries.maxTries - 1),
+  timeout: ({ plan }) => showMs(plan.limits.runTimeoutMs),
+  initTimeout: ({ plan }) => showMs(plan.limits.initTimeoutMs),
+  taskOverheadTimeout: ({ plan }) => showMs(plan.limits.overheadTimeoutMs),
+  progressUpdateTimeout: ({ plan }) => showMs(plan.limits.progressTimeoutMs),
+  firstTaskCreationTimeout: ({ plan }) => showMs(plan.limits.firstMiniBatchTimeoutMs),
+  resourceMonitorInterval: ({ plan }) =>
+    plan.resourceMonitorIntervalMs === 0 ? 'off' : showMs(plan.resourceMonitorIntervalMs),
+  profilingModule: ({ plan }) => plan.profilingModule ?? '',
+  loggingLevel: ({ plan }) => plan.loggingLevel,
+  // Names only: values may be secrets.
+  environmentVariables: ({ plan }) => Object.keys(plan.environmentVariables).join(', '),
+  environment: ({ plan }) => showEnvironment(plan.environment),
+  requirements: ({ settings }) => settings.requirements.value ?? '',
+  python: ({ settings }) => settings.python.value ?? '',
+  name: ({ plan }) => plan.runId,
+  root: ({ root }) => root,
+  allowEmpty: ({ plan }) => String(plan.allowEmpty),
+  advertise: ({ plan }) => plan.advertise ?? '',
+  appendRowSafeOutput: () => 'true',
+  copyLogsToParent: ({ settings }) => String(settings.copyLogsToParent.value === true),
+  pushMetricsToParent: ({ settings }) => String(settings.pushMetricsToParent.value === true),
+  metricsNamePrefix: ({ settings }) => settings.metricsNamePrefix.value ?? '',
+  dataframeMixedTypes: ({ settings }) => String(settings.dataframeMixedTypes.value === true),
+  asyncMode: ({ settings }) => String(settings.asyncMode.value === true),
+  resumeFrom: ({ settings }) => settings.resumeFrom.value ?? '',
+  isolate: ({ settings }) => (settings.isolate.value === undefined ? '' : String(settings.isolate.value)),
+};
+
+/** Options whose origin the settings don't know: they have code of their own, or several sources. */
+export type OtherOrigins = Readonly<Record<Exclude<OptionKey, ScalarOptionKey>, Origin>> &
+  Readonly<Partial<Record<OptionKey, Origin>>>;
+
+export function originsOf(settings: Settings, others: OtherOrigins): Readonly<Record<string, Origin>> {
+  const scalars = SCALAR_OPTION_KEYS.map((key) => [optionSpec(key).name, settings[key].origin] as const);
+  const rest = OPTION_KEYS.flatMap((key) => {
+    const origin = others[key];
+    return origin === undefined ? [] : [[optionSpec(key).name, origin] as const];
+  });
+  return Object.fromEntries([...scalars, ...rest]);
+}
+
+/** In the order of the table. */
+export function effectiveSettings(facts: Facts): readonly EffectiveSetting[] {
+  return OPTION_KEYS.map((key) => {
+    const { name } = optionSpec(key);
+    return { name, value: SHOW[key](facts), origin: facts.plan.origins[name] ?? 'default' };
+  });
+}
+
+const quoted = (word: string): string =>
+  /^[\w@%+=:,./${}-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+
+function showCutting(cutting: Cutting): string {
+  switch (cutting.by) {
+    case 'files':
+      return `${cutting.files} ${cutting.files === 1 ? 'file' : 'files'}`;
+    case 'bytes':
+      return `${cutting.bytes} bytes`;
+    case 'rows':
+      return `${cutting.rows} ${cutting.rows === 1 ? 'row' : 'rows'}`;
+    case 'rank':
+      return '';
+    default:
+      return unreachable(cutting);
+  }
+}
+
+function showOutput(output: OutputSpec): string {
+  return output.action === 'append_row' ? `${output.file} (${output.format})` : 'no result file (summary_only)';
+}
+
+function showEnvironment(environment: EnvironmentSpec): string {
+  switch (environment.kind) {
+    case 'interpreter':
+      return environment.path;
+    case 'requirements':
+      return `${environment.pip.length} requirements of ${environment.source}`;
+    case 'path':
+      return 'python3 on the PATH';
+    default:
+      return unreachable(environment);
+  }
+}

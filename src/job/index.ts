@@ -1,0 +1,8 @@
+/** Jobs as people write them, to plans that can be executed. */
+export { compileJob } from './compile.ts';
+export type { CompiledJob } from './compile.ts';
+export type { Surroundings } from './context.ts';
+export type { EffectiveSetting } from './effective.ts';
+export { OPTION_KEYS, OPTIONS, optionSpec } from './options.ts';
+export type { CliFlag, OptionKey, OptionSpec } from './options.ts';
+export type { JobRequest, WrittenFlags } from './request.ts';

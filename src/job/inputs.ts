@@ -1,0 +1,158 @@
+/** Which inputs are split, which are side inputs, and how the split ones are cut. */
+import type { Cutting, InputSpec, Origin } from '../domain/plan.ts';
+import type { JobContext } from './context.ts';
+import type { SeenPath } from './cutting.ts';
+import { cutInputs } from './cutting.ts';
+import { similarName, wholeExpression } from './expressions.ts';
+import { entriesIn } from './paths.ts';
+import { listed, onCommandLine } from './problems.ts';
+import type { JobInput } from './references.ts';
+import type { SplitPath } from './selection.ts';
+import { checkSideInput, selectFiles } from './selection.ts';
+import type { WrittenNode } from './written.ts';
+import { child, describeNode, textOf } from './written.ts';
+
+export interface CompiledInputs {
+  readonly inputs: readonly InputSpec[];
+  readonly cutting: Cutting;
+  /** As written, for people. */
+  readonly written: readonly string[];
+  readonly origin: Origin;
+  readonly sizeOrigin: Origin;
+  readonly rowsOrigin: Origin;
+}
+
+export async function compileInputs(context: JobContext): Promise<CompiledInputs> {
+  const { settings, problems } = context;
+  const ranks = settings.rankMiniBatchCount.value ?? 0;
+  const split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
+  await checkSideInputs(context, split.name);
+  const seen: SeenPath[] = [];
+  for (const path of split.paths) {
+    const selected = await selectFiles(path, problems);
+    if (selected === undefined) continue;
+    const entries = selected.select.by === 'all' ? await entriesIn(selected.root) : [];
+    seen.push({ ...selected, names: entries.filter((entry) => !entry.isFolder).map((entry) => entry.name) });
+  }
+  const written = split.paths.map((path) => path.text);
+  if (ranks > 0)
+    return {
+      inputs: [],
+      cutting: { by: 'rank', count: ranks },
+      written,
+      origin: 'default',
+      sizeOrigin: 'default',
+      rowsOrigin: 'default',
+    };
+  return { ...cutInputs(seen, settings, problems), written, origin: split.origin };
+}
+
+interface Split {
+  readonly paths: readonly SplitPath[];
+  readonly origin: Origin;
+  /** Name of the job's input, where it is one. */
+  readonly name: string | undefined;
+}
+
+function findSplit(context: JobContext): Split {
+  const { request, problems, job, cwd } = context;
+  const node = child(job?.job, 'input_data');
+  const name = node === undefined ? undefined : splitName(textOf(node));
+  const written = request.flags.input;
+  if (written !== undefined) {
+    const texts = typeof written === 'string' ? [written] : written;
+    if (texts.length === 0 || texts.includes(''))
+      problems.error('PR1009', 'no input is given', {
+        where: onCommandLine('--input', ''),
+        next: 'name a folder, a file or a pattern',
+      });
+    const base = name ?? 'input';
+    const paths = texts
+      .filter((text) => text !== '')
+      .map((text, i) => ({
+        name: i === 0 ? base : `${base}_${i + 1}`,
+        text,
+        type: undefined,
+        base: cwd,
+        at: onCommandLine('--input', text),
+      }));
+    return { paths, origin: 'command line', name };
+  }
+  if (node === undefined) {
+    const where = job === undefined ? onCommandLine('--input') : job.job.at();
+    const next =
+      job === undefined
+        ? 'add --input PATH'
+        : `add input_data: \${{inputs.<name>}}, or --input PATH${hintOfInputs(context)}`;
+    problems.error('PR1009', 'no input is given', { where, next });
+    return { paths: [], origin: 'default', name: undefined };
+  }
+  return fromJob(node, context);
+}
+
+/** `x` of `${{inputs.x}}`. */
+function splitName(text: string | undefined): string | undefined {
+  const whole = text === undefined ? undefined : wholeExpression(text);
+  return whole?.startsWith('inputs.') === true ? whole.slice('inputs.'.length) : undefined;
+}
+
+function fromJob(node: WrittenNode, context: JobContext): Split {
+  const { problems, references, base } = context;
+  const none: Split = { paths: [], origin: node.origin, name: splitName(textOf(node)) };
+  const whole = wholeExpression(textOf(node) ?? '');
+  const input = whole === undefined ? undefined : inputCalled(whole, context);
+  if (input === undefined) {
+    const known = [...references.inputs.keys()]
+      .map((name) => `inputs.${name}`)
+      .concat([...references.parentInputs.keys()].map((name) => `parent.inputs.${name}`));
+    const meant = whole === undefined ? undefined : similarName(whole, known);
+    const code = whole === undefined ? 'PR1010' : 'PR1015';
+    problems.error(
+      code,
+      whole === undefined ? 'input_data does not name an input of the job' : `\${{${whole}}} stands for nothing`,
+      {
+        where: node.at(),
+        why:
+          whole === undefined
+            ? `found ${describeNode(node)}; allowed: an input of the job, as in \${{inputs.images}}`
+            : `known here: ${listed(known)}`,
+        ...(meant === undefined ? {} : { next: `did you mean \${{${meant}}}?` }),
+      },
+    );
+    return none;
+  }
+  if (input.kind === 'broken') return none;
+  if (input.kind === 'data') {
+    return { ...none, paths: [{ name: input.name, text: input.path, type: input.type, base, at: input.node.at() }] };
+  }
+  problems.error('PR1010', `input_data names ${input.name}, which is no data`, {
+    where: node.at(),
+    why:
+      input.kind === 'absent'
+        ? 'it is optional, and no path is given'
+        : `found ${describeNode(input.node)}; allowed: an input with type and path`,
+  });
+  return none;
+}
+
+function inputCalled(expression: string, { references }: JobContext): JobInput | undefined {
+  if (expression.startsWith('inputs.')) return references.inputs.get(expression.slice('inputs.'.length));
+  return expression.startsWith('parent.inputs.')
+    ? references.parentInputs.get(expression.slice('parent.inputs.'.length))
+    : undefined;
+}
+
+function hintOfInputs({ references }: JobContext): string {
+  const data = [...references.inputs.values()].filter((input) => input.kind === 'data').map((input) => input.name);
+  return data.length === 0 ? '' : `; inputs of this job: ${listed(data)}`;
+}
+
+async function checkSideInputs(
+  { references, problems, base }: JobContext,
+  splitInput: string | undefined,
+): Promise<void> {
+  for (const input of references.inputs.values()) {
+    if (input.kind !== 'data' || input.name === splitInput) continue;
+    await checkSideInput({ name: input.name, text: input.path, type: input.type, base, at: input.node.at() }, problems);
+  }
+}

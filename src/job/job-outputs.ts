@@ -1,0 +1,98 @@
+/** Outputs of a pipeline or job as they are written, and where they lie. */
+import path from 'node:path';
+import type { SourceLocation } from '../domain/problem.ts';
+import type { Names } from './expressions.ts';
+import { resolveScalar, wholeExpression } from './expressions.ts';
+import { toLocalPath } from './paths.ts';
+import type { Problems } from './problems.ts';
+import { listed } from './problems.ts';
+import { OUTPUT_TYPES } from './shape.ts';
+import type { WrittenEntry, WrittenNode, WrittenScalar } from './written.ts';
+import { child, describeNode, isNull, textOf } from './written.ts';
+
+export interface JobOutput {
+  readonly name: string;
+  readonly type: 'uri_folder' | 'uri_file';
+  /** Absent: below the run's own outputs. */
+  readonly path: WrittenScalar | undefined;
+  readonly at: () => SourceLocation;
+}
+
+/** `x` where a value, or its path, is nothing but `${{<prefix>x}}`. */
+export function bindingOf(node: WrittenNode, prefix: string): string | undefined {
+  const whole = wholeExpression(textOf(node) ?? textOf(child(node, 'path')) ?? '');
+  return whole?.startsWith(prefix) === true ? whole.slice(prefix.length) : undefined;
+}
+
+/** Outputs of a section. One with a problem is there all the same, so that its users add no second complaint. */
+export function readOutputs(
+  entries: readonly WrittenEntry[],
+  parents: ReadonlyMap<string, JobOutput>,
+  names: Names,
+  problems: Problems,
+): ReadonlyMap<string, JobOutput> {
+  const outputs = new Map<string, JobOutput>();
+  for (const { key: name, value: node, keyAt } of entries) {
+    const binding = bindingOf(node, 'parent.outputs.');
+    const bound = binding === undefined ? undefined : parents.get(binding);
+    if (binding !== undefined && bound === undefined) {
+      problems.error('PR1015', `\${{parent.outputs.${binding}}} stands for nothing`, {
+        where: node.at(),
+        why: `the pipeline's outputs: ${listed([...parents.keys()])}`,
+      });
+    } else if (node.kind !== 'map' && !isNull(node) && bound === undefined) {
+      problems.error('PR1010', `the output ${name} has a value of the wrong type`, {
+        where: node.at(),
+        why: `found ${describeNode(node)}; allowed: a map with type and path, or \${{parent.outputs.<name>}}`,
+      });
+    }
+    const type = outputType(name, child(node, 'type'), bound, problems);
+    const ownPath = child(node, 'path');
+    const path = binding === undefined ? readPath(name, ownPath, names, problems) : bound?.path;
+    outputs.set(name, { name, type, path, at: ownPath?.at ?? keyAt });
+  }
+  return outputs;
+}
+
+function readPath(
+  name: string,
+  node: WrittenNode | undefined,
+  names: Names,
+  problems: Problems,
+): WrittenScalar | undefined {
+  if (node === undefined || isNull(node)) return undefined;
+  if (node.kind === 'scalar' && typeof node.value === 'string') return resolveScalar(node, names, problems);
+  problems.error('PR1010', `the path of output ${name} has a value of the wrong type`, {
+    where: node.at(),
+    why: `found ${describeNode(node)}; allowed: a text`,
+  });
+  return undefined;
+}
+
+function outputType(
+  name: string,
+  node: WrittenNode | undefined,
+  bound: JobOutput | undefined,
+  problems: Problems,
+): JobOutput['type'] {
+  const type = textOf(node);
+  if (node === undefined) return bound?.type ?? 'uri_folder';
+  if (type === 'uri_file' || type === 'uri_folder') return type;
+  const known = OUTPUT_TYPES.some((other) => other === type);
+  problems.error(
+    known ? 'PR1007' : 'PR1011',
+    known ? `outputs of type ${type ?? ''} are not supported yet` : `the output ${name} has an unknown type`,
+    {
+      where: node.at(),
+      why: `found ${describeNode(node)}; allowed: uri_folder and uri_file`,
+    },
+  );
+  return 'uri_folder';
+}
+
+/** @returns the absolute path of an output that is local; what is wrong with it is for `output.ts` to say. */
+export function outputLocation(output: JobOutput, base: string, defaultFolder: string): string {
+  if (output.path === undefined || output.path.text === '') return path.join(defaultFolder, output.name);
+  const local = toLocalPath(output.path.text, base);
+  return local.ok ? local.value : path.join(defaultFolder, output.name);
+}

@@ -1,0 +1,84 @@
+/** Times and counts of a plan: where a default depends on another setting, or a machine sets the bound. Pure. */
+import type { Limits } from '../domain/plan.ts';
+import type { Problems } from './problems.ts';
+import { onCommandLine } from './problems.ts';
+import type { Settings } from './settings.ts';
+
+/** A `shutdown()` that takes longer is ended; its results are committed long before. */
+export const SHUTDOWN_TIMEOUT_MS = 30_000;
+/** Of what one try prints to one stream: so much of its head, and as much of its tail. */
+export const CAPTURE_BYTES_PER_TRY = 8 * 1024 * 1024;
+export const INIT_TIMEOUT_MS_MIN = 300_000;
+/** Timers hold 31 bits; one beyond them fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+export const PROCESSES_MAX = 1000;
+/** More workers per core than this is more often a slip than a wish. */
+const PROCESSES_PER_CORE_UNUSUAL = 16;
+
+export function compileLimits(settings: Settings): Limits {
+  const run = settings.timeout.value ?? 60_000;
+  const overhead = settings.taskOverheadTimeout.value ?? 30_000;
+  const limits: Limits = {
+    runTimeoutMs: run,
+    overheadTimeoutMs: overhead,
+    initTimeoutMs: settings.initTimeout.value ?? Math.max(INIT_TIMEOUT_MS_MIN, run),
+    shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS,
+    progressTimeoutMs: settings.progressUpdateTimeout.value ?? 3 * (run + overhead),
+    firstMiniBatchTimeoutMs: settings.firstTaskCreationTimeout.value ?? 600_000,
+    captureBytesPerTry: CAPTURE_BYTES_PER_TRY,
+  };
+  const clamp = (ms: number): number => Math.min(ms, TIMER_MS_MAX);
+  return {
+    ...limits,
+    runTimeoutMs: clamp(limits.runTimeoutMs),
+    overheadTimeoutMs: clamp(limits.overheadTimeoutMs),
+    initTimeoutMs: clamp(limits.initTimeoutMs),
+    progressTimeoutMs: clamp(limits.progressTimeoutMs),
+    firstMiniBatchTimeoutMs: clamp(limits.firstMiniBatchTimeoutMs),
+  };
+}
+
+/** @returns worker processes of a node, never more than a machine can bear; says so where that changes the wish. */
+export function compileProcesses(settings: Settings, processors: number, problems: Problems): number {
+  const { value, at } = settings.processes;
+  if (value === undefined) return Math.max(1, Math.min(processors, PROCESSES_MAX));
+  const where = at ?? onCommandLine('--processes', value);
+  if (value > PROCESSES_MAX) {
+    problems.warning('PR1018', `${value} worker processes are asked for, ${PROCESSES_MAX} are used`, {
+      where,
+      why: `one machine takes at most ${PROCESSES_MAX}`,
+    });
+    return PROCESSES_MAX;
+  }
+  if (value > PROCESSES_PER_CORE_UNUSUAL * processors) {
+    problems.warning('PR1018', `${value} worker processes are many for ${processors} cores`, {
+      where,
+      why: 'each of them loads the script and its model',
+    });
+  }
+  return value;
+}
+
+/** Settings that this version reads and can't follow. */
+export function checkUnsupported(settings: Settings, problems: Problems): void {
+  const { nodeCount, asyncMode, resumeFrom, dataframeMixedTypes, isolate } = settings;
+  if ((nodeCount.value ?? 1) > 1) {
+    problems.warning('PR1018', `${nodeCount.value ?? 1} nodes are asked for, one is used`, {
+      ...(nodeCount.at && { where: nodeCount.at }),
+      why: 'this version runs on one machine',
+    });
+  }
+  if (asyncMode.value === true)
+    problems.error('PR1007', '--amlbi_async_mode is not supported yet', {
+      ...(asyncMode.at && { where: asyncMode.at }),
+    });
+  if ((resumeFrom.value ?? '') !== '')
+    problems.error('PR1007', '--resume_from is not supported yet', { ...(resumeFrom.at && { where: resumeFrom.at }) });
+  for (const [name, setting] of [
+    ['--amlbi_dataframe_mixed_types', dataframeMixedTypes],
+    ['isolate', isolate],
+  ] as const) {
+    if (setting.at !== undefined && setting.value === true)
+      problems.warning('PR1018', `${name} has no effect yet`, { where: setting.at });
+  }
+}

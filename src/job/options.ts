@@ -1,0 +1,281 @@
+/**
+ * Every option of a run, once. Command line flags, JSON Schema, the reference page, the reading of job files and of
+ * runtime flags all come from this table; a flag of `WrittenFlags` without a row here doesn't compile, nor does a row
+ * that nobody shows (`effective.ts`).
+ */
+import type { WrittenFlags } from './request.ts';
+import type { Scalar, ValueKind, ValueOf } from './values.ts';
+
+export interface OptionSpec {
+  /** What people know it by; key of `Plan.origins` and of the effective settings. */
+  readonly name: string;
+  /** Path below the parallel job of a v2 file; absent: not settable there. */
+  readonly yaml?: string;
+  /** Name in the v1 SDK and in `parallel_run_config:`. */
+  readonly v1?: string;
+  /** Flag read inside `program_arguments`, without its dashes. */
+  readonly runtimeFlag?: string;
+  /** Tries to retries: subtracted from the number a runtime flag gives. */
+  readonly runtimeFlagOffset?: number;
+  readonly cli?: CliFlag;
+  readonly value: ValueKind;
+  /** In the form a user would write; absent: none, or computed (then `fallbackText` says how). */
+  readonly fallback?: Scalar;
+  readonly fallbackText?: string;
+  readonly unit?: string;
+  /** One line, no full stop. */
+  readonly help: string;
+}
+
+export interface CliFlag {
+  /** `--mini-batch-size`. */
+  readonly flag: string;
+  /** `<n|size>`; absent: a switch without value. */
+  readonly argument?: string;
+  /** May be given several times; the values are collected. */
+  readonly repeatable?: boolean;
+}
+
+const ANY_INTEGER = Number.MAX_SAFE_INTEGER;
+/** Three days, as the original has it. */
+const RUN_SECONDS_MAX = 259_200;
+/** Timers take at most 2^31 - 1 ms; beyond that they fire at once. */
+const TIMER_SECONDS_MAX = 2_147_483;
+const threshold = { type: 'integer', min: -1, max: ANY_INTEGER } as const;
+const runSeconds = { type: 'duration', maxSeconds: RUN_SECONDS_MAX, zeroIsOff: false } as const;
+const timerSeconds = { type: 'duration', maxSeconds: TIMER_SECONDS_MAX, zeroIsOff: false } as const;
+
+// A table: one option a paragraph reads better than one property a line.
+// prettier-ignore
+export const OPTIONS = {
+  entryScript: {
+    name: 'task.entry_script', yaml: 'task.entry_script', v1: 'entry_script',
+    cli: { flag: '--entry-script', argument: '<file>' }, value: { type: 'text' },
+    help: 'the script with init(), run() and shutdown(); a path below the code folder, or a dotted module (pkg.main)',
+  },
+  code: {
+    name: 'task.code', yaml: 'task.code', v1: 'source_directory',
+    cli: { flag: '--code', argument: '<folder>' }, value: { type: 'text' },
+    fallbackText: 'folder of the job file; without one, of the script',
+    help: 'folder that is copied for the run and stands first on the import path',
+  },
+  programArguments: {
+    name: 'task.program_arguments', yaml: 'task.program_arguments', v1: 'arguments',
+    value: { type: 'structure', allowed: 'one text, or a list of texts' },
+    help: 'arguments of the script and runtime flags together; all of them reach sys.argv',
+  },
+  input: {
+    name: 'input_data', yaml: 'input_data', v1: 'inputs',
+    cli: { flag: '--input', argument: '<path>', repeatable: true },
+    value: { type: 'structure', allowed: 'an input of the job, as in ${{inputs.images}}' },
+    help: 'what is split into mini-batches: a folder, a file or a glob; every other input is a side input',
+  },
+  inputFormat: {
+    name: 'input_format', yaml: 'input_format', cli: { flag: '--input-format', argument: '<files|csv>' },
+    value: { type: 'choice', choices: ['files', 'csv'] },
+    fallbackText: 'csv where mini_batch_rows or a size with a unit is given, or all paths end in .csv or .tsv; else files',
+    help: 'whether items are whole files or rows of tables',
+  },
+  miniBatchSize: {
+    name: 'mini_batch_size', yaml: 'mini_batch_size', v1: 'mini_batch_size',
+    cli: { flag: '--mini-batch-size', argument: '<n|size>' }, value: { type: 'size' },
+    fallbackText: '10 files; 1mb for tables', unit: 'files, or bytes of a table',
+    help: 'files per mini-batch, or about so many bytes of a table (10kb, 1mb; 1024 powers)',
+  },
+  miniBatchRows: {
+    name: 'mini_batch_rows', yaml: 'mini_batch_rows', cli: { flag: '--mini-batch-rows', argument: '<n>' },
+    value: { type: 'integer', min: 1, max: ANY_INTEGER }, unit: 'rows',
+    help: 'exactly so many rows of a table per mini-batch',
+  },
+  partitionKeys: {
+    name: 'partition_keys', yaml: 'partition_keys', v1: 'partition_keys',
+    value: { type: 'structure', allowed: 'a list of column names' },
+    help: 'one mini-batch per combination of these columns (not supported yet)',
+  },
+  rankMiniBatchCount: {
+    name: 'rank_mini_batch_count', runtimeFlag: 'rank_mini_batch_count',
+    cli: { flag: '--rank-mini-batch-count', argument: '<n>' }, value: { type: 'integer', min: 0, max: 10_000_000 },
+    fallback: 0, help: 'n > 0: n mini-batches without input',
+  },
+  processes: {
+    name: 'max_concurrency_per_instance', yaml: 'max_concurrency_per_instance', v1: 'process_count_per_node',
+    runtimeFlag: 'process_count_per_node', cli: { flag: '--processes', argument: '<n>' },
+    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallbackText: 'number of cores',
+    help: 'worker processes on each node',
+  },
+  nodeCount: {
+    name: 'resources.instance_count', yaml: 'resources.instance_count', v1: 'node_count',
+    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallback: 1, help: 'nodes of the run',
+  },
+  output: {
+    name: 'output', v1: 'output', cli: { flag: '--output', argument: '<folder>' }, value: { type: 'text' },
+    fallbackText: 'outputs/ in the run folder', help: 'folder of the result file',
+  },
+  appendRowTo: {
+    name: 'task.append_row_to', yaml: 'task.append_row_to', v1: 'append_row_file_name',
+    cli: { flag: '--append-row-to', argument: '<name>' },
+    value: { type: 'structure', allowed: 'an output of the job, as in ${{outputs.scores}}' },
+    fallbackText: 'with a job file: no result file; else parallel_run_step.txt',
+    help: 'result file for the rows that run() returns; .csv and .jsonl decide the format, all else is text',
+  },
+  summaryOnly: {
+    name: 'summary_only', v1: 'output_action', cli: { flag: '--summary-only' }, value: { type: 'switch' }, fallback: false,
+    help: 'write no result file; returned rows are only counted',
+  },
+  overwrite: {
+    name: 'overwrite', cli: { flag: '--overwrite' }, value: { type: 'switch' }, fallback: false,
+    help: 'replace an existing result file',
+  },
+  errorThreshold: {
+    name: 'error_threshold', yaml: 'error_threshold', v1: 'error_threshold', runtimeFlag: 'error_threshold',
+    cli: { flag: '--error-threshold', argument: '<n>' }, value: threshold, fallback: -1, unit: 'items',
+    help: 'failed items that may be ignored; more abort the run; -1 = any number',
+  },
+  miniBatchErrorThreshold: {
+    name: 'mini_batch_error_threshold', yaml: 'mini_batch_error_threshold', v1: 'allowed_failed_count',
+    runtimeFlag: 'allowed_failed_count', cli: { flag: '--mini-batch-error-threshold', argument: '<n>' },
+    value: threshold, fallback: -1, unit: 'mini-batches',
+    help: 'failed mini-batches that may be ignored; more abort the run; -1 = any number',
+  },
+  allowedFailedPercent: {
+    name: 'allowed_failed_percent', v1: 'allowed_failed_percent', runtimeFlag: 'allowed_failed_percent',
+    cli: { flag: '--allowed-failed-percent', argument: '<percent>' }, value: { type: 'percent' }, fallback: 100, unit: '%',
+    help: 'percent of mini-batches that may fail; judged once all are created',
+  },
+  maxRetries: {
+    name: 'retry_settings.max_retries', yaml: 'retry_settings.max_retries', v1: 'run_max_try', runtimeFlag: 'run_max_try',
+    runtimeFlagOffset: 1, cli: { flag: '--max-retries', argument: '<n>' },
+    value: { type: 'integer', min: 0, max: 1_000_000 }, fallback: 2,
+    help: 'further tries of a mini-batch that failed (run_max_try counts the first one too)',
+  },
+  timeout: {
+    name: 'retry_settings.timeout', yaml: 'retry_settings.timeout', v1: 'run_invocation_timeout',
+    runtimeFlag: 'run_invocation_timeout', cli: { flag: '--timeout', argument: '<time>' }, value: runSeconds, fallback: 60,
+    unit: 's', help: 'limit of one run()',
+  },
+  initTimeout: {
+    name: 'init_timeout', yaml: 'init_timeout', cli: { flag: '--init-timeout', argument: '<time>' }, value: runSeconds,
+    fallbackText: 'the larger of 300 s and the limit of run()', unit: 's', help: 'limit of one init()',
+  },
+  taskOverheadTimeout: {
+    name: 'task_overhead_timeout', runtimeFlag: 'task_overhead_timeout',
+    cli: { flag: '--task-overhead-timeout', argument: '<time>' }, value: runSeconds, fallback: 30, unit: 's',
+    help: 'limit of loading the script and of handing a mini-batch over',
+  },
+  progressUpdateTimeout: {
+    name: 'progress_update_timeout', runtimeFlag: 'progress_update_timeout',
+    cli: { flag: '--progress-update-timeout', argument: '<time>' }, value: timerSeconds,
+    fallbackText: '3 x (timeout + task_overhead_timeout)', unit: 's',
+    help: 'the run fails where no mini-batch ends for so long while workers hold some',
+  },
+  firstTaskCreationTimeout: {
+    name: 'first_task_creation_timeout', runtimeFlag: 'first_task_creation_timeout',
+    cli: { flag: '--first-task-creation-timeout', argument: '<time>' }, value: timerSeconds, fallback: 600, unit: 's',
+    help: 'the run fails where no mini-batch was created by then',
+  },
+  resourceMonitorInterval: {
+    name: 'resource_monitor_interval', runtimeFlag: 'resource_monitor_interval',
+    cli: { flag: '--resource-monitor-interval', argument: '<time>' },
+    value: { type: 'duration', maxSeconds: 86_400, zeroIsOff: true }, fallback: 5, unit: 's',
+    help: 'period of the resource samples; 0 = off',
+  },
+  profilingModule: {
+    name: 'profiling_module', runtimeFlag: 'profiling_module',
+    value: { type: 'choice', choices: ['', 'cProfile', 'profile'] }, fallback: '',
+    help: 'one profile per worker, made with this module',
+  },
+  loggingLevel: {
+    name: 'logging_level', yaml: 'logging_level', v1: 'logging_level', runtimeFlag: 'logging_level',
+    cli: { flag: '--logging-level', argument: '<level>' },
+    value: { type: 'choice', choices: ['WARNING', 'INFO', 'DEBUG'] }, fallback: 'INFO', help: 'verbosity of our logs',
+  },
+  environmentVariables: {
+    name: 'environment_variables', yaml: 'environment_variables', v1: 'environment_variables',
+    cli: { flag: '--env', argument: '<name=value>', repeatable: true },
+    value: { type: 'structure', allowed: 'a map of names to texts' }, help: 'set in the worker processes',
+  },
+  environment: {
+    name: 'task.environment', yaml: 'task.environment', v1: 'environment',
+    value: { type: 'structure', allowed: 'a map with conda_file or requirements, or the path of such a file' },
+    fallbackText: 'python3 on the PATH', help: 'the Python environment: conda_file, requirements or python',
+  },
+  requirements: {
+    name: 'requirements', cli: { flag: '--requirements', argument: '<file>' }, value: { type: 'text' },
+    help: 'pip requirements; the run builds an environment from them',
+  },
+  python: {
+    name: 'python', cli: { flag: '--python', argument: '<path>' }, value: { type: 'text' },
+    help: 'the interpreter to use; wins over every environment',
+  },
+  name: {
+    name: 'name', cli: { flag: '--name', argument: '<run id>' }, value: { type: 'text' }, fallbackText: 'date, time and four letters',
+    help: 'id of the run and name of its folder',
+  },
+  root: {
+    name: 'root', cli: { flag: '--root', argument: '<folder>' }, value: { type: 'text' },
+    fallbackText: '$PARALLELRUN_ROOT, else ./runs', help: 'folder that holds the run folders',
+  },
+  allowEmpty: {
+    name: 'allow_empty', cli: { flag: '--allow-empty' }, value: { type: 'switch' }, fallback: false,
+    help: 'an input without items is a success with an empty result',
+  },
+  advertise: {
+    name: 'advertise', cli: { flag: '--advertise', argument: '<address>' }, value: { type: 'text' },
+    fallbackText: 'address of the own host name, else of the default route', help: 'address of this node in logs',
+  },
+  appendRowSafeOutput: {
+    name: 'append_row_safe_output', runtimeFlag: 'append_row_safe_output', value: { type: 'switch' }, fallback: true,
+    help: 'rows whole, once and in order: always so here, whatever is set',
+  },
+  copyLogsToParent: {
+    name: 'copy_logs_to_parent', runtimeFlag: 'copy_logs_to_parent', value: { type: 'switch' }, fallback: false,
+    help: 'logs also on the pipeline run; read, without effect yet',
+  },
+  pushMetricsToParent: {
+    name: 'push_metrics_to_parent', runtimeFlag: 'push_metrics_to_parent', value: { type: 'switch' }, fallback: false,
+    help: 'metrics also on the pipeline run; read, without effect yet',
+  },
+  metricsNamePrefix: {
+    name: 'metrics_name_prefix', runtimeFlag: 'metrics_name_prefix', value: { type: 'text' }, fallback: '',
+    help: 'put before the names of those metrics; read, without effect yet',
+  },
+  dataframeMixedTypes: {
+    name: 'amlbi_dataframe_mixed_types', runtimeFlag: 'amlbi_dataframe_mixed_types', value: { type: 'switch' }, fallback: false,
+    help: 'keep mixed types per column; read, without effect yet',
+  },
+  asyncMode: {
+    name: 'amlbi_async_mode', runtimeFlag: 'amlbi_async_mode', value: { type: 'switch' }, fallback: false,
+    help: 'several mini-batches in flight in one process (not supported yet)',
+  },
+  resumeFrom: {
+    name: 'resume_from', runtimeFlag: 'resume_from', value: { type: 'text' }, fallback: '',
+    help: 'id of an earlier run whose finished mini-batches are reused (not supported yet)',
+  },
+  isolate: {
+    name: 'isolate', yaml: 'isolate', value: { type: 'switch' }, fallbackText: 'on for files, off for partition keys and ranks',
+    help: 'narrow a failing mini-batch down to the item (read, without effect yet)',
+  },
+} as const satisfies Record<keyof WrittenFlags, OptionSpec> & Record<string, OptionSpec>;
+
+export type OptionKey = keyof typeof OPTIONS;
+export const OPTION_KEYS = Object.keys(OPTIONS) as readonly OptionKey[];
+export const optionSpec = (key: OptionKey): OptionSpec => OPTIONS[key];
+
+type SpecOf<K extends OptionKey> = (typeof OPTIONS)[K];
+/** What an option holds once it is read; `never` for those with a structure, which have code of their own. */
+export type OptionValue<K extends OptionKey> = ValueOf<SpecOf<K>['value']>;
+/** Options that are one value. */
+export type ScalarOptionKey = {
+  [K in OptionKey]: SpecOf<K>['value']['type'] extends 'structure' ? never : K;
+}[OptionKey];
+
+const isScalar = (key: OptionKey): key is ScalarOptionKey => optionSpec(key).value.type !== 'structure';
+export const SCALAR_OPTION_KEYS: readonly ScalarOptionKey[] = OPTION_KEYS.filter(isScalar);
+
+/** Option of a runtime flag (without dashes). */
+export const OPTION_OF_RUNTIME_FLAG: ReadonlyMap<string, ScalarOptionKey> = new Map(
+  SCALAR_OPTION_KEYS.flatMap((key) => {
+    const flag = optionSpec(key).runtimeFlag;
+    return flag === undefined ? [] : [[flag, key] as const];
+  }),
+);

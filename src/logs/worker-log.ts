@@ -1,0 +1,166 @@
+/**
+ * `logs/worker/<ip>/Process-<n>.txt` and `processed_mini-batches.csv`: what happened to each try. These lines are
+ * written for every mini-batch, at every logging level, so their making has to cost next to nothing.
+ */
+import type {
+  TryBegun,
+  TryFinished,
+  WorkerEnded,
+  WorkerInitialized,
+  WorkerLoaded,
+  WorkerShutDown,
+  WorkerStarted,
+  WorkerStartFailed,
+} from '../domain/event.ts';
+import { splitWorkerId, type WorkerId } from '../domain/ids.ts';
+import { logPath } from '../domain/layout.ts';
+import { logStamp, microStamp } from '../domain/logline.ts';
+import type { LogSink } from '../domain/ports.ts';
+import { codeOfStartFailure, codeOfTryFailure } from '../views/text/codes.ts';
+import { exitText, failureMessage, failureTitle } from '../views/text/failure.ts';
+import { safeText, startStatusWord } from '../views/text/words.ts';
+import { csvText, seconds6 } from './csv.ts';
+
+export const PROCESSED_HEADER =
+  'Mini-batch Id,Picked Count,Ip Address,Process,Start Time,Total,Succeeded,Failed,Elapsed Seconds,Process Seconds,' +
+  'Run Method Seconds,Status,Error Category,Error Message,Mini-batch Detail\n';
+
+/** Per worker: what its lines have in common. */
+interface Names {
+  readonly path: string;
+  readonly node: string;
+  readonly process: string;
+  readonly csv: string;
+}
+
+/** More names than workers of a large run; a script that kills its process each time must not fill the memory. */
+const NAMES_MAX = 4096;
+
+export class WorkerLog {
+  private readonly sink: LogSink;
+  private readonly names = new Map<WorkerId, Names>();
+
+  constructor(sink: LogSink) {
+    this.sink = sink;
+  }
+
+  begun(event: TryBegun): void {
+    const { path, node } = this.of(event.worker);
+    this.sink.append(
+      path,
+      `${logStamp(event.at)} INFO event=picked mini_batch=${event.index} try=${event.try} ip=${node} pid=${event.pid} total=${event.items}\n`,
+    );
+  }
+
+  finished(event: TryFinished): void {
+    const { path, node, csv } = this.of(event.worker);
+    const { timing, status, failure } = event;
+    const start1 = microStamp(timing.start1);
+    const run = seconds6(timing.runSeconds);
+    const elapsed = seconds6(timing.elapsedSeconds);
+    const level = status === 'RUN_DONE' ? 'INFO' : event.settles === 'failed' ? 'ERROR' : 'WARNING';
+    const why =
+      failure === undefined ? '' : ` error=${codeOfTryFailure(failure)} message=${quoted(failureTitle(failure))}`;
+    this.sink.append(
+      path,
+      `${logStamp(event.at)} ${level} event=finished mini_batch=${event.index} try=${event.try} ip=${node} pid=${event.pid}` +
+        ` total=${event.items} succeeded=${event.succeeded} failed=${event.failed}` +
+        ` start1=${start1}+00:00 end1=${microStamp(timing.end1)}+00:00` +
+        ` start2=${seconds6(timing.start2)} end2=${seconds6(timing.end2)}` +
+        ` run_seconds=${run} elapsed_seconds=${elapsed} status=${status}${why}\n`,
+    );
+    const errors =
+      failure === undefined
+        ? ',,'
+        : `${failure.kind},${csvText(failureMessage(failure))},${csvText(event.detail ?? '')}`;
+    this.sink.append(
+      logPath.processedMiniBatches,
+      `${event.index},${event.dispatch},${csv},${start1},${event.items},${event.succeeded},${event.failed},` +
+        `${elapsed},${seconds6(timing.end2 - timing.start2)},${run},${status},${errors}\n`,
+    );
+  }
+
+  started(event: WorkerStarted): void {
+    this.line(event, 'INFO', `event=started ${this.ids(event.worker, event.pid)}`);
+  }
+
+  loaded(event: WorkerLoaded): void {
+    this.line(
+      event,
+      'INFO',
+      `event=loaded ${this.ids(event.worker)} seconds=${seconds6(event.seconds)} status=LOAD_DONE`,
+    );
+    this.stageRow(event, event.seconds, 'LOAD_DONE', ',,');
+  }
+
+  initialized(event: WorkerInitialized): void {
+    this.line(
+      event,
+      'INFO',
+      `event=initialized ${this.ids(event.worker)} seconds=${seconds6(event.seconds)} status=INIT_DONE`,
+    );
+    this.stageRow(event, event.seconds, 'INIT_DONE', ',,');
+  }
+
+  startFailed(event: WorkerStartFailed): void {
+    const { failure } = event;
+    const status = startStatusWord(failure);
+    const title = failureTitle(failure);
+    this.line(
+      event,
+      'ERROR',
+      `event=start-failed ${this.ids(event.worker, event.pid)} seconds=${seconds6(event.seconds)} status=${status}` +
+        ` error=${codeOfStartFailure(failure)} message=${quoted(title)}`,
+    );
+    this.stageRow(event, event.seconds, status, `${failure.kind},${csvText(failureMessage(failure))},`);
+  }
+
+  shutDown(event: WorkerShutDown): void {
+    const level = event.status === 'SHUTDOWN_DONE' ? 'INFO' : 'WARNING';
+    this.line(
+      event,
+      level,
+      `event=shutdown ${this.ids(event.worker)} seconds=${seconds6(event.seconds)} status=${event.status}`,
+    );
+  }
+
+  ended(event: WorkerEnded): void {
+    const level = event.expected ? 'INFO' : 'WARNING';
+    this.line(event, level, `event=ended ${this.ids(event.worker, event.pid)} exit=${quoted(exitText(event.exit))}`);
+    this.names.delete(event.worker);
+  }
+
+  private line(event: { readonly at: number; readonly worker: WorkerId }, level: string, text: string): void {
+    this.sink.append(this.of(event.worker).path, `${logStamp(event.at)} ${level} ${text}\n`);
+  }
+
+  private ids(worker: WorkerId, pid?: number): string {
+    return `ip=${this.of(worker).node}${pid === undefined ? '' : ` pid=${pid}`}`;
+  }
+
+  /** Load and init: rows with an empty id. */
+  private stageRow(event: { at: number; worker: WorkerId }, seconds: number, status: string, errors: string): void {
+    const start = microStamp(event.at - seconds * 1000);
+    this.sink.append(
+      logPath.processedMiniBatches,
+      `,,${this.of(event.worker).csv},${start},,,,${seconds6(seconds)},,,${status},${errors}\n`,
+    );
+  }
+
+  private of(worker: WorkerId): Names {
+    const known = this.names.get(worker);
+    if (known !== undefined) return known;
+    if (this.names.size >= NAMES_MAX) this.names.clear();
+    const { node, process } = splitWorkerId(worker);
+    const names = {
+      path: logPath.worker(node, process),
+      node: safeText(node),
+      process,
+      csv: `${csvText(node)},${csvText(process)}`,
+    };
+    this.names.set(worker, names);
+    return names;
+  }
+}
+
+const quoted = (text: string): string => `"${text.replaceAll('"', "'")}"`;

@@ -1,0 +1,235 @@
+/**
+ * The agent of one machine: as many slots as the plan wants processes, each with one worker after the other. Decides
+ * nothing about mini-batches; when a worker is started is `starts.ts`, what happens to one is `slotstep.ts`.
+ */
+import { hostname } from 'node:os';
+import { invariant } from '../domain/assert.ts';
+import { epochMs, workerId } from '../domain/ids.ts';
+import type { WorkerId } from '../domain/ids.ts';
+import type { Assignment, EngineEvent } from '../domain/ports.ts';
+import { firstProcessNumber, makeFolders, nodeFacts, slotLimits } from './facts.ts';
+import { startGuard } from './guard.ts';
+import type { Guard } from './guard.ts';
+import type { NodeOptions } from './options.ts';
+import { RawBudget } from './rawbudget.ts';
+import { Sampler } from './sampler.ts';
+import { SlotShell } from './slotshell.ts';
+import type { NodeFacts } from './slotshell.ts';
+import type { Now, SlotCommand } from './slot.ts';
+import { returnAssignments } from './slottries.ts';
+import { budgetSpent, newStarts, onReady, onStartFailed, takeNumber } from './starts.ts';
+import type { Starts } from './starts.ts';
+import { findOrphans, killProcess, sweep } from './tree.ts';
+
+/** All deadlines are looked at this often. */
+const TICK_MS = 100;
+/** A tick that comes so late finds news of workers unread behind it: judging now would be judging by old news. */
+const LATE_TICK_MS = 400;
+/** Captured output is looked at this often. */
+const LOOK_MS = 250;
+
+export type NodeListener = (events: readonly EngineEvent[]) => void;
+
+export class NodeAgent {
+  readonly #options: NodeOptions;
+  #listener: NodeListener = () => undefined;
+  #outbox: EngineEvent[] = [];
+  #isTelling = false;
+  #isTellingPlanned = false;
+  #facts: NodeFacts | undefined;
+  #slots: SlotShell[] = [];
+  readonly #slotOf = new Map<WorkerId, SlotShell>();
+  readonly #pids = new Map<WorkerId, number>();
+  #starts: Starts;
+  #sampler: Sampler | undefined;
+  #guard: Guard | undefined;
+  readonly #raw = new RawBudget();
+  #timers: NodeJS.Timeout[] = [];
+  #lastTick = 0;
+  #hasLeft = false;
+  #stopped: Promise<void> | undefined;
+  #onAllEmpty: () => void = () => undefined;
+
+  constructor(options: NodeOptions) {
+    this.#options = options;
+    this.#starts = newStarts(options.processesPerNode, 1);
+  }
+
+  /** Joins and starts workers. @throws where the folders of the run can't be made */
+  async start(listener: NodeListener): Promise<void> {
+    invariant(this.#facts === undefined, 'an agent starts once');
+    const options = this.#options;
+    makeFolders(options);
+    const facts = await nodeFacts(options, slotLimits(options.limits, options.hostCommand.language));
+    if (this.#starts.stopping) return;
+    this.#facts = facts;
+    this.#listener = listener;
+    for (const pid of findOrphans(options.layout.temp, facts.session)) killProcess(pid);
+    this.#starts = newStarts(options.processesPerNode, firstProcessNumber(options.layout.capture, facts.address));
+    this.#guard = startGuard(facts.session);
+    this.#sampler = this.#newSampler(facts);
+    this.#slots = Array.from({ length: options.processesPerNode }, (_, i) => this.#newSlot(facts, i));
+    const slots = options.processesPerNode;
+    this.#emit({ type: 'node-joined', at: this.#wall(), node: facts.address, slots, hostname: hostname() });
+    this.#lastTick = options.clock.monotonic();
+    this.#timers = [setInterval(() => this.#tick(), TICK_MS), setInterval(() => this.#look(), LOOK_MS)];
+    this.#fill();
+    this.#tellSoon();
+  }
+
+  /** Work for a worker that isn't there (any more) comes back. */
+  dispatch(assignments: readonly Assignment[]): void {
+    const homeless: Assignment[] = [];
+    for (const [worker, mine] of byWorker(assignments)) {
+      const slot = this.#slotOf.get(worker);
+      if (slot) slot.assign(mine);
+      else homeless.push(...mine);
+    }
+    if (homeless.length > 0) {
+      const out: SlotCommand[] = [];
+      returnAssignments(homeless, this.#now(), out);
+      for (const command of out) if (command.type === 'emit') this.#emit(command.event);
+    }
+    this.#tellSoon();
+  }
+
+  /** Resolves when no process is left and everything has been told. `now` may follow `orderly`. */
+  stop(how: 'orderly' | 'now'): Promise<void> {
+    this.#starts.stopping = true;
+    for (const slot of this.#slots) slot.stop(how);
+    this.#stopped ??= this.#finish();
+    return this.#stopped;
+  }
+
+  async #finish(): Promise<void> {
+    if (!this.#slots.every((slot) => slot.isEmpty)) {
+      await new Promise<void>((resolve) => (this.#onAllEmpty = resolve));
+    }
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#sampler?.stop();
+    // one look at what no worker's own marker led to, e.g. of a worker that was given up
+    if (this.#facts) await sweep({ session: this.#facts.session });
+    await this.#guard?.dismiss();
+    if (this.#facts) this.#leave(this.#facts, 'finished');
+    this.#tell();
+  }
+
+  #newSampler(facts: NodeFacts): Sampler {
+    const { layout, resourceMonitorIntervalMs, logs, clock } = this.#options;
+    const { address, gpus } = facts;
+    return new Sampler({ address, gpus, runFolder: layout.folder, intervalMs: resourceMonitorIntervalMs, logs, clock });
+  }
+
+  #newSlot(facts: NodeFacts, i: number): SlotShell {
+    const gpu = i < facts.gpus ? i : undefined;
+    const output = { to: 'capture', logs: this.#options.logs } as const;
+    const slot: SlotShell = new SlotShell(this.#options, facts, output, gpu, {
+      emit: (event) => this.#emit(event),
+      settled: () => this.#tellSoon(),
+      retired: (paths) => this.#raw.retire(paths),
+      emptied: (startFailed) => this.#onEmptied(facts, startFailed),
+    });
+    return slot;
+  }
+
+  #fill(): void {
+    const facts = this.#facts;
+    if (!facts || this.#starts.stopping) return;
+    for (const slot of this.#slots) {
+      if (!slot.isEmpty) continue;
+      const number = takeNumber(this.#starts, this.#options.clock.monotonic());
+      if (number === undefined) return;
+      const worker = workerId(facts.address, number);
+      this.#slotOf.set(worker, slot);
+      slot.start(worker);
+    }
+  }
+
+  #onEmptied(facts: NodeFacts, startFailed: boolean): void {
+    if (startFailed) onStartFailed(this.#starts, this.#options.clock.monotonic());
+    const allEmpty = this.#slots.every((slot) => slot.isEmpty);
+    if (this.#starts.stopping) {
+      if (allEmpty) this.#onAllEmpty();
+      return;
+    }
+    if (allEmpty && budgetSpent(this.#starts)) return this.#leave(facts, 'init-budget');
+    // not from within a step of the slot that has just become empty
+    setImmediate(() => this.#fill());
+  }
+
+  #leave(facts: NodeFacts, why: 'finished' | 'init-budget'): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#emit({ type: 'node-left', at: this.#wall(), node: facts.address, why });
+  }
+
+  #tick(): void {
+    const now = this.#now();
+    const late = now.mono - this.#lastTick > LATE_TICK_MS;
+    this.#lastTick = now.mono;
+    if (!late) for (const slot of this.#slots) slot.tick(now);
+    this.#sampler?.tick(now.mono);
+    this.#facts?.oom.refresh(now.mono);
+    this.#fill();
+    this.#tellSoon();
+  }
+
+  #look(): void {
+    for (const slot of this.#slots) slot.look();
+  }
+
+  #emit(event: EngineEvent): void {
+    this.#outbox.push(event);
+    if (event.type === 'worker-started') {
+      this.#pids.set(event.worker, event.pid);
+      this.#sampler?.add(event.pid);
+    } else if (event.type === 'worker-initialized') {
+      onReady(this.#starts);
+      this.#sampler?.sampleOnce(this.#pids.get(event.worker) ?? 0);
+    } else if (event.type === 'worker-start-failed') {
+      this.#sampler?.sampleOnce(event.pid);
+    } else if (event.type === 'worker-ended') {
+      this.#slotOf.delete(event.worker);
+      this.#pids.delete(event.worker);
+      this.#sampler?.remove(event.pid);
+    }
+  }
+
+  /** Batches what happens in one turn of the loop into one call of the listener, never inside a call of the orchestrator. */
+  #tellSoon(): void {
+    if (this.#isTellingPlanned || this.#outbox.length === 0) return;
+    this.#isTellingPlanned = true;
+    queueMicrotask(() => {
+      this.#isTellingPlanned = false;
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    while (this.#outbox.length > 0) {
+      const events = this.#outbox;
+      this.#outbox = [];
+      this.#listener(events);
+    }
+    this.#isTelling = false;
+  }
+
+  #wall() {
+    return epochMs(this.#options.clock.now());
+  }
+  #now(): Now {
+    return { mono: this.#options.clock.monotonic(), wall: this.#wall() };
+  }
+}
+
+function byWorker(assignments: readonly Assignment[]): Map<WorkerId, Assignment[]> {
+  const result = new Map<WorkerId, Assignment[]>();
+  for (const assignment of assignments) {
+    const mine = result.get(assignment.worker);
+    if (mine) mine.push(assignment);
+    else result.set(assignment.worker, [assignment]);
+  }
+  return result;
+}

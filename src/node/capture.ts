@@ -1,0 +1,220 @@
+/** Captured output of one worker: raw files, and the stamped lines in the logs that are made from them. */
+import type { NodeAddress, WorkerId } from '../domain/ids.ts';
+import { epochMs } from '../domain/ids.ts';
+import { logPath } from '../domain/layout.ts';
+import { driverLogPrefix, utcStamp } from '../domain/logline.ts';
+import type { Clock, LogSink } from '../domain/ports.ts';
+import type { OutputMarks } from '../domain/protocol.ts';
+import type { RunWarning } from '../domain/event.ts';
+import { CaptureFile } from './capturefile.ts';
+import { StreamRenderer } from './segments.ts';
+
+/** A raw file longer than this is emptied once what is worth showing of it was shown. */
+export const RAW_BYTES_MAX = 256 * 1024 * 1024;
+/** Shown of one stream in one look; a worker that prints faster for long gets less shown, never slowed down. */
+const LOOK_BYTES_MAX = 1024 * 1024;
+/** A stream that was shown this much gets only the ends of each further mini-batch. */
+const SHOWN_BYTES_MAX = 1024 * 1024 * 1024;
+const SHOWN_BYTES_PER_TRY_THEN = 8 * 1024;
+const UNFINISHED_LINE_MS = 1_000;
+const WARN_AGAIN_MS = 10_000;
+/** Last bytes of stderr that go with a failure. */
+const TRACE_BYTES_MAX = 32 * 1024;
+
+export type StreamName = 'stdout' | 'stderr';
+
+export interface CaptureOptions {
+  /** Folder of the raw files. */
+  readonly folder: string;
+  readonly worker: WorkerId;
+  readonly node: NodeAddress;
+  /** `Process-3`. */
+  readonly process: string;
+  readonly keepBytes: number;
+  /** For tests; default `RAW_BYTES_MAX`. */
+  readonly rawBytesMax?: number;
+  readonly logs: LogSink;
+  readonly clock: Clock;
+  readonly warn: (event: RunWarning) => void;
+}
+
+/** Path of a raw file; `TryFinished.printed` counts in its stream. */
+export function rawPath(folder: string, node: string, process: string, stream: StreamName): string {
+  return `${folder}/${node}-${process}.${stream}`;
+}
+
+class CapturedStream {
+  readonly file: CaptureFile;
+  readonly #options: CaptureOptions;
+  readonly #name: StreamName;
+  readonly #renderer: StreamRenderer;
+  readonly #userLog: string;
+  #userLines: Buffer[] = [];
+  #driverLines: Buffer[] = [];
+  #userPrefix = Buffer.alloc(0);
+  #driverPrefix = Buffer.alloc(0);
+  #unfinishedSince: number | undefined;
+  #dropped = 0;
+  #droppedOf: number | undefined;
+  #warnedAt = -Infinity;
+
+  constructor(options: CaptureOptions, name: StreamName) {
+    const { folder, node, process, keepBytes, clock } = options;
+    this.#options = options;
+    this.#name = name;
+    this.#userLog = (name === 'stdout' ? logPath.userStdout : logPath.userStderr)(node, process);
+    this.file = new CaptureFile(rawPath(folder, node, process, name));
+    const ports = {
+      read: (from: number, to: number): Buffer => this.file.read(from, to),
+      line: (bytes: Buffer): void => this.#line(bytes),
+      dropped: (bytes: number, index: number | undefined): void => this.#drop(bytes, index),
+    };
+    const prefixBytes = Buffer.byteLength(driverLogPrefix(clock.now(), node, process));
+    this.#renderer = new StreamRenderer(ports, { keepBytes, prefixBytes });
+  }
+
+  mark(position: number, index: number | undefined): void {
+    this.#renderer.mark(position, index);
+  }
+
+  /** Shows what came since the last look. @returns true where more is left for the next one. */
+  look(budgetBytes: number = LOOK_BYTES_MAX): boolean {
+    const wall = this.#options.clock.now();
+    this.file.poll(wall);
+    this.#renderer.grow(this.file.size);
+    this.#stamp(wall);
+    const more = this.#renderer.pump(budgetBytes);
+    this.#tendUnfinished();
+    if (this.file.fileBytes > (this.#options.rawBytesMax ?? RAW_BYTES_MAX)) {
+      this.file.cut(this.#renderer.beforeCut(), wall);
+    }
+    if (this.#renderer.renderedBytes > SHOWN_BYTES_MAX) this.#renderer.keepLess(SHOWN_BYTES_PER_TRY_THEN);
+    this.#write();
+    this.#warn(false);
+    return more;
+  }
+
+  end(): void {
+    this.look(0);
+    this.#renderer.end();
+  }
+
+  close(): void {
+    this.#stamp(this.#options.clock.now());
+    this.#renderer.close();
+    this.#write();
+    this.#warn(true);
+    this.file.close();
+  }
+
+  #stamp(wall: number): void {
+    this.#userPrefix = Buffer.from(`${utcStamp(wall)}|`);
+    this.#driverPrefix = Buffer.from(driverLogPrefix(wall, this.#options.node, this.#options.process));
+  }
+
+  #line(bytes: Buffer): void {
+    this.#userLines.push(this.#userPrefix, bytes, LINE_FEED);
+    this.#driverLines.push(this.#driverPrefix, bytes, LINE_FEED);
+  }
+
+  #write(): void {
+    if (this.#userLines.length === 0) return;
+    this.#options.logs.append(this.#userLog, Buffer.concat(this.#userLines));
+    this.#options.logs.append(logPath.driver, Buffer.concat(this.#driverLines));
+    this.#userLines = [];
+    this.#driverLines = [];
+  }
+
+  #tendUnfinished(): void {
+    const now = this.#options.clock.monotonic();
+    if (!this.#renderer.hasUnfinished) this.#unfinishedSince = undefined;
+    else if (this.#unfinishedSince === undefined) this.#unfinishedSince = now;
+    else if (now - this.#unfinishedSince >= UNFINISHED_LINE_MS) this.#renderer.flushUnfinished();
+  }
+
+  #drop(bytes: number, index: number | undefined): void {
+    this.#dropped += bytes;
+    this.#droppedOf = index;
+  }
+
+  /** Not for each mini-batch of a flood: sums, now and then and at the end. */
+  #warn(last: boolean): void {
+    const now = this.#options.clock.monotonic();
+    if (this.#dropped === 0 || (!last && now - this.#warnedAt < WARN_AGAIN_MS)) return;
+    this.#warnedAt = now;
+    const index = this.#droppedOf === undefined ? {} : { index: this.#droppedOf };
+    const { worker, clock } = this.#options;
+    this.#options.warn({
+      type: 'warning',
+      at: epochMs(clock.now()),
+      warning: { kind: 'log-truncated', worker, stream: this.#name, droppedBytes: this.#dropped, ...index },
+    });
+    this.#dropped = 0;
+  }
+}
+
+const LINE_FEED = Buffer.from('\n');
+
+export class Capture {
+  readonly #stdout: CapturedStream;
+  readonly #stderr: CapturedStream;
+  readonly #clock: Clock;
+  #ended = false;
+
+  constructor(options: CaptureOptions) {
+    this.#clock = options.clock;
+    this.#stdout = new CapturedStream(options, 'stdout');
+    this.#stderr = new CapturedStream(options, 'stderr');
+  }
+
+  get descriptors(): readonly [stdout: number, stderr: number] {
+    return [this.#stdout.file.descriptor, this.#stderr.file.descriptor];
+  }
+  get paths(): readonly string[] {
+    return [this.#stdout.file.path, this.#stderr.file.path];
+  }
+
+  /** Marks of a worker, taken at `wallMs`, as positions in the streams. */
+  positions(marks: OutputMarks, wallMs: number): OutputMarks {
+    return [this.#stdout.file.position(marks[0], wallMs), this.#stderr.file.position(marks[1], wallMs)];
+  }
+
+  /** What is printed from these positions on belongs to this mini-batch, or to none. */
+  mark(positions: OutputMarks, index: number | undefined): void {
+    this.#stdout.mark(positions[0], index);
+    this.#stderr.mark(positions[1], index);
+  }
+
+  look(): void {
+    if (this.#ended) return;
+    this.#stdout.look();
+    this.#stderr.look();
+  }
+
+  /** Where the stream of stderr is now, for `stderrSince`. */
+  stderrEnd(): number {
+    this.#stderr.file.poll(this.#clock.now());
+    return this.#stderr.file.size;
+  }
+
+  /** What came on stderr from a position on, its last bytes where that is much; undefined where nothing came. */
+  stderrSince(from: number): string | undefined {
+    const end = this.stderrEnd();
+    const text = this.#stderr.file
+      .read(Math.max(from, end - TRACE_BYTES_MAX), end)
+      .toString('utf8')
+      .trim();
+    return text === '' ? undefined : text;
+  }
+
+  /** Shows the rest, giving way to other work in between, and closes the files. The raw files stay. */
+  async finish(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const stream of [this.#stdout, this.#stderr]) {
+      stream.end();
+      while (stream.look()) await new Promise((resolve) => setImmediate(resolve));
+      stream.close();
+    }
+  }
+}

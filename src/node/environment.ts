@@ -1,0 +1,62 @@
+/** Environment variables of workers: contract 2.6. Pure. */
+import { posix } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { NodeAddress } from '../domain/ids.ts';
+import type { WorkerOptions } from './options.ts';
+
+/** Value `<run id>/<address>/Process-N`; inherited by everything a worker starts. */
+export const WORKER_MARKER = 'PARALLELRUN_WORKER';
+/** Random text of one agent's life: what carries it was started by this agent's workers, and by nobody else. */
+export const SESSION_MARKER = 'PARALLELRUN_SESSION';
+
+/** Ours, and of no concern to a script; or of the process that started us, and harmful to a Node worker. */
+const WITHHELD =
+  /^(PARALLELRUN_.*(TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY).*|NODE_CHANNEL_FD|NODE_CHANNEL_SERIALIZATION_MODE|NODE_UNIQUE_ID)$/;
+
+export interface WorkerIdentity {
+  readonly address: NodeAddress;
+  /** `Process-3`. */
+  readonly process: string;
+  readonly session: string;
+  /** GPUs found on the node. */
+  readonly gpus: number;
+  /** Index of this worker's GPU; undefined: none is left for it. */
+  readonly gpu?: number | undefined;
+}
+
+/** Base environment, then the job's variables, then those of the contract, which a job can't change. */
+export function workerEnvironment(options: WorkerOptions, identity: WorkerIdentity): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(options.baseEnvironment ?? process.env)) {
+    if (value !== undefined && !WITHHELD.test(name)) environment[name] = value;
+  }
+  Object.assign(environment, options.environmentVariables);
+  environment['PYTHONFAULTHANDLER'] ??= '1';
+  environment['MLFLOW_TRACKING_URI'] ??= pathToFileURL(`${options.layout.folder}/mlruns`).href;
+  Object.assign(environment, contractVariables(options, identity));
+  if (identity.gpus > 0) environment['CUDA_VISIBLE_DEVICES'] = identity.gpu === undefined ? '' : String(identity.gpu);
+  return environment;
+}
+
+function contractVariables(options: WorkerOptions, identity: WorkerIdentity): Record<string, string> {
+  const { address } = identity;
+  return {
+    AZ_BATCHAI_INPUT_AZUREML: posix.dirname(options.layout.folder),
+    AZ_BATCHAI_JOB_TEMP: options.layout.temp,
+    AZUREML_BI_OUTPUT_PATH: options.outputFolder,
+    AZUREML_RUN_ID: options.runId,
+    AZUREML_ROOT_RUN_ID: options.runId,
+    AZUREML_EXPERIMENT_NAME: options.experimentName,
+    AZUREML_CR_NODE_RANK: '0',
+    AZ_BATCH_NODE_LIST: address,
+    AZ_BATCHAI_JOB_MASTER_NODE_IP: address,
+    AZ_BATCHAI_WORKER_IP: address,
+    AZ_BATCH_IS_CURRENT_NODE_MASTER: 'true',
+    AZ_BATCHAI_GPU_COUNT_FOUND: String(identity.gpus),
+    [WORKER_MARKER]: workerMarker(options.runId, address, identity.process),
+    [SESSION_MARKER]: identity.session,
+  };
+}
+
+export const workerMarker = (runId: string, address: string, process: string): string =>
+  `${runId}/${address}/${process}`;

@@ -1,0 +1,56 @@
+/** What an agent must know about a run to work for it: facts of the plan, and the ports it uses. */
+import type { Limits, OutputSpec } from '../domain/plan.ts';
+import type { RunLayout } from '../domain/layout.ts';
+import type { RunId } from '../domain/ids.ts';
+import type { Clock, LogSink } from '../domain/ports.ts';
+import type { WorkerTable } from '../domain/protocol.ts';
+
+/** How a worker host is started: interpreter and host script, with everything that stands before the script. */
+export interface HostCommand {
+  readonly language: 'python' | 'node';
+  /** Absolute path of the real interpreter (no shim: those cost 80 ms a start). */
+  readonly command: string;
+  /** Flags and the host script. */
+  readonly args: readonly string[];
+}
+
+export interface EntryFacts {
+  /** Absolute folder of the code snapshot; first on the import path. */
+  readonly codeFolder: string;
+  /** Absolute path of the script; for TypeScript the bundled `.mjs`. */
+  readonly script: string;
+  readonly moduleName: string;
+}
+
+/** What every worker of a run is told, however it is started. */
+export interface WorkerOptions {
+  readonly runId: RunId;
+  readonly experimentName: string;
+  readonly layout: RunLayout;
+  readonly entry: EntryFacts;
+  readonly hostCommand: HostCommand;
+  /** `sys.argv[1:]` of the script. */
+  readonly scriptArguments: readonly string[];
+  /** `environment_variables` of the job. */
+  readonly environmentVariables: Readonly<Record<string, string>>;
+  /** Environment of the agent; default the process's own. */
+  readonly baseEnvironment?: Readonly<Record<string, string | undefined>>;
+  readonly output: OutputSpec;
+  /** `AZUREML_BI_OUTPUT_PATH`. */
+  readonly outputFolder: string;
+  readonly tables: readonly WorkerTable[];
+  readonly limits: Limits;
+  readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
+  /** Address of this node; else it is found out (`address.ts`). */
+  readonly advertise?: string;
+  readonly profilingModule?: 'cProfile' | 'profile';
+  readonly clock: Clock;
+}
+
+export interface NodeOptions extends WorkerOptions {
+  /** Worker processes on this node, >= 1. */
+  readonly processesPerNode: number;
+  /** 0 = no resource samples. */
+  readonly resourceMonitorIntervalMs: number;
+  readonly logs: LogSink;
+}

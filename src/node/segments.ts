@@ -1,0 +1,192 @@
+/**
+ * What of a captured stream is shown: of each stretch (one mini-batch, or what lies between two) the first and the
+ * last bytes, with a line between them that says how much was dropped. Positions count from the start of the stream,
+ * whatever was cut off the file since. Bytes in the middle of a flood are never read.
+ *
+ * No clock and no I/O of its own: bytes come from `read`, lines go to `line`.
+ */
+import { LineCutter } from './lines.ts';
+
+/** Bytes read at once. */
+const CHUNK_BYTES = 256 * 1024;
+
+export interface RenderPorts {
+  /** Bytes `from` to `to` of the stream. */
+  read(from: number, to: number): Buffer;
+  /** A whole line or a piece of a very long one, without line break. */
+  line(bytes: Buffer): void;
+  dropped(bytes: number, index: number | undefined): void;
+}
+
+interface Stretch {
+  readonly start: number;
+  readonly index: number | undefined;
+}
+
+export class StreamRenderer {
+  readonly #ports: RenderPorts;
+  readonly #prefixBytes: number;
+  readonly #lines: LineCutter;
+  /** Bytes of head and as many of tail, prefixes included, kept of a stretch. */
+  #keepBytes: number;
+  /** The first is under work; each ends where the next one starts, the last one at the end of the stream. */
+  #stretches: Stretch[] = [{ start: 0, index: undefined }];
+  /** Everything before is shown or dropped. */
+  #cursor = 0;
+  #size = 0;
+  /** Bytes of head still to be shown; 0: the rest waits for the end of the stretch. */
+  #headLeft: number;
+  #renderedBytes = 0;
+
+  constructor(ports: RenderPorts, options: { readonly keepBytes: number; readonly prefixBytes: number }) {
+    this.#ports = ports;
+    this.#keepBytes = options.keepBytes;
+    this.#headLeft = options.keepBytes;
+    this.#prefixBytes = options.prefixBytes;
+    this.#lines = new LineCutter((bytes) => this.#emit(bytes));
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+  /** Bytes given to `line` so far, prefixes included. */
+  get renderedBytes(): number {
+    return this.#renderedBytes;
+  }
+
+  /** From the next stretch on less is kept. */
+  keepLess(bytes: number): void {
+    this.#keepBytes = Math.min(this.#keepBytes, bytes);
+  }
+
+  /** What is printed from `at` on belongs to mini-batch `index`, or to none. */
+  mark(at: number, index: number | undefined): void {
+    const last = this.#stretches.at(-1);
+    const start = Math.max(at, last?.start ?? 0);
+    if (start === last?.start) {
+      this.#stretches[this.#stretches.length - 1] = { start, index };
+      return;
+    }
+    this.#stretches.push({ start, index });
+    this.#size = Math.max(this.#size, start);
+  }
+
+  grow(size: number): void {
+    this.#size = Math.max(this.#size, size);
+  }
+
+  /** Shows what can be shown, about `budgetBytes` at most. @returns true where more could be shown at once. */
+  pump(budgetBytes: number): boolean {
+    let left = budgetBytes;
+    while (left > 0) {
+      const used = this.#step();
+      if (used === 0) return false;
+      left -= used;
+    }
+    return true;
+  }
+
+  /** An unfinished line has waited long enough. A progress bar (it has a `\r`) waits for its end. */
+  flushUnfinished(): void {
+    if (!this.#lines.hasCarriageReturn) this.#lines.flush();
+  }
+  get hasUnfinished(): boolean {
+    return this.#lines.hasUnfinished;
+  }
+
+  /** The stream has ended: nothing will be marked any more. `pump` until false, then `close`. */
+  end(): void {
+    this.#stretches.push({ start: this.#size, index: undefined });
+  }
+  close(): void {
+    this.#lines.flush();
+  }
+
+  /**
+   * The file is about to be cut at its present end: whatever is not shown by then is dropped, all but the last bytes.
+   * @returns position and bytes that must stay readable.
+   */
+  beforeCut(): { readonly from: number; readonly bytes: Buffer } {
+    if (this.#cursor < this.#size) {
+      const index = this.#stretches.at(-1)?.index;
+      this.#stretches = [{ start: this.#cursor, index }];
+      this.#headLeft = 0;
+    }
+    const from = Math.max(this.#cursor, this.#size - this.#keepBytes);
+    return { from, bytes: this.#ports.read(from, this.#size) };
+  }
+
+  /** @returns bytes of work done, 0 where nothing is to be done now. */
+  #step(): number {
+    const next = this.#stretches[1];
+    const end = next ? next.start : this.#size;
+    if (this.#headLeft > 0 && this.#cursor < end) return this.#showHead(end);
+    if (!next) return 0;
+    const work = this.#cursor < end ? this.#showTail(end, this.#stretches[0]?.index) : 0;
+    this.#stretches.shift();
+    // a mark that came late: what is shown already counts as the beginning of the new stretch
+    this.#headLeft = Math.max(0, this.#keepBytes - Math.max(0, this.#cursor - end));
+    return work + 1;
+  }
+
+  #showHead(end: number): number {
+    const chunk = this.#ports.read(this.#cursor, Math.min(end, this.#cursor + CHUNK_BYTES));
+    if (chunk.length === 0) {
+      // the bytes are gone (somebody cut the file): nothing to wait for
+      this.#cursor = end;
+      return 1;
+    }
+    const taken = this.#lines.feed(chunk, (length) => this.#headLeft - this.#prefixBytes - length - 1);
+    this.#cursor += taken;
+    if (taken < chunk.length) {
+      this.#lines.flush();
+      this.#headLeft = 0;
+    }
+    return Math.max(1, taken);
+  }
+
+  #showTail(end: number, index: number | undefined): number {
+    const from = Math.max(this.#cursor, end - this.#keepBytes);
+    const bytes = this.#ports.read(from, end);
+    let kept = lastLines(bytes, this.#keepBytes, this.#prefixBytes);
+    // the line break of a line whose bytes are dropped is no empty line
+    if (from > this.#cursor && kept.length === bytes.length && kept[0] === 0x0a) kept = kept.subarray(1);
+    const dropped = end - kept.length - this.#cursor;
+    this.#lines.flush();
+    if (dropped > 0) {
+      this.#emit(Buffer.from(`... ${dropped} bytes dropped ...`));
+      this.#ports.dropped(dropped, index);
+    }
+    this.#lines.feed(kept, () => Infinity);
+    this.#lines.flush();
+    this.#cursor = end;
+    return Math.max(1, bytes.length);
+  }
+
+  #emit(bytes: Buffer): void {
+    const cost = bytes.length + this.#prefixBytes + 1;
+    this.#headLeft = Math.max(0, this.#headLeft - cost);
+    this.#renderedBytes += cost;
+    this.#ports.line(bytes);
+  }
+}
+
+/** The longest end of `bytes` that costs at most `budget` when each of its lines carries a prefix. */
+export function lastLines(bytes: Buffer, budget: number, prefixBytes: number): Buffer {
+  let start = bytes.length;
+  let cost = 0;
+  while (start > 0) {
+    // the line break before `start` ends this line, the one before that starts it
+    const lineStart = start < 2 ? 0 : bytes.lastIndexOf(0x0a, start - 2) + 1;
+    const lineBreak = bytes[start - 1] === 0x0a ? 1 : 0;
+    const length = start - lineStart - lineBreak;
+    const more = length + prefixBytes + 1;
+    if (cost + more > budget) {
+      const part = budget - cost - prefixBytes - 1;
+      return part > 0 ? bytes.subarray(start - lineBreak - part) : bytes.subarray(start);
+    }
+    cost += more;
+    start = lineStart;
+  }
+  return bytes;
+}

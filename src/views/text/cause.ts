@@ -1,0 +1,195 @@
+/**
+ * The last lines of a run, in the terminal and in `overview.txt`: the verdict, and when something failed its cause,
+ * so that nobody has to look for it. The most important line comes first; nothing important stands above the block.
+ */
+import { runLayout, logPath } from '../../domain/layout.ts';
+import { splitWorkerId } from '../../domain/ids.ts';
+import type { StartFailure, TryFailure } from '../../domain/failure.ts';
+import type { ProblemCode } from '../../domain/problem.ts';
+import type { ErrorGroup, RunStatus } from '../status.ts';
+import { frameOf } from '../signature.ts';
+import { codeOfRunFailure, codeOfStartFailure, codeOfTryFailure } from './codes.ts';
+import { failureTitle, failureWhy, frameText } from './failure.ts';
+import { labelled, plain, type Paint } from './problem.ts';
+import { traceTail } from './trace.ts';
+import { countsSentence, verdictSentence } from './verdict.ts';
+import { bytes, count, counted, cut, miniBatches, safeText, shellWord } from './words.ts';
+
+/** What the texts need to know of a run beyond its status. */
+export interface RunContext {
+  readonly runId: string;
+  /** Absolute run folder. */
+  readonly folder: string;
+  readonly maxTries: number;
+  /** The folder of run folders, where it is not the default one: commands then name it with `--root`. */
+  readonly root?: string;
+}
+
+const GROUPS_SHOWN = 3;
+const OTHERS_SHOWN = 8;
+const DETAIL_CHARS_MAX = 400;
+
+/** The command that runs exactly this mini-batch again, ready to be pasted into a shell. */
+export function replayCommand(context: RunContext, index: number): string {
+  return `parallelrun replay ${shellWord(`${context.runId}/${index}`)}${rootFlag(context)}`;
+}
+
+const rootFlag = (context: RunContext): string =>
+  context.root === undefined ? '' : ` --root ${shellWord(context.root)}`;
+
+/** The code of what a group's tries or starts failed of. */
+export function codeOfGroup(group: ErrorGroup): ProblemCode {
+  const { failure, index } = group.example;
+  // The same kinds at start and in a try have pages of their own.
+  return index === undefined ? codeOfStartFailure(failure as StartFailure) : codeOfTryFailure(failure as TryFailure);
+}
+
+/** The file that shows most about the example of a group; absolute. It exists: our logs write it for each failure. */
+export function fileToOpen(group: ErrorGroup, context: RunContext): string {
+  const { node, process } = splitWorkerId(group.example.worker);
+  return `${context.folder}/${logPath.userError(node, process)}`;
+}
+
+/** `score.py:41 run()   mini-batch 17 (images/0170.png and 9 more)   try 2 of 3   node 10.0.0.5  Process-3`. */
+export function exampleLine(group: ErrorGroup, context: RunContext): string {
+  const { example } = group;
+  const { node, process } = splitWorkerId(example.worker);
+  const detail = example.detail === undefined ? '' : ` (${cut(safeText(example.detail), DETAIL_CHARS_MAX)})`;
+  return [
+    ...(group.where === undefined ? [] : [frameText(group.where)]),
+    ...(example.index === undefined ? [] : [`mini-batch ${example.index}${detail}`]),
+    ...(example.try === undefined ? [] : [`try ${example.try} of ${context.maxTries}`]),
+    `node ${safeText(node)}  ${safeText(process)}`,
+    ...(example.pid > 0 ? [`pid ${example.pid}`] : []),
+  ].join('   ');
+}
+
+/** `3 mini-batches (9 tries); 1 made good by a retry`. */
+export function hitLine(group: ErrorGroup): string {
+  if (group.example.index === undefined) return counted(group.tries, 'worker start');
+  const tries = group.tries === 1 ? '1 try' : `${count(group.tries)} tries`;
+  const good = group.madeGood > 0 ? `; ${count(group.madeGood)} made good by a retry` : '';
+  return `${miniBatches(group.miniBatches)} (${tries})${good}`;
+}
+
+/** One kind of error with everything needed to go after it. Several lines. */
+export function errorGroupLines(
+  group: ErrorGroup,
+  context: RunContext,
+  paint: Paint = plain,
+  isFirstOfRun = false,
+): readonly string[] {
+  const { failure, index } = group.example;
+  const why = failureWhy(failure);
+  const items =
+    failure.kind === 'invalid-return' && group.example.items !== undefined
+      ? ` for a mini-batch of ${counted(group.example.items, 'item')}`
+      : '';
+  return [
+    `${paint('error', 'error')} ${paint('strong', codeOfGroup(group))}  ${paint('strong', group.title)}${items}`,
+    ...labelled('hit', `${hitLine(group)}${isFirstOfRun ? '; the first error of the run' : ''}`, paint),
+    ...labelled('where', exampleLine(group, context), paint),
+    ...traceTail(failure).map((line) => `         ${paint('faint', '|')} ${line}`),
+    ...(why === undefined ? [] : labelled('why', why, paint)),
+    ...labelled('open', fileToOpen(group, context), paint),
+    ...labelled('next', replayCommand(context, index ?? 0), paint),
+  ];
+}
+
+/**
+ * The lines printed last for a run that failed, was canceled, or has failures: verdict, counts, and the three most
+ * frequent errors. For a run without any error: verdict and counts only.
+ */
+export function causeBlock(status: RunStatus, context: RunContext, paint: Paint = plain): readonly string[] {
+  const style = status.state === 'Completed' ? 'good' : status.state === 'Failed' ? 'error' : 'warning';
+  const code =
+    status.reason === undefined || status.state === 'Completed' ? '' : ` (${codeOfRunFailure(status.reason)})`;
+  const shown = shownGroups(status);
+  const others = status.errorGroups.filter((group) => !shown.includes(group));
+  return [
+    `${paint(style, verdictSentence(status))}${code}`,
+    `  ${countsSentence(status)}`,
+    ...reasonLines(status, context, paint),
+    ...shown.flatMap((group) => ['', ...errorGroupLines(group, context, paint, isFirst(group, status))]),
+    ...otherLines(others, context),
+  ];
+}
+
+/** Kinds of errors that are not shown in full: a line each, as long as there are few. */
+function otherLines(groups: readonly ErrorGroup[], context: RunContext): readonly string[] {
+  if (groups.length === 0) return [];
+  const lines = groups.slice(0, OTHERS_SHOWN).map(({ title, example }) => {
+    const where =
+      example.index === undefined
+        ? ''
+        : `mini-batch ${example.index}${example.detail === undefined ? '' : ` (${cut(safeText(example.detail), 120)})`}`;
+    const next = example.index === undefined ? '' : replayCommand(context, example.index);
+    return `  ${[title, where, next].filter((part) => part !== '').join('   ')}`;
+  });
+  return [
+    '',
+    `and ${counted(groups.length, 'other kind')} of error: ${context.folder}/${logPath.jobError}`,
+    ...lines,
+  ];
+}
+
+/** What failed for good before what a retry made good; most frequent first; the run's first error is among them. */
+function shownGroups(status: RunStatus): readonly ErrorGroup[] {
+  const final = (group: ErrorGroup): boolean => group.failedForGood > 0 || group.example.index === undefined;
+  const sorted = [...status.errorGroups].sort((a, b) => Number(final(b)) - Number(final(a)));
+  const shown = sorted.slice(0, GROUPS_SHOWN);
+  const first = sorted.find((group) => isFirst(group, status));
+  return first === undefined || shown.includes(first) ? shown : [...shown.slice(0, -1), first];
+}
+
+/** The earliest of several errors. */
+function isFirst(group: ErrorGroup, status: RunStatus): boolean {
+  return (
+    status.errorGroups.length > 1 &&
+    status.errorGroups.every((other) => other === group || other.firstAt > group.firstAt)
+  );
+}
+
+/** What a reason knows that no error group shows. */
+function reasonLines(status: RunStatus, context: RunContext, paint: Paint): readonly string[] {
+  const { reason } = status;
+  if (reason?.kind === 'init-failed' && status.errorGroups.length === 0) {
+    const frame = frameOf(reason.example);
+    return [
+      '',
+      `${paint('error', 'error')} ${paint('strong', codeOfStartFailure(reason.example))}  ${failureTitle(reason.example)}`,
+      ...(frame === undefined ? [] : labelled('where', frameText(frame), paint)),
+      ...traceTail(reason.example).map((line) => `         ${paint('faint', '|')} ${line}`),
+    ];
+  }
+  if (reason?.kind === 'infra-exhausted') return labelled('next', replayCommand(context, reason.index), paint);
+  if (
+    reason?.kind === 'all-in-init' ||
+    reason?.kind === 'no-progress' ||
+    reason?.kind === 'first-mini-batch-timeout' ||
+    reason?.kind === 'internal'
+  ) {
+    const slowest = status.slowest.map((at) => `mini-batch ${at.index} on ${safeText(at.worker)}`);
+    return [
+      ...(slowest.length > 0 && reason.kind === 'no-progress'
+        ? labelled('where', `running longest: ${slowest.join(', ')}`, paint)
+        : []),
+      ...labelled('open', runLayout(context.folder).master, paint),
+    ];
+  }
+  return [];
+}
+
+/** The block and, below it, where everything is: the very last lines of a run. */
+export function endLines(status: RunStatus, context: RunContext, paint: Paint = plain): readonly string[] {
+  const { output } = status;
+  const partial = status.state === 'Completed' ? '' : '; partial: only what succeeded';
+  return [
+    ...causeBlock(status, context, paint),
+    '',
+    ...(output === undefined
+      ? []
+      : [`output  ${safeText(output.path)}  (${counted(output.rows, 'row')}, ${bytes(output.bytes)}${partial})`]),
+    `logs    ${safeText(runLayout(context.folder).logs)}`,
+  ];
+}

@@ -1,0 +1,27 @@
+import { unreachable } from '../../domain/assert.ts';
+import type { RunWarning } from '../../domain/event.ts';
+import { bytes, counted, cut, safeText } from './words.ts';
+
+/** Something a person should know that ends nothing, in one line. */
+export function warningText(warning: RunWarning['warning']): string {
+  switch (warning.kind) {
+    case 'no-mini-batch-yet':
+      return `no mini-batch has been created after ${counted(Math.round(warning.seconds), 'second')}; the input is still being read`;
+    case 'log-truncated': {
+      const batch = warning.index === undefined ? '' : ` during mini-batch ${warning.index}`;
+      return `${bytes(warning.droppedBytes)} of ${warning.stream} of ${safeText(warning.worker)}${batch} were left out of the logs; start and end are kept`;
+    }
+    case 'log-write-failed':
+      return `log file ${safeText(warning.path)} can't be written: ${safeText(warning.reason)}; the run goes on without it`;
+    case 'processes-left':
+      return `${safeText(warning.worker)} left ${counted(warning.pids.length, 'process', 'processes')} behind, now ended: ${warning.pids.slice(0, 20).join(', ')}`;
+    case 'stuck-process':
+      return `process ${warning.pid} of ${safeText(warning.worker)} can't be ended (it hangs in the kernel); another takes its place`;
+    case 'skipped-input':
+      return `input ${safeText(warning.path)} is left out: ${safeText(warning.reason)}`;
+    case 'note':
+      return cut(safeText(warning.text), 2000);
+    default:
+      return unreachable(warning);
+  }
+}

@@ -1,0 +1,43 @@
+import { fstatSync, openSync } from 'node:fs';
+import type { OutputMarks } from '../domain/protocol.ts';
+
+const stat = fstatSync;
+
+/**
+ * Sizes of the raw output files behind descriptors 1 and 2. A script may close or redirect those, so each file is
+ * opened once more for ourselves; where that is impossible, marks stay at the last size instead of going back.
+ */
+export class OutputMeter {
+  readonly #files: readonly [number | undefined, number | undefined] = [ownDescriptor(1), ownDescriptor(2)];
+  #marks: OutputMarks = [0, 0];
+
+  read(): OutputMarks {
+    const [out, error] = this.#files;
+    this.#marks = [sizeOf(out, this.#marks[0]), sizeOf(error, this.#marks[1])];
+    return this.#marks;
+  }
+}
+
+function sizeOf(descriptor: number | undefined, last: number): number {
+  if (descriptor === undefined) return 0;
+  try {
+    return Math.max(last, stat(descriptor).size);
+  } catch {
+    return last;
+  }
+}
+
+/** Undefined for terminals, pipes and closed descriptors: nothing to measure there. */
+function ownDescriptor(descriptor: number): number | undefined {
+  try {
+    if (!stat(descriptor).isFile()) return undefined;
+  } catch {
+    return undefined;
+  }
+  try {
+    // read only: nothing a script writes to a number it guesses ends up in the file
+    return openSync(`/dev/fd/${descriptor}`, 'r');
+  } catch {
+    return descriptor;
+  }
+}

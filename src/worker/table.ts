@@ -1,0 +1,126 @@
+/** Table mini-batches: bytes of a CSV file to an Arrow table. Loaded with the first one, because Arrow is heavy. */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { Bool, Float64, Int64, Table, Uint64, Utf8, vectorFromArray } from 'apache-arrow';
+import type { Vector } from 'apache-arrow';
+import { parseCell } from '../domain/cells.ts';
+import { CsvError, parseCsvRows } from '../domain/csv.ts';
+import type { TableCell, TableMiniBatch, TableRow } from '../domain/entry.ts';
+import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { Column } from '../domain/plan.ts';
+import type { WorkerTable } from '../domain/protocol.ts';
+import { inputError } from './input.ts';
+import type { ReadItems } from './input.ts';
+
+type RowsSource = Extract<MiniBatchSource, { kind: 'rows' }>;
+
+/** The slice does not hold what was listed. */
+class SliceError extends Error {
+  override readonly name = 'SliceError';
+}
+
+export function readTableSlice(source: RowsSource, table: WorkerTable): ReadItems {
+  try {
+    const columns = parseColumns(readRange(source), source, table);
+    return { ok: true, items: tableOf(table.schema.columns, columns), count: source.rows };
+  } catch (error) {
+    return { ok: false, error: explain(error, source), count: source.rows };
+  }
+}
+
+function explain(error: unknown, source: RowsSource): ReturnType<typeof inputError> {
+  if (error instanceof SliceError) return inputError(source.file, error.message);
+  if (error instanceof CsvError) {
+    return inputError(source.file, `${error.message}, data row ${source.firstRow + error.row}`);
+  }
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
+    return inputError(source.file, error.message, error.code);
+  }
+  throw error;
+}
+
+function readRange(source: RowsSource): Uint8Array {
+  const bytes = Buffer.allocUnsafe(source.end - source.start);
+  const file = openSync(source.file, 'r');
+  try {
+    let filled = 0;
+    while (filled < bytes.length) {
+      const read = readSync(file, bytes, filled, bytes.length - filled, source.start + filled);
+      if (read === 0) {
+        const end = source.start + filled;
+        throw new SliceError(`the file ends at byte ${end}, it had at least ${source.end} when it was listed`);
+      }
+      filled += read;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return bytes;
+}
+
+/** Cells by column. Fields that a row lacks at its end are missing, as in pandas. */
+function parseColumns(bytes: Uint8Array, source: RowsSource, table: WorkerTable): TableCell[][] {
+  const { columns } = table.schema;
+  const cells: TableCell[][] = columns.map(() => []);
+  let rows = 0;
+  for (const fields of parseCsvRows(bytes, table.delimiter)) {
+    const number = source.firstRow + rows;
+    if (fields.length > columns.length) {
+      throw new SliceError(`data row ${number} has ${fields.length} fields, the input has ${columns.length} columns`);
+    }
+    for (const [index, column] of columns.entries()) {
+      cells[index]?.push(cellOf(fields[index] ?? '', column, number));
+    }
+    rows += 1;
+  }
+  if (rows !== source.rows) {
+    throw new SliceError(`${rows} rows where ${source.rows} were counted when the file was listed: it has changed`);
+  }
+  return cells;
+}
+
+function cellOf(text: string, column: Column, row: number): TableCell {
+  const value = parseCell(text, column.type);
+  if (value !== undefined) return value;
+  const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+  throw new SliceError(`data row ${row}, column ${column.name}: ${shown} is no ${column.type}`);
+}
+
+/** @param cells by column, each value of the type its column names. */
+export function tableOf(columns: readonly Column[], cells: readonly (readonly TableCell[])[]): TableMiniBatch {
+  const vectors: Record<string, Vector> = {};
+  for (const [index, column] of columns.entries()) vectors[column.name] = vectorOf(column.type, cells[index] ?? []);
+  const table = new Table(vectors);
+  let rows: readonly TableRow[] | undefined;
+  const view = (): readonly TableRow[] => (rows ??= rowsOf(columns, cells));
+  return Object.defineProperty(table, 'rows', { get: view, enumerable: false }) as unknown as TableMiniBatch;
+}
+
+function vectorOf(type: Column['type'], cells: readonly TableCell[]): Vector {
+  switch (type) {
+    case 'int64':
+      return vectorFromArray(cells.map(toBigInt), new Int64());
+    case 'uint64':
+      return vectorFromArray(cells.map(toBigInt), new Uint64());
+    case 'float64':
+      return vectorFromArray(cells, new Float64());
+    case 'bool':
+    case 'nullable-bool':
+      return vectorFromArray(cells, new Bool());
+    case 'string':
+      return vectorFromArray(cells, new Utf8());
+  }
+}
+
+function toBigInt(cell: TableCell): bigint | null {
+  return cell === null ? null : BigInt(cell);
+}
+
+function rowsOf(columns: readonly Column[], cells: readonly (readonly TableCell[])[]): readonly TableRow[] {
+  const count = cells[0]?.length ?? 0;
+  const rows: TableRow[] = [];
+  for (let row = 0; row < count; row++) {
+    // entries, not assignments: a column may be named __proto__
+    rows.push(Object.fromEntries(columns.map((column, index) => [column.name, cells[index]?.[row] ?? null])));
+  }
+  return rows;
+}

@@ -1,0 +1,136 @@
+import type { EntryFunctions, MiniBatchContext, MiniBatchItems } from '../domain/entry.ts';
+import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { AgentHello, RunMessage } from '../domain/protocol.ts';
+import { monotonicSeconds } from './clock.ts';
+import type { ExceptionReader } from './exception.ts';
+import type { FaultWatch, Settled } from './faults.ts';
+import { inputErrorBehind } from './items.ts';
+import { takeRows } from './result.ts';
+import type { TryResult } from './result.ts';
+import { readReturned } from './returned.ts';
+
+export interface TryTools {
+  readonly entry: EntryFunctions;
+  readonly output: AgentHello['output'];
+  /** Absolute. */
+  readonly partFolder: string;
+  readonly faults: FaultWatch;
+  readonly exceptions: ExceptionReader;
+}
+
+export interface FinishedTry {
+  readonly result: TryResult;
+  /** Seconds inside `run`, those of a generator it returned included. */
+  readonly seconds: number;
+  /** The process must not take another mini-batch. */
+  readonly fatal: boolean;
+}
+
+type Handed = Pick<RunMessage, 'i' | 'd' | 't'>;
+
+/** Calls `run` on the items of one mini-batch and takes what it returns. Rejects only for defects of the host. */
+export async function runTry(
+  message: Handed,
+  source: MiniBatchSource,
+  items: MiniBatchItems,
+  tools: TryTools,
+): Promise<FinishedTry> {
+  tools.faults.begin();
+  const finished = await attempt(message, source, items, tools);
+  // rejections that nobody handles come out in this turn, before the result counts; `stop` is seen, timers run
+  await turn();
+  const fault = tools.faults.end();
+  const fatal = finished.fatal || fault?.fatal === true;
+  if (fault === undefined || !finished.result.ok) return { ...finished, fatal };
+  finished.result.abandon();
+  return { result: exception(fault.error, tools), seconds: finished.seconds, fatal };
+}
+
+async function attempt(
+  message: Handed,
+  source: MiniBatchSource,
+  items: MiniBatchItems,
+  tools: TryTools,
+): Promise<FinishedTry> {
+  const start = monotonicSeconds();
+  const call = invoke(tools, items, contextOf(message));
+  const settled = call instanceof Promise ? await call : call;
+  const seconds = monotonicSeconds() - start;
+  if (settled.kind !== 'returned') return failedCall(settled, source, seconds, tools);
+  const returned = readReturned(settled.value);
+  if (!returned.ok) {
+    return {
+      result: { ok: false, error: { kind: 'invalid-return', returned: returned.returned } },
+      seconds,
+      fatal: false,
+    };
+  }
+  const path = `${tools.partFolder}/${message.i}.${message.d}.part`;
+  const taken = takeRows(returned, tools.output, path, tools.exceptions);
+  if (!(taken instanceof Promise)) {
+    return { result: taken, seconds: returned.lazy ? monotonicSeconds() - start : seconds, fatal: false };
+  }
+  const drained = await tools.faults.settle(taken);
+  const total = monotonicSeconds() - start;
+  if (drained.kind !== 'returned') return failedCall(drained, source, total, tools);
+  return { result: drained.value, seconds: total, fatal: false };
+}
+
+/** A promise only where `run` gave one: a synchronous script pays for no turn of the loop. */
+function invoke(
+  tools: TryTools,
+  items: MiniBatchItems,
+  context: MiniBatchContext,
+): Settled<unknown> | Promise<Settled<unknown>> {
+  try {
+    const value = callEntryScript(tools.entry, items, context);
+    if (isThenable(value)) return tools.faults.settle(value.then(gathered));
+    return hasPromises(value) ? tools.faults.settle(Promise.all(value)) : { kind: 'returned', value };
+  } catch (error) {
+    return { kind: 'threw', error };
+  }
+}
+
+/** Its name marks the border between our frames and the script's in a stack text. */
+function callEntryScript(entry: EntryFunctions, items: MiniBatchItems, context: MiniBatchContext): unknown {
+  return entry.run(items, context);
+}
+
+function failedCall(
+  settled: Exclude<Settled<unknown>, { kind: 'returned' }>,
+  source: MiniBatchSource,
+  seconds: number,
+  tools: TryTools,
+): FinishedTry {
+  if (settled.kind === 'fault') {
+    return { result: exception(settled.fault.error, tools), seconds, fatal: settled.fault.fatal };
+  }
+  const input = inputErrorBehind(settled.error, source);
+  const result = input === undefined ? exception(settled.error, tools) : ({ ok: false, error: input } as const);
+  return { result, seconds, fatal: false };
+}
+
+function exception(error: unknown, tools: TryTools): TryResult {
+  return { ok: false, error: { kind: 'exception', ...tools.exceptions.read(error) } };
+}
+
+function contextOf(message: Handed): MiniBatchContext {
+  return { minibatchIndex: message.i, partitionKeyValue: {}, dataset: null, tryNumber: message.t };
+}
+
+/** `return paths.map(async (path) => ...)`: the rows are what the promises come to. */
+function gathered(value: unknown): unknown {
+  return hasPromises(value) ? Promise.all(value) : value;
+}
+
+function hasPromises(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && value.some(isThenable);
+}
+
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

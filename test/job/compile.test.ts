@@ -1,0 +1,523 @@
+import { mkdir, symlink } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { WrittenFlags } from '../../src/job/index.ts';
+import { compiled, JOB, problemsOf, short, workspace } from './workspace.ts';
+
+const CLI: WrittenFlags = { entryScript: 'score.py', input: 'images' };
+
+describe('a run without job file', () => {
+  it('has a default for everything', async () => {
+    const cwd = await workspace();
+    const { plan, warnings, settings } = await compiled(cwd, { flags: CLI });
+    expect(warnings).toEqual([]);
+    const { origins, ...rest } = plan;
+    expect(rest).toEqual({
+      formatVersion: 1,
+      runId: '20260412-093015-k7m2',
+      runFolder: `${cwd}/runs/20260412-093015-k7m2`,
+      displayName: 'score.py',
+      experimentName: path.basename(cwd),
+      stepName: 'parallel',
+      entry: { language: 'python', codeFolder: cwd, file: 'score.py', moduleName: 'score' },
+      scriptArguments: [],
+      environmentVariables: {},
+      environment: { kind: 'path' },
+      inputs: [{ kind: 'files', name: 'input', root: `${cwd}/images`, select: { by: 'all' } }],
+      cutting: { by: 'files', files: 10 },
+      output: {
+        action: 'append_row',
+        file: `${cwd}/runs/20260412-093015-k7m2/outputs/parallel_run_step.txt`,
+        format: 'txt',
+        overwrite: false,
+      },
+      outputFolder: `${cwd}/runs/20260412-093015-k7m2/outputs`,
+      sideOutputs: {},
+      sideOutputFiles: [],
+      thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 100 },
+      tries: { maxTries: 3 },
+      limits: {
+        runTimeoutMs: 60_000,
+        overheadTimeoutMs: 30_000,
+        initTimeoutMs: 300_000,
+        shutdownTimeoutMs: 30_000,
+        progressTimeoutMs: 270_000,
+        firstMiniBatchTimeoutMs: 600_000,
+        captureBytesPerTry: 8 * 1024 * 1024,
+      },
+      processesPerNode: 4,
+      nodeCount: 1,
+      loggingLevel: 'INFO',
+      resourceMonitorIntervalMs: 5000,
+      allowEmpty: false,
+    });
+    expect(origins['task.entry_script']).toBe('command line');
+    expect(origins['mini_batch_size']).toBe('default');
+    expect(settings.find((s) => s.name === 'mini_batch_size')).toEqual({
+      name: 'mini_batch_size',
+      value: '10 files',
+      origin: 'default',
+    });
+    expect(settings.map((s) => s.name).sort()).toEqual(Object.keys(origins).sort());
+  });
+
+  it('takes every flag', async () => {
+    const cwd = await workspace({
+      'env/r.txt': '-r more.txt\nazureml-core\n./local\n',
+      'env/more.txt': 'numpy # fast\n',
+    });
+    const { plan, warnings } = await compiled(cwd, {
+      flags: {
+        ...CLI,
+        miniBatchSize: '4',
+        processes: '2',
+        output: 'out',
+        appendRowTo: 'rows.csv',
+        errorThreshold: '0',
+        miniBatchErrorThreshold: 1,
+        allowedFailedPercent: '12.5',
+        maxRetries: 0,
+        timeout: '10m',
+        taskOverheadTimeout: 1,
+        firstTaskCreationTimeout: '2s',
+        resourceMonitorInterval: 0,
+        loggingLevel: 'debug',
+        environmentVariables: { A: 'b=c' },
+        requirements: 'env/r.txt',
+        name: 'my.run',
+        root: 'elsewhere',
+        overwrite: true,
+        allowEmpty: true,
+        advertise: '10.0.0.5',
+      },
+      scriptArguments: ['--top', '3 4', '--logging_level', 'WARNING', '--profiling_module', 'cProfile'],
+    });
+    expect(short(warnings)).toEqual(['PR4105']);
+    expect(plan).toMatchObject({
+      runId: 'my.run',
+      runFolder: `${cwd}/elsewhere/my.run`,
+      cutting: { by: 'files', files: 4 },
+      processesPerNode: 2,
+      outputFolder: `${cwd}/out`,
+      output: { action: 'append_row', file: `${cwd}/out/rows.csv`, format: 'csv', overwrite: true },
+      thresholds: { errorThreshold: 0, miniBatchErrorThreshold: 1, failedPercent: 12.5 },
+      tries: { maxTries: 1 },
+      limits: {
+        runTimeoutMs: 600_000,
+        overheadTimeoutMs: 1000,
+        initTimeoutMs: 600_000,
+        progressTimeoutMs: 3 * 601_000,
+        firstMiniBatchTimeoutMs: 2000,
+      },
+      resourceMonitorIntervalMs: 0,
+      loggingLevel: 'DEBUG',
+      environmentVariables: { A: 'b=c' },
+      allowEmpty: true,
+      advertise: '10.0.0.5',
+      profilingModule: 'cProfile',
+      environment: {
+        kind: 'requirements',
+        pip: ['numpy', `${cwd}/env/local`],
+        condaOnly: [],
+        source: `${cwd}/env/r.txt`,
+      },
+      scriptArguments: ['--top', '3 4', '--logging_level', 'WARNING', '--profiling_module', 'cProfile'],
+    });
+    expect(plan.origins).toMatchObject({
+      logging_level: 'command line',
+      profiling_module: 'program arguments',
+      root: 'command line',
+    });
+  });
+
+  it('reads runtime flags behind --, and takes the root from the environment', async () => {
+    const cwd = await workspace();
+    const { plan } = await compiled(cwd, {
+      flags: CLI,
+      scriptArguments: ['--run_max_try', '5', '--error_threshold=3', '--error_threshold=4'],
+      env: { PARALLELRUN_ROOT: '/tmp/elsewhere' },
+    });
+    expect(plan.tries.maxTries).toBe(5);
+    expect(plan.thresholds.errorThreshold).toBe(4);
+    expect(plan.runFolder).toBe('/tmp/elsewhere/20260412-093015-k7m2');
+    expect(plan.origins).toMatchObject({
+      'retry_settings.max_retries': 'program arguments',
+      root: 'environment variable',
+    });
+  });
+
+  it('makes ids that sort, that are short, and that differ', async () => {
+    const cwd = await workspace();
+    const { compileJob } = await import('../../src/job/index.ts');
+    const ids = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const result = await compileJob({ flags: CLI, cwd, env: {} });
+        return result.ok ? result.value.plan.runId : '';
+      }),
+    );
+    expect(new Set(ids).size).toBe(20);
+    for (const id of ids) expect(id).toMatch(/^\d{8}-\d{6}-[0-9a-z]{4}$/);
+  });
+});
+
+describe('what is split', () => {
+  const CSV = {
+    'data/a.csv': 'x\n1\n',
+    'data/b.csv': 'x\n2\n',
+    'one.tsv': 'x\n',
+    'plain/part-0': 'x\n',
+    'tabs/t.TSV': 'x\n',
+    'mixed/a.csv': 'x\n',
+    'mixed/README.md': '',
+  };
+  const all = { by: 'all' } as const;
+  const comma = { delimiter: ',', header: true };
+  const tab = { delimiter: '\t', header: true };
+  const cases: readonly (readonly [string, WrittenFlags, object, object])[] = [
+    ['a folder', { input: 'data' }, { kind: 'files', root: 'data', select: all }, { by: 'files', files: 10 }],
+    [
+      'a csv',
+      { input: 'data/a.csv' },
+      { kind: 'table', root: 'data', select: { by: 'one', file: 'a.csv' }, csv: comma },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'a csv with a number',
+      { input: 'data/a.csv', miniBatchSize: 3 },
+      { kind: 'files', root: 'data', select: { by: 'one', file: 'a.csv' } },
+      { by: 'files', files: 3 },
+    ],
+    [
+      'a csv as file',
+      { input: 'data/a.csv', inputFormat: 'files' },
+      { kind: 'files', root: 'data', select: { by: 'one', file: 'a.csv' } },
+      { by: 'files', files: 10 },
+    ],
+    [
+      'a number of bytes',
+      { input: 'data/a.csv', inputFormat: 'csv', miniBatchSize: 3 },
+      { kind: 'table', root: 'data', csv: comma },
+      { by: 'bytes', bytes: 3 },
+    ],
+    [
+      'a glob of csv',
+      { input: 'data/*.csv' },
+      { kind: 'table', root: 'data', select: { by: 'glob', pattern: '*.csv' }, csv: comma },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'tabs',
+      { input: 'one.tsv', miniBatchRows: '7' },
+      { kind: 'table', root: '.', select: { by: 'one', file: 'one.tsv' }, csv: tab },
+      { by: 'rows', rows: 7 },
+    ],
+    [
+      'a folder by rows',
+      { input: 'data/', miniBatchRows: 2 },
+      { kind: 'table', root: 'data', select: { by: 'glob', pattern: '**/*.[cC][sS][vV]' }, csv: comma },
+      { by: 'rows', rows: 2 },
+    ],
+    [
+      'a folder of tabs',
+      { input: 'tabs', miniBatchSize: '2KB' },
+      { kind: 'table', root: 'tabs', select: { by: 'glob', pattern: '**/*.[tT][sS][vV]' }, csv: tab },
+      { by: 'bytes', bytes: 2048 },
+    ],
+    [
+      'a folder without names',
+      { input: 'plain', miniBatchSize: '1mb' },
+      { kind: 'table', root: 'plain', select: all, csv: comma },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'a glob of images',
+      { input: 'images/**/[a-z].png' },
+      { kind: 'files', root: 'images', select: { by: 'glob', pattern: '**/[a-z].png' } },
+      { by: 'files', files: 10 },
+    ],
+    ['file:', { input: 'file:images' }, { kind: 'files', root: 'images', select: all }, { by: 'files', files: 10 }],
+  ];
+  it.each(cases)('%s', async (_, flags, input, cutting) => {
+    const cwd = await workspace(CSV);
+    const { plan } = await compiled(cwd, { flags: { entryScript: 'score.py', ...flags } });
+    const [first] = plan.inputs;
+    expect({ ...first, root: path.relative(cwd, first?.root ?? '') || '.' }).toMatchObject(input);
+    expect(plan.cutting).toEqual(cutting);
+  });
+
+  it('names what is left out of a folder of tables', async () => {
+    const cwd = await workspace(CSV);
+    const { warnings } = await compiled(cwd, { flags: { ...CLI, input: 'mixed', miniBatchRows: 1 } });
+    expect(short(warnings)).toEqual(['PR3106']);
+    expect(warnings[0]?.why).toBe('the folder also holds README.md');
+  });
+
+  it('several inputs, in listed order, and file URLs', async () => {
+    const cwd = await workspace({ 'b c/x': '', 'odd[1]/x': '' });
+    const { plan } = await compiled(cwd, { flags: { ...CLI, input: [`file://${cwd}/b%20c`, 'images', 'odd[1]'] } });
+    expect(plan.inputs.map((i) => [i.name, path.relative(cwd, i.root), i.select.by])).toEqual([
+      ['input', 'b c', 'all'],
+      ['input_2', 'images', 'all'],
+      ['input_3', 'odd[1]', 'all'],
+    ]);
+  });
+
+  it('nothing, for rank mini-batches', async () => {
+    const { plan } = await compiled(await workspace(), { flags: { entryScript: 'score.py', rankMiniBatchCount: '3' } });
+    expect([plan.inputs, plan.cutting]).toEqual([[], { by: 'rank', count: 3 }]);
+  });
+});
+
+describe('entry scripts', () => {
+  it.each([
+    [{ entryScript: 'score.py' }, '.', 'score.py', 'score', 'python'],
+    [{ entryScript: 'pkg/main.py', code: '.' }, '.', 'pkg/main.py', 'pkg.main', 'python'],
+    [{ entryScript: 'pkg.main', code: '.' }, '.', 'pkg/main.py', 'pkg.main', 'python'],
+    [{ entryScript: 'main.py', code: 'pkg' }, 'pkg', 'main.py', 'main', 'python'],
+    [{ entryScript: 'pkg/main.py', code: 'pkg' }, 'pkg', 'main.py', 'main', 'python'],
+    [{ entryScript: 'pkg/my-score.py' }, 'pkg', 'my-score.py', 'my-score', 'python'],
+    [{ entryScript: 'pkg/__init__.py', code: '.' }, '.', 'pkg/__init__.py', 'pkg', 'python'],
+    [{ entryScript: 'pkg/score.ts' }, 'pkg', 'score.ts', 'score', 'node'],
+    [{ entryScript: 'pkg/a.b.mjs' }, 'pkg', 'a.b.mjs', 'a.b', 'node'],
+  ] as const)('%j', async (flags, code, file, moduleName, language) => {
+    const cwd = await workspace({
+      'pkg/main.py': '',
+      'pkg/my-score.py': '',
+      'pkg/__init__.py': '',
+      'pkg/score.ts': '',
+      'pkg/a.b.mjs': '',
+    });
+    const { plan } = await compiled(cwd, { flags: { input: 'images', ...flags } });
+    expect(plan.entry).toEqual({ language, codeFolder: path.resolve(cwd, code), file, moduleName });
+  });
+});
+
+describe('a job file', () => {
+  it('becomes a plan; its paths start at the file', async () => {
+    const cwd = await workspace({ 'sub/job.yml': JOB, 'sub/score.py': '', 'sub/images/x.png': '' });
+    const { plan, warnings } = await compiled(cwd, { jobFile: 'sub/job.yml' });
+    expect(warnings).toEqual([]);
+    expect(plan).toMatchObject({
+      jobFile: `${cwd}/sub/job.yml`,
+      stepName: 'score',
+      displayName: 'score',
+      entry: { codeFolder: `${cwd}/sub`, file: 'score.py' },
+      inputs: [{ kind: 'files', name: 'images', root: `${cwd}/sub/images`, select: { by: 'all' } }],
+      output: { action: 'append_row', file: `${plan.runFolder}/outputs/scores/parallel_run_step.txt`, format: 'txt' },
+      outputFolder: `${plan.runFolder}/outputs/scores`,
+      sideOutputs: {},
+    });
+    expect(plan.origins).toMatchObject({ input_data: 'job file', 'task.append_row_to': 'job file' });
+  });
+
+  it('resolves expressions: side inputs, outputs, literals with their type, optional groups', async () => {
+    const cwd = await workspace({
+      'my model/m.pkl': '',
+      'job.yml': `
+display_name: Digits
+experiment_name: exp
+inputs: { n: 7, word: "two words", price: 0.10, opt: { type: string, optional: true }, model: { type: uri_file, path: "my model/m.pkl" }, images: { path: images } }
+outputs: { all: { type: uri_file, path: "out/result.jsonl" } }
+jobs:
+  j:
+    type: parallel
+    inputs: { m: "\${{parent.inputs.model}}", images: "\${{parent.inputs.images}}", w: "\${{parent.inputs.word}}", half: "\${{parent.inputs.price}}", opt: "\${{parent.inputs.opt}}" }
+    outputs: { rows: "\${{parent.outputs.all}}", extra: { type: uri_folder }, report: { type: uri_file, path: "rep/\${{name}}.html" } }
+    input_data: \${{inputs.images}}
+    mini_batch_size: \${{parent.inputs.n}}
+    environment_variables: { WORD: "\${{inputs.w}}", COUNT: 010, FLAG: true }
+    retry_settings: { max_retries: 1, timeout: 5m }
+    task:
+      entry_script: score.py
+      program_arguments: >-
+        --m \${{inputs.m}} --w=\${{inputs.w}} '\${{inputs.half}}'
+        $[[--opt \${{inputs.opt}}]] --extra \${{outputs.extra}} --rows \${{outputs.rows}}
+      append_row_to: \${{outputs.rows}}
+`,
+    });
+    const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml', flags: { name: 'r1' } });
+    expect(warnings).toEqual([]);
+    const outputs = `${cwd}/runs/r1/outputs`;
+    expect(plan).toMatchObject({
+      displayName: 'Digits',
+      experimentName: 'exp',
+      cutting: { by: 'files', files: 7 },
+      tries: { maxTries: 2 },
+      limits: { runTimeoutMs: 300_000 },
+      environmentVariables: { WORD: 'two words', COUNT: '010', FLAG: 'true' },
+      scriptArguments: [
+        '--m',
+        `${cwd}/my model/m.pkl`,
+        '--w=two words',
+        '0.10',
+        '--extra',
+        `${outputs}/extra`,
+        '--rows',
+        `${cwd}/out/result.jsonl`,
+      ],
+      output: { file: `${cwd}/out/result.jsonl`, format: 'jsonl' },
+      outputFolder: `${cwd}/out`,
+      sideOutputs: { extra: `${outputs}/extra`, report: `${cwd}/rep/r1.html` },
+      sideOutputFiles: ['report'],
+    });
+  });
+
+  it('command line, then --set, then runtime flags, then the file, then defaults', async () => {
+    const cwd = await workspace({
+      'job.yml': `${JOB}      program_arguments: --error_threshold 2 --run_invocation_timeout 30\n    error_threshold: 1\n    logging_level: WARNING\n`,
+    });
+    const of = async (flags: WrittenFlags, set: readonly string[] = []): Promise<unknown> => {
+      const { plan } = await compiled(cwd, { jobFile: 'job.yml', flags, set });
+      return [plan.thresholds.errorThreshold, plan.origins['error_threshold']];
+    };
+    expect(await of({ errorThreshold: 4 }, ['jobs.score.error_threshold=3'])).toEqual([4, 'command line']);
+    expect(await of({}, ['jobs.score.error_threshold=3'])).toEqual([3, 'command line']);
+    expect(await of({})).toEqual([2, 'program arguments']);
+    const { plan } = await compiled(cwd, { jobFile: 'job.yml' });
+    expect([plan.loggingLevel, plan.origins['logging_level'], plan.limits.runTimeoutMs]).toEqual([
+      'WARNING',
+      'job file',
+      30_000,
+    ]);
+    expect(plan.scriptArguments).toEqual(['--error_threshold', '2', '--run_invocation_timeout', '30']);
+  });
+
+  it('flags change input, script and output of a job', async () => {
+    const cwd = await workspace({ 'job.yml': JOB, 'other/x': '', 'lib/two.py': '' });
+    // Both sizes stand on the command line.
+    const both = { jobFile: 'job.yml', flags: { miniBatchRows: 3 }, set: ['jobs.score.mini_batch_size=4'] };
+    expect(short(await problemsOf(cwd, both))).toEqual(['PR1012']);
+    const { plan } = await compiled(cwd, {
+      jobFile: 'job.yml',
+      flags: { input: 'other', entryScript: 'lib/two.py', output: 'o', appendRowTo: 'r.csv' },
+      scriptArguments: ['-x'],
+    });
+    expect(plan).toMatchObject({
+      inputs: [{ name: 'images', root: `${cwd}/other` }],
+      entry: { codeFolder: `${cwd}/lib`, file: 'two.py' },
+      scriptArguments: ['-x'],
+      output: { file: `${cwd}/o/r.csv`, format: 'csv' },
+      sideOutputs: { scores: `${plan.runFolder}/outputs/scores` },
+    });
+  });
+
+  it('rows of the command line win over a size of the file', async () => {
+    const cwd = await workspace({
+      'job.yml': JOB.replace('    task:', '    mini_batch_size: 4\n    task:'),
+      't.csv': 'x\n',
+    });
+    const { plan } = await compiled(cwd, { jobFile: 'job.yml', flags: { input: 't.csv', miniBatchRows: 3 } });
+    expect([plan.cutting, plan.origins['mini_batch_rows']]).toEqual([{ by: 'rows', rows: 3 }, 'command line']);
+  });
+
+  it('without append_row_to has no result file', async () => {
+    const cwd = await workspace({ 'job.yml': JOB.replace(/ {6}append_row_to.*\n/, '') });
+    const { plan } = await compiled(cwd, { jobFile: 'job.yml' });
+    expect([plan.output, plan.outputFolder, Object.keys(plan.sideOutputs)]).toEqual([
+      { action: 'summary_only' },
+      `${plan.runFolder}/outputs`,
+      ['scores'],
+    ]);
+  });
+
+  it('builds its environment from a conda file', async () => {
+    const conda =
+      'name: e\nchannels: [defaults]\ndependencies:\n  - python=3.10\n  - pip=22\n  - numpy=1.24\n  - conda-forge::scikit-learn==1.4.2\n  - pandas=2.0.3=py310_0\n  - pytorch>=2, <3\n  - cudatoolkit=11.3\n  - libgcc-ng\n  - pip:\n    - azureml-core\n    - onnxruntime~=1.16\n    - -r more.txt\n';
+    const cwd = await workspace({
+      'job.yml': `${JOB}      environment: { image: some/image, conda_file: env/conda.yml }\n`,
+      'env/conda.yml': conda,
+      'env/more.txt': 'tqdm\n-r more.txt\n',
+    });
+    const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml' });
+    expect(plan.environment).toEqual({
+      kind: 'requirements',
+      pythonVersion: '3.10',
+      source: `${cwd}/env/conda.yml`,
+      pip: ['numpy==1.24.*', 'scikit-learn==1.4.2', 'pandas==2.0.3', 'torch>=2,<3', 'onnxruntime~=1.16', 'tqdm'],
+      condaOnly: ['cudatoolkit=11.3', 'libgcc-ng'],
+    });
+    expect(warnings.map((w) => [w.code, path.basename(w.where?.file ?? ''), w.where?.line])).toEqual([
+      ['PR4106', 'job.yml', 16],
+      ['PR4108', 'conda.yml', 10],
+      ['PR4105', 'conda.yml', 13],
+    ]);
+  });
+
+  it.each([
+    ['{ conda_file: { dependencies: [numpy] } }', { kind: 'requirements', pip: ['numpy'] }, []],
+    ['./r.txt', { kind: 'requirements', pip: ['tqdm==4'] }, []],
+    ['{ requirements: r.txt }', { kind: 'requirements', pip: ['tqdm==4'] }, []],
+    ['{ python: ./py }', { kind: 'interpreter' }, []],
+    ['azureml:AzureML-sklearn:1', { kind: 'path' }, ['PR4104:16']],
+  ])('environment: %s', async (text, expected, codes) => {
+    const cwd = await workspace({ 'job.yml': `${JOB}      environment: ${text}\n`, 'r.txt': 'tqdm==4\n', py: '' });
+    const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml' });
+    expect(plan.environment).toMatchObject(expected);
+    expect(short(warnings)).toEqual(codes);
+  });
+
+  it('an interpreter of the command line wins', async () => {
+    const cwd = await workspace({ 'job.yml': `${JOB}      environment: { conda_file: nowhere.yml }\n`, 'bin/py': '' });
+    const { plan } = await compiled(cwd, { jobFile: 'job.yml', flags: { python: 'bin/py' } });
+    expect([plan.environment, plan.origins['task.environment']]).toEqual([
+      { kind: 'interpreter', path: `${cwd}/bin/py` },
+      'command line',
+    ]);
+  });
+
+  it('warns of what one machine cannot follow', async () => {
+    const cwd = await workspace({
+      'job.yml': `${JOB}    resources: { instance_count: 3 }\n    max_concurrency_per_instance: 10000\n`,
+    });
+    const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml' });
+    expect([plan.nodeCount, plan.processesPerNode, short(warnings)]).toEqual([1, 1000, ['PR1018:16', 'PR1018:17']]);
+  });
+});
+
+describe('the output', () => {
+  const of = async (cwd: string, flags: WrittenFlags): Promise<readonly string[]> =>
+    short(await problemsOf(cwd, { flags: { ...CLI, ...flags } }));
+
+  it.each(['a/b.txt', '..', '.', '', 'a*b', 'a"b', 'a|b', 'a\nb', 'x'.repeat(256)])(
+    'refuses the name %j',
+    async (appendRowTo) => {
+      expect(await of(await workspace(), { appendRowTo })).toEqual(['PR5203']);
+    },
+  );
+
+  it('refuses what is there: a file, a folder, a link, a file for a folder', async () => {
+    const cwd = await workspace({ 'o/r.txt': 'old', 'o/dir/': '', f: '' });
+    await symlink('r.txt', path.join(cwd, 'o/link'));
+    expect(await of(cwd, { output: 'o', appendRowTo: 'r.txt' })).toEqual(['PR5204']);
+    expect(await of(cwd, { output: 'o', appendRowTo: 'r.txt', overwrite: true })).toEqual([]);
+    expect(await of(cwd, { output: 'o', appendRowTo: 'dir', overwrite: true })).toEqual(['PR5205']);
+    expect(await of(cwd, { output: 'o', appendRowTo: 'link', overwrite: true })).toEqual(['PR5205']);
+    expect(await of(cwd, { output: 'f/below' })).toEqual(['PR5205']);
+  });
+
+  it('refuses places of the run itself, the input itself, and addresses', async () => {
+    const cwd = await workspace({ 'in.csv': 'x\n' });
+    expect(await of(cwd, { name: 'r', output: 'runs/r/logs' })).toEqual(['PR5206']);
+    expect(await of(cwd, { input: 'in.csv', output: '.', appendRowTo: 'in.csv', overwrite: true })).toEqual(['PR5206']);
+    expect(await of(cwd, { output: 'https://host/x' })).toEqual(['PR5207']);
+    expect(await of(cwd, { output: 'images' })).toEqual(['PR5208']);
+    expect(await of(cwd, { appendRowTo: 'x.parquet' })).toEqual(['PR1007']);
+  });
+});
+
+describe('the name and the root', () => {
+  it.each(['', '../x', 'a/b', 'x'.repeat(101), '\u{1f600}', '.hidden', 'a.', 'a b'])(
+    'refuses the name %j',
+    async (name) => {
+      expect(short(await problemsOf(await workspace(), { flags: { ...CLI, name } }))).toEqual(['PR5201']);
+    },
+  );
+
+  it('refuses a name that is taken, and a root that is a file', async () => {
+    const cwd = await workspace({ file: '' });
+    await mkdir(path.join(cwd, 'runs/taken'), { recursive: true });
+    const [taken] = await problemsOf(cwd, { flags: { ...CLI, name: 'taken' } });
+    expect([taken?.code, taken?.next]).toEqual(['PR5001', 'give another name with --name, or none']);
+    expect(short(await problemsOf(cwd, { flags: { ...CLI, root: 'file/below' } }))).toEqual(['PR5202']);
+  });
+});

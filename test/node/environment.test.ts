@@ -1,0 +1,88 @@
+/** What a worker finds around it. */
+import { expect, test } from 'vitest';
+import { workerEnvironment } from '../../src/node/environment.ts';
+import type { Rig } from './rig.ts';
+import { withRig } from './with-rig.ts';
+
+async function facts(rig: Rig): Promise<{ cwd: string; env: Record<string, string>; hello: Record<string, unknown> }> {
+  rig.give(await rig.ready(), { do: 'tell' });
+  const { result } = await rig.event('try-outcome');
+  if (!result.ok || !(result.rows instanceof Uint8Array)) throw new Error('no answer');
+  return JSON.parse(Buffer.from(result.rows).toString());
+}
+
+test('the variables of the contract, the job and the machine, but nothing that is ours', async () => {
+  const baseEnvironment = {
+    PATH: process.env.PATH,
+    HOME: '/home/me',
+    PARALLELRUN_TOKEN: 'secret',
+    NODE_CHANNEL_FD: '3',
+    PARALLELRUN_ROOT: '/r',
+  };
+  await withRig({ baseEnvironment, env: { JOB: 'yes', AZUREML_RUN_ID: 'not yours' } }, async (rig) => {
+    const { env, cwd } = await facts(rig);
+    const folder = rig.options.layout.folder;
+    expect(env).toMatchObject({
+      HOME: '/home/me',
+      JOB: 'yes',
+      PARALLELRUN_ROOT: '/r',
+      AZ_BATCHAI_INPUT_AZUREML: rig.folder,
+      AZ_BATCHAI_JOB_TEMP: `${folder}/state/temp`,
+      AZUREML_BI_OUTPUT_PATH: `${folder}/outputs`,
+      AZUREML_RUN_ID: 'run-1',
+      AZUREML_ROOT_RUN_ID: 'run-1',
+      AZUREML_EXPERIMENT_NAME: 'an experiment',
+      AZUREML_CR_NODE_RANK: '0',
+      AZ_BATCH_NODE_LIST: '10.1.2.3',
+      AZ_BATCHAI_JOB_MASTER_NODE_IP: '10.1.2.3',
+      AZ_BATCHAI_WORKER_IP: '10.1.2.3',
+      AZ_BATCH_IS_CURRENT_NODE_MASTER: 'true',
+      PYTHONFAULTHANDLER: '1',
+      PARALLELRUN_WORKER: 'run-1/10.1.2.3/Process-1',
+    });
+    expect(env).not.toHaveProperty('PARALLELRUN_TOKEN');
+    expect(env).not.toHaveProperty('NODE_CHANNEL_FD');
+    expect(cwd).toBe(`${folder}/state/work/Process-1`);
+  });
+});
+
+test('the hello says what the host needs', async () => {
+  await withRig({}, async (rig) => {
+    const { hello } = await facts(rig);
+    const { folder } = rig.options.layout;
+    expect(hello).toEqual({
+      m: 'hello',
+      protocol: 1,
+      runId: 'run-1',
+      process: 'Process-1',
+      address: '10.1.2.3',
+      codeFolder: `${folder}/state/code`,
+      script: `${folder}/state/code/score.mjs`,
+      moduleName: 'score',
+      argv: ['--model', 'a b'],
+      runFolder: folder,
+      workFolder: `${folder}/state/work/Process-1`,
+      output: { action: 'append_row', format: 'txt' },
+      partFolder: `${folder}/state/parts`,
+      tables: [],
+      loggingLevel: 'INFO',
+    });
+  });
+});
+
+test('one GPU per worker, none for those beyond; the user may switch the fault handler off', async () => {
+  await withRig({ env: { PYTHONFAULTHANDLER: '', MLFLOW_TRACKING_URI: 'http://mine' } }, async (rig) => {
+    const identity = { address: '10.1.2.3', process: 'Process-2', session: 's', gpus: 2 } as never as Parameters<
+      typeof workerEnvironment
+    >[1];
+    const of = (gpu: number | undefined) => workerEnvironment(rig.options, { ...identity, gpu });
+    expect(of(1)['CUDA_VISIBLE_DEVICES']).toBe('1');
+    expect(of(undefined)['CUDA_VISIBLE_DEVICES']).toBe('');
+    expect(of(1)).toMatchObject({
+      AZ_BATCHAI_GPU_COUNT_FOUND: '2',
+      PYTHONFAULTHANDLER: '',
+      MLFLOW_TRACKING_URI: 'http://mine',
+    });
+    await rig.stop();
+  });
+});
