@@ -131,43 +131,36 @@ class _Stages:
         self._time, self._monotonic = time, perf_counter
 
     def load(self, load):
-        started = self._monotonic()
-        try:
-            loaded = load()
-        except NoRunFunction as missing:
-            error = {"kind": "no-run-function", "file": missing.file, "defined": missing.defined}
-            self._failed("load", started, error)
-            return None
-        except WrongArguments as wrong:
-            error = dict(plain_facts("TypeError", str(wrong), [wrong.frame]), kind="exception")
-            self._failed("load", started, error)
-            return None
-        except BaseException as raised:
-            self._raised("load", started, raised)
-            return None
-        self._streams.flush()
-        self._channel.send({"m": "loaded", "s": self._since(started)})
-        return loaded
+        """-> what `load` gives, None where it raised."""
+        return self._timed("load", "loaded", load)
 
     def init(self, entry):
         """-> False where it raised."""
+        return self._timed("init", "initialized", lambda: entry.init() if entry.init else None, True) is not None
+
+    def _timed(self, stage, message, work, result=None):
         started = self._monotonic()
+        raised = None
         try:
-            if entry.init is not None:
-                entry.init()
-        except BaseException as raised:
-            self._raised("init", started, raised)
-            return False
+            result = work() or result
+        except BaseException as error:
+            raised = error  # described outside of this block, for the reason given in worker.py
+        if raised is not None:
+            self._raised(stage, started, raised)
+            return None
         self._streams.flush()
-        self._channel.send({"m": "initialized", "s": self._since(started)})
-        return True
+        self._channel.send({"m": message, "s": self._since(started)})
+        return result
 
     def shutdown(self, entry):
         started = self._monotonic()
+        raised = None
         try:
             if entry.shutdown is not None:
                 entry.shutdown()
-        except BaseException as raised:
+        except BaseException as error:
+            raised = error
+        if raised is not None:
             self._quietly(lambda: self._raised("shutdown", started, raised))
         self._streams.flush()
         self._quietly(lambda: self._channel.send({"m": "bye", "s": self._since(started)}))
@@ -175,7 +168,13 @@ class _Stages:
     def _raised(self, stage, started, raised):
         if isinstance(raised, ChannelClosed):
             raise raised
-        self._failed(stage, started, dict(describe(raised, self._code), kind="exception"))
+        if isinstance(raised, NoRunFunction):
+            error = {"kind": "no-run-function", "file": raised.file, "defined": raised.defined}
+        elif isinstance(raised, WrongArguments):
+            error = dict(plain_facts("TypeError", str(raised), [raised.frame]), kind="exception")
+        else:
+            error = dict(describe(raised, self._code), kind="exception")
+        self._failed(stage, started, error)
 
     def _failed(self, stage, started, error):
         if self._channel.in_child:

@@ -87,7 +87,7 @@ class Worker:
         start = self._time()
         self._unsent += frame_of_text(_BEGIN % (index, dispatch, start, out, err))
         self._send()
-        encoded = None
+        encoded = error = None
         seconds = 0.0
         if failure is None:
             started = self._monotonic()
@@ -99,12 +99,16 @@ class Worker:
                 seconds = self._monotonic() - started
                 self._leave_if_child(0)
                 encoded = self._encode(result, index, dispatch)
-            except BaseException as error:
+            except BaseException as raised:
+                # looked at outside of this block: before Python 3.9 an exception of ours raised within it would walk
+                # the chain of theirs, for ever where that is a circle
+                error = raised
+            if error is not None:
                 seconds = seconds or self._monotonic() - started
                 self._leave_if_child(error)
                 failure = self._failure(error)
                 _release(error)
-            result = batch = None
+            result = batch = error = None
         out, err = marks = self._streams.marks()
         # nothing of the script runs between this and the next begin, so its marks are the same
         self._marks = marks if self._channel.has_waiting else None

@@ -35,9 +35,9 @@ export class ManifestReader {
   /** End of the line of the last complete mini-batch. */
   #dataEnd = 0;
   /** Part of the data in memory, from `#windowAt` on. */
-  #window = Buffer.alloc(0);
+  #window: Buffer = Buffer.alloc(0);
   #windowAt = 0;
-  #entries = Buffer.alloc(0);
+  #entries: Buffer = Buffer.alloc(0);
   #entriesFrom = 0;
   /** The one that comes next when they are read in order. */
   #expected = -1;

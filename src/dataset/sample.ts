@@ -7,6 +7,10 @@ import type { FieldSink } from './recordscan.ts';
 import { ROW_BYTES_MAX } from './rowcutter.ts';
 import { findFault } from './tables.ts';
 
+const LF = 10;
+const CR = 13;
+const QUOTE = 34;
+
 /**
  * @param part.start start of a row. @param part.end a row that goes beyond it is left out
  * @throws DatasetError PR3003, PR3005
@@ -41,21 +45,19 @@ interface SamplePart {
 }
 
 /**
- * Looks at a window in the middle of a file, where nobody knows whether a quote is open. Both are tried; the first
- * that gives rows of the right width only is believed. A window that makes no sense either way tells nothing.
+ * Looks at a window in the middle of a file, where nobody knows whether a quote is open. Both are tried, and believed
+ * if all rows come out at the right width. A window that makes sense both ways, or neither, tells nothing.
  */
 export async function scanSample(path: string, csv: CsvDialect, facts: ColumnFacts, part: SamplePart): Promise<void> {
   const window = await readWindow(path, part.start, part.bytes);
   const ended = part.start + window.length >= part.size;
-  const starts = part.exact ? [0] : [afterLineBreak(window, 0), afterLineBreak(window, window.indexOf(34))];
-  for (const start of starts) {
-    if (start === undefined) continue;
+  const fitting = (part.exact ? [0] : possibleStarts(window)).filter((start) => {
     const check = new WidthCheck(part.columns);
     new RecordScanner(csv.delimiter, check).scan(window, start, ended);
-    if (!check.fits) continue;
-    new RecordScanner(csv.delimiter, facts).scan(window, start, ended);
-    return;
-  }
+    return check.fits;
+  });
+  const [start] = fitting;
+  if (start !== undefined && fitting.length === 1) new RecordScanner(csv.delimiter, facts).scan(window, start, ended);
 }
 
 async function readWindow(path: string, start: number, bytes: number): Promise<Buffer> {
@@ -64,12 +66,16 @@ async function readWindow(path: string, start: number, bytes: number): Promise<B
   return Buffer.concat(chunks);
 }
 
-/** Offset after the first line break at or after `from`; undefined where there is none. */
-function afterLineBreak(window: Buffer, from: number): number | undefined {
-  if (from < 0) return undefined;
-  const lf = window.indexOf(10, from);
-  const at = lf >= 0 ? lf : window.indexOf(13, from);
-  return at >= 0 ? at + 1 : undefined;
+/** Where the first row starts if no quote is open at the front of the window, and where if one is. */
+function possibleStarts(window: Buffer): number[] {
+  const starts: (number | undefined)[] = [undefined, undefined];
+  let quotes = 0;
+  for (let i = 0; i + 1 < window.length && starts.includes(undefined); i++) {
+    const byte = window[i];
+    if (byte === QUOTE) quotes += 1;
+    else if (byte === LF || (byte === CR && window[i + 1] !== LF)) starts[quotes % 2] ??= i + 1;
+  }
+  return starts.filter((start) => start !== undefined);
 }
 
 class WidthCheck implements FieldSink {

@@ -185,7 +185,9 @@ export class NodeAgent {
       this.#sampler?.add(event.pid);
     } else if (event.type === 'worker-initialized') {
       onReady(this.#starts);
-      this.#sampler?.sampleOnce(this.#pids.get(event.worker) ?? 0);
+      const pid = this.#pids.get(event.worker) ?? 0;
+      // not before its first mini-batch: looking at all processes takes milliseconds
+      setImmediate(() => this.#sampler?.sampleOnce(pid));
     } else if (event.type === 'worker-start-failed') {
       this.#sampler?.sampleOnce(event.pid);
     } else if (event.type === 'worker-ended') {

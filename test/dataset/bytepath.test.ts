@@ -23,7 +23,10 @@ describe('text of a byte path', () => {
   });
 
   test('every sequence of bytes comes back, also through JSON', () => {
-    const byte = fc.oneof(fc.integer({ min: 0, max: 255 }), fc.constantFrom(0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xed, 0xa0, 0x80));
+    const byte = fc.oneof(
+      fc.integer({ min: 0, max: 255 }),
+      fc.constantFrom(0xc3, 0xa9, 0xe2, 0x82, 0xac, 0xed, 0xa0, 0x80),
+    );
     fc.assert(
       fc.property(fc.array(byte, { maxLength: 12 }), (bytes) => {
         const path = latin1(bytes);

@@ -12,10 +12,19 @@ import { collect, scratchFolder, writeEmptyFiles, writeFiles } from './scratch.t
 
 const ALL: Selection = { by: 'all' };
 const folder = (root: string, select: Selection = ALL): InputSpec => ({ kind: 'files', name: 'data', root, select });
-const table = (root: string, select: Selection = ALL, header = true, delimiter = ','): InputSpec => ({ kind: 'table', name: 'data', root, select, csv: { delimiter, header } });
+const table = (root: string, select: Selection = ALL, header = true, delimiter = ','): InputSpec => ({
+  kind: 'table',
+  name: 'data',
+  root,
+  select,
+  csv: { delimiter, header },
+});
 
-const create = (inputs: readonly InputSpec[], cutting: Cutting, options: Partial<CreationOptions> = {}): Promise<MiniBatchDraft[]> =>
-  collect(createMiniBatches(inputs, cutting, { exclude: [], ...options }));
+const create = (
+  inputs: readonly InputSpec[],
+  cutting: Cutting,
+  options: Partial<CreationOptions> = {},
+): Promise<MiniBatchDraft[]> => collect(createMiniBatches(inputs, cutting, { exclude: [], ...options }));
 
 const lists = async (inputs: readonly InputSpec[], files: number): Promise<(readonly string[])[]> =>
   (await create(inputs, { by: 'files', files })).map(({ source }) => (source.kind === 'files' ? source.files : []));
@@ -33,13 +42,19 @@ describe('files', () => {
 
   test('the list does not depend on how it is cut', async () => {
     const root = scratchFolder();
-    writeEmptyFiles(root, Array.from({ length: 60 }, (_, i) => `${i % 7}/${i}`));
+    writeEmptyFiles(
+      root,
+      Array.from({ length: 60 }, (_, i) => `${i % 7}/${i}`),
+    );
     const whole = (await lists([folder(root)], 1000)).flat();
     expect(whole).toHaveLength(60);
     for (const size of [1, 2, 7, 59, 60, 61]) {
       const cut = await lists([folder(root)], size);
       expect(cut.flat()).toEqual(whole);
-      expect(cut.map((files) => files.length)).toEqual([...Array<number>(Math.floor(60 / size)).fill(size), ...(60 % size ? [60 % size] : [])]);
+      expect(cut.map((files) => files.length)).toEqual([
+        ...Array<number>(Math.floor(60 / size)).fill(size),
+        ...(60 % size ? [60 % size] : []),
+      ]);
     }
   });
 
@@ -48,7 +63,9 @@ describe('files', () => {
     writeEmptyFiles(a, ['1', '2', '3']);
     writeEmptyFiles(b, ['1']);
     const drafts = await create([folder(b), folder(a), folder(b)], { by: 'files', files: 2 });
-    expect(drafts.map(({ source }) => (source.kind === 'files' ? [source.root === a ? 'a' : 'b', ...source.files] : []))).toEqual([
+    expect(
+      drafts.map(({ source }) => (source.kind === 'files' ? [source.root === a ? 'a' : 'b', ...source.files] : [])),
+    ).toEqual([
       ['b', '1'],
       ['a', '1', '2'],
       ['a', '3'],
@@ -61,14 +78,20 @@ describe('files', () => {
     writeEmptyFiles(root, ['1', '2', '3', 'x']);
     const one = (file: string): InputSpec => folder(root, { by: 'one', file });
     expect(await lists(['3', '1', '2'].map(one), 2)).toEqual([['3', '1'], ['2']]);
-    expect(await lists([one('1'), folder(root, { by: 'glob', pattern: 'x' }), one('2')], 2)).toEqual([['1'], ['x'], ['2']]);
+    expect(await lists([one('1'), folder(root, { by: 'glob', pattern: 'x' }), one('2')], 2)).toEqual([
+      ['1'],
+      ['x'],
+      ['2'],
+    ]);
   });
 
   test('nothing gives nothing', async () => {
     const root = scratchFolder();
     writeEmptyFiles(root, ['d/x']);
     expect(await create([], { by: 'files', files: 2 })).toEqual([]);
-    expect(await create([folder(root, { by: 'glob', pattern: '*' }), folder(scratchFolder())], { by: 'files', files: 2 })).toEqual([]);
+    expect(
+      await create([folder(root, { by: 'glob', pattern: '*' }), folder(scratchFolder())], { by: 'files', files: 2 }),
+    ).toEqual([]);
   });
 });
 
@@ -82,7 +105,9 @@ test('ranks', async () => {
 
 describe('tables', () => {
   const rowsOf = ({ source }: MiniBatchDraft): string[][] =>
-    source.kind === 'rows' ? referenceRows(readFileSync(source.file).subarray(source.start, source.end).toString('utf8')) : [];
+    source.kind === 'rows'
+      ? referenceRows(readFileSync(source.file).subarray(source.start, source.end).toString('utf8'))
+      : [];
 
   test('by rows: exactly so many, never two files, in the order of the files', async () => {
     const root = scratchFolder();
@@ -102,7 +127,10 @@ describe('tables', () => {
 
   test('by bytes, across the chunks in which the file is read', async () => {
     const root = scratchFolder();
-    const rows = Array.from({ length: 60_000 }, (_, i) => `${i},"text ${'x'.repeat(i % 50)}\n with ""quotes"", and breaks",${i % 3}`);
+    const rows = Array.from(
+      { length: 60_000 },
+      (_, i) => `${i},"text ${'x'.repeat(i % 50)}\n with ""quotes"", and breaks",${i % 3}`,
+    );
     writeFiles(root, { 'big.csv': `id,text,n\n${rows.join('\n')}\n` });
     const drafts = await create([table(root)], { by: 'bytes', bytes: 300_000 });
     const sizes = drafts.map(({ source }) => (source.kind === 'rows' ? source.end - source.start : 0));
@@ -121,9 +149,13 @@ describe('tables', () => {
     await fc.assert(
       fc.asyncProperty(csvText, size, size, async (text, chunkBytes, rows) => {
         writeFiles(root, { t: text });
-        const ranges = await collect(cutFile(`${root}/t`, { delimiter: ',', header: false }, { rows, bytes: Infinity }, { chunkBytes }));
+        const ranges = await collect(
+          cutFile(`${root}/t`, { delimiter: ',', header: false }, { rows, bytes: Infinity }, { chunkBytes }),
+        );
         const bytes = Buffer.from(text);
-        expect(ranges.flatMap(({ start, end }) => referenceRows(bytes.toString('utf8', start, end)))).toEqual(referenceRows(text));
+        expect(ranges.flatMap(({ start, end }) => referenceRows(bytes.toString('utf8', start, end)))).toEqual(
+          referenceRows(text),
+        );
       }),
       { numRuns: 150 },
     );
@@ -145,9 +177,18 @@ describe('tables', () => {
     writeFiles(root, { empty: '', blank: '\n \n', header: 'a,b\n', rows: 'a,b\n1,2\n' });
     symlinkSync('nothing', `${root}/link`);
     const skipped: string[] = [];
-    const drafts = await create([table(root)], { by: 'rows', rows: 5 }, { onSkip: (path, reason) => skipped.push(`${path.slice(root.length + 1)}: ${reason}`) });
+    const drafts = await create(
+      [table(root)],
+      { by: 'rows', rows: 5 },
+      { onSkip: (path, reason) => skipped.push(`${path.slice(root.length + 1)}: ${reason}`) },
+    );
     expect(drafts).toHaveLength(1);
-    expect(skipped).toEqual(['blank: the table is empty', 'empty: the table is empty', 'header: the table has a header and no rows', 'link: a symlink that leads nowhere']);
+    expect(skipped).toEqual([
+      'blank: the table is empty',
+      'empty: the table is empty',
+      'header: the table has a header and no rows',
+      'link: a symlink that leads nowhere',
+    ]);
   });
 
   async function problemOf(content: string | Uint8Array, header = true): Promise<DatasetError['problem']> {
@@ -161,7 +202,11 @@ describe('tables', () => {
 
   test('an open quote is named by byte and line', async () => {
     const problem = await problemOf('a,b\r\n1,"x\ny"\r2,"z\n3,4\n');
-    expect(problem).toMatchObject({ code: 'PR3005', where: { line: 4 }, why: expect.stringContaining('byte 16 ') as string });
+    expect(problem).toMatchObject({
+      code: 'PR3005',
+      where: { line: 4 },
+      why: expect.stringContaining('byte 15 ') as string,
+    });
     expect(await problemOf('"a,b\n1,2\n')).toMatchObject({ code: 'PR3005', where: { line: 1 } });
   });
 

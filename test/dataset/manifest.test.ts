@@ -1,4 +1,13 @@
-import { appendFileSync, openSync, closeSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  appendFileSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DatasetError, createManifest, openManifest } from '../../src/dataset/index.ts';
@@ -10,9 +19,16 @@ function pathsIn(folder = scratchFolder()): ManifestPaths {
   return { manifest: `${folder}/manifest.jsonl`, index: `${folder}/manifest.index` };
 }
 
-const draft = (i: number, files: readonly string[] = [`f${i}`]): MiniBatchDraft => ({ source: { kind: 'files', root: '/data', files }, items: files.length });
-const drafts = (from: number, to: number): MiniBatchDraft[] => Array.from({ length: to - from }, (_, i) => draft(from + i));
-const parsed = ({ source, items }: ManifestEntry): MiniBatchDraft => ({ source: JSON.parse(Buffer.from(source).toString('utf8')) as MiniBatchSource, items });
+const draft = (i: number, files: readonly string[] = [`f${i}`]): MiniBatchDraft => ({
+  source: { kind: 'files', root: '/data', files },
+  items: files.length,
+});
+const drafts = (from: number, to: number): MiniBatchDraft[] =>
+  Array.from({ length: to - from }, (_, i) => draft(from + i));
+const parsed = ({ source, items }: ManifestEntry): MiniBatchDraft => ({
+  source: JSON.parse(Buffer.from(source).toString('utf8')) as MiniBatchSource,
+  items,
+});
 
 async function stored(paths: ManifestPaths, ...chunks: (readonly MiniBatchDraft[])[]): Promise<void> {
   const manifest = await createManifest(paths);
@@ -26,7 +42,10 @@ async function stored(paths: ManifestPaths, ...chunks: (readonly MiniBatchDraft[
 describe('writing and reading', () => {
   test('the lines are the JSON of the sources, byte for byte, in UTF-8', async () => {
     const paths = pathsIn();
-    const all = [draft(0, ['a b', 'é😀', '\udcff\udcfe', 'line\nbreak', '"']), { source: { kind: 'rank', rank: 3 }, items: 0 } as const];
+    const all = [
+      draft(0, ['a b', 'é😀', '\udcff\udcfe', 'line\nbreak', '"']),
+      { source: { kind: 'rank', rank: 3 }, items: 0 } as const,
+    ];
     await stored(paths, all);
     const lines = readFileSync(paths.manifest);
     expect(lines.toString('utf8')).toBe(all.map(({ source }) => `${JSON.stringify(source)}\n`).join(''));
@@ -40,7 +59,10 @@ describe('writing and reading', () => {
 
   test('any drafts come back, in any order of reading', async () => {
     const file = fc.string({ unit: 'binary', maxLength: 300 });
-    const any = fc.array(fc.array(file, { minLength: 1, maxLength: 8 }).map((files) => draft(0, files)), { minLength: 1, maxLength: 30 });
+    const any = fc.array(
+      fc.array(file, { minLength: 1, maxLength: 8 }).map((files) => draft(0, files)),
+      { minLength: 1, maxLength: 30 },
+    );
     await fc.assert(
       fc.asyncProperty(any, fc.array(fc.nat(29), { maxLength: 60 }), async (all, order) => {
         const paths = pathsIn();
@@ -60,7 +82,8 @@ describe('writing and reading', () => {
     await stored(paths, all.slice(0, 6000), all.slice(6000));
     const reader = openManifest(paths);
     for (const [i, { source }] of reader.readRange(0, all.length).entries()) {
-      if (Buffer.compare(source, Buffer.from(JSON.stringify(all[i]?.source))) !== 0) throw new Error(`mini-batch ${i} differs`);
+      if (Buffer.compare(source, Buffer.from(JSON.stringify(all[i]?.source))) !== 0)
+        throw new Error(`mini-batch ${i} differs`);
     }
     expect(() => reader.read(10_000)).toThrow('mini-batch 10000 of 10000');
     reader.close();
@@ -68,7 +91,10 @@ describe('writing and reading', () => {
 
   test('what was read stays as it is', async () => {
     const paths = pathsIn();
-    await stored(paths, Array.from({ length: 5000 }, (_, i) => draft(i, ['x'.repeat(100), `${i}`])));
+    await stored(
+      paths,
+      Array.from({ length: 5000 }, (_, i) => draft(i, ['x'.repeat(100), `${i}`])),
+    );
     const reader = openManifest(paths);
     const kept = reader.readRange(0, 5000);
     expect(kept.every((entry, i) => Buffer.from(entry.source).toString().includes(`"${i}"`))).toBe(true);
@@ -137,7 +163,9 @@ describe('after a crash', () => {
   test('every length of the lines', async () => {
     const line = Buffer.byteLength(JSON.stringify(draft(0).source)) + 1;
     for (let cut = 0; cut <= 3 * line; cut++) {
-      expect(await after(({ manifest }) => truncateSync(manifest, size(manifest) - cut))).toBe(10 - Math.ceil(cut / line));
+      expect(await after(({ manifest }) => truncateSync(manifest, size(manifest) - cut))).toBe(
+        10 - Math.ceil(cut / line),
+      );
     }
   });
 

@@ -12,10 +12,22 @@ interface Options {
 }
 
 /** Cuts `bytes`, handed over in chunks of `chunkBytes`. */
-function cut(bytes: Buffer, chunkBytes: number, limits: Partial<RangeLimits>, options: Options = {}): { ranges: RowRange[]; fault: RowFault | undefined } {
-  const cutter = new RowCutter({ delimiter: ',', header: false, start: 0, limits: { bytes: Infinity, rows: Infinity, ...limits }, ...options });
+function cut(
+  bytes: Buffer,
+  chunkBytes: number,
+  limits: Partial<RangeLimits>,
+  options: Options = {},
+): { ranges: RowRange[]; fault: RowFault | undefined } {
+  const cutter = new RowCutter({
+    delimiter: ',',
+    header: false,
+    start: 0,
+    limits: { bytes: Infinity, rows: Infinity, ...limits },
+    ...options,
+  });
   const ranges: RowRange[] = [];
-  for (let at = 0; at < bytes.length; at += chunkBytes) ranges.push(...cutter.push(bytes.subarray(at, at + chunkBytes)));
+  for (let at = 0; at < bytes.length; at += chunkBytes)
+    ranges.push(...cutter.push(bytes.subarray(at, at + chunkBytes)));
   ranges.push(...cutter.finish());
   return { ranges, fault: cutter.fault };
 }
@@ -91,7 +103,8 @@ describe('any text, any chunk, any limit', () => {
 });
 
 describe('edges', () => {
-  const ranges = (text: string, options: Options = {}): RowRange[] => cut(Buffer.from(text), 7, { rows: 1 }, options).ranges;
+  const ranges = (text: string, options: Options = {}): RowRange[] =>
+    cut(Buffer.from(text), 7, { rows: 1 }, options).ranges;
 
   test('positions are those of the bytes, line breaks included, blank lines not', () => {
     expect(ranges('a,b\n1,2\n\n3,é\r\n  \n4,5', { header: true })).toEqual([

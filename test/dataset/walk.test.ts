@@ -15,11 +15,15 @@ const glob = (root: string, pattern: string): Promise<string[]> => files(root, {
 
 async function skipped(root: string, select?: Selection): Promise<{ files: string[]; skipped: string[] }> {
   const seen: string[] = [];
-  const found = await files(root, select, { onSkip: (path, reason) => seen.push(`${path.slice(root.length + 1)}: ${reason}`) });
+  const found = await files(root, select, {
+    onSkip: (path, reason) => seen.push(`${path.slice(root.length + 1)}: ${reason}`),
+  });
   return { files: found, skipped: seen };
 }
 
-async function problemOf(found: Promise<unknown>): Promise<{ code: string; file: string | undefined; why: string | undefined }> {
+async function problemOf(
+  found: Promise<unknown>,
+): Promise<{ code: string; file: string | undefined; why: string | undefined }> {
   const error: unknown = await found.then(
     () => undefined,
     (e: unknown) => e,
@@ -49,8 +53,14 @@ const NASTY = [
 describe('order and names', () => {
   test('a tree of nasty names, as files and as folders', async () => {
     const root = scratchFolder();
-    writeEmptyFiles(root, NASTY.map((name) => `flat/${name}`));
-    writeEmptyFiles(root, NASTY.flatMap((name) => [`deep/${name}/1`, `deep/${name}/sub/${name}`]));
+    writeEmptyFiles(
+      root,
+      NASTY.map((name) => `flat/${name}`),
+    );
+    writeEmptyFiles(
+      root,
+      NASTY.flatMap((name) => [`deep/${name}/1`, `deep/${name}/sub/${name}`]),
+    );
     const found = await files(root);
     expect(found).toHaveLength(3 * NASTY.length);
     expect(found).toEqual(reference(Buffer.from(root)));
@@ -72,7 +82,9 @@ describe('order and names', () => {
   });
 
   test('any tree comes in the order of the reference', async () => {
-    const name = fc.array(fc.constantFrom('a', 'b', '-', '.', '0', 'A', '\xc3\xa9', '\xff', ' '), { minLength: 1, maxLength: 3 }).map((c) => c.join(''));
+    const name = fc
+      .array(fc.constantFrom('a', 'b', '-', '.', '0', 'A', '\xc3\xa9', '\xff', ' '), { minLength: 1, maxLength: 3 })
+      .map((c) => c.join(''));
     const part = name.filter((n) => n !== '.' && n !== '..');
     const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
     await fc.assert(
@@ -98,9 +110,13 @@ describe('order and names', () => {
 
   test('the first file comes alone, so that work can start', async () => {
     const root = scratchFolder();
-    writeEmptyFiles(root, Array.from({ length: 20 }, (_, i) => `d${i}/file`));
+    writeEmptyFiles(
+      root,
+      Array.from({ length: 20 }, (_, i) => `d${i}/file`),
+    );
     const sizes: number[] = [];
-    for await (const chunk of walk({ kind: 'files', name: 'data', root, select: { by: 'all' } }, {})) sizes.push(chunk.length);
+    for await (const chunk of walk({ kind: 'files', name: 'data', root, select: { by: 'all' } }, {}))
+      sizes.push(chunk.length);
     expect(sizes).toEqual([1, 2, 4, 8, 5]);
   });
 
@@ -117,7 +133,10 @@ describe('order and names', () => {
     const controller = new AbortController();
     const seen: string[] = [];
     const walking = (async () => {
-      for await (const chunk of walk({ kind: 'files', name: 'data', root, select: { by: 'all' } }, { signal: controller.signal })) {
+      for await (const chunk of walk(
+        { kind: 'files', name: 'data', root, select: { by: 'all' } },
+        { signal: controller.signal },
+      )) {
         seen.push(...chunk);
         controller.abort(new Error('enough'));
       }
@@ -175,14 +194,20 @@ describe('symlinks and special files', () => {
     symlinkSync('../a', `${root}/b/toa`);
     const found = await skipped(root);
     expect(found.files).toEqual(['a/1', 'a/tob/2', 'b/2', 'b/toa/1']);
-    expect(new Set(found.skipped.map((line) => line.split(': ')[1]))).toEqual(new Set(['a symlink that leads back to a folder above it']));
+    expect(new Set(found.skipped.map((line) => line.split(': ')[1]))).toEqual(
+      new Set(['a symlink that leads back to a folder above it']),
+    );
   });
 
   test('folders that all link to one another end too', async () => {
     const root = scratchFolder();
     const names = Array.from({ length: 6 }, (_, i) => `d${i}`);
-    writeEmptyFiles(root, names.map((name) => `${name}/file`));
-    for (const from of names) for (const to of names) if (from !== to) symlinkSync(`../${to}`, `${root}/${from}/to-${to}`);
+    writeEmptyFiles(
+      root,
+      names.map((name) => `${name}/file`),
+    );
+    for (const from of names)
+      for (const to of names) if (from !== to) symlinkSync(`../${to}`, `${root}/${from}/to-${to}`);
     // a real folder, then up to four links, never the same folder twice: 6 + 30 + 120 + 360 + 720
     expect(await files(root)).toHaveLength(1236);
   });
@@ -216,7 +241,19 @@ describe('selection', () => {
   test.each([
     ['*.csv', ['[1].csv', 'a.csv']],
     ['**/*.csv', ['2024/01/x.csv', '2024/02/y.csv', '2025/01/z.csv', '[1].csv', 'a.csv', 'line\nbreak/q.csv']],
-    ['**', ['2024/01/x.csv', '2024/01/x.txt', '2024/02/y.csv', '2025/01/z.csv', '[1].csv', 'a.csv', 'b.tsv', 'line\nbreak/q.csv']],
+    [
+      '**',
+      [
+        '2024/01/x.csv',
+        '2024/01/x.txt',
+        '2024/02/y.csv',
+        '2025/01/z.csv',
+        '[1].csv',
+        'a.csv',
+        'b.tsv',
+        'line\nbreak/q.csv',
+      ],
+    ],
     ['2024/**/*.csv', ['2024/01/x.csv', '2024/02/y.csv']],
     ['2024/*/*.csv', ['2024/01/x.csv', '2024/02/y.csv']],
     ['./2024/01/*', ['2024/01/x.csv', '2024/01/x.txt']],
@@ -243,7 +280,9 @@ describe('selection', () => {
     symlinkSync('/', `${root}/2025/out`);
     expect(await skipped(root, { by: 'glob', pattern: '2024/**' })).toMatchObject({ skipped: [] });
     expect(await skipped(root, { by: 'glob', pattern: '*/*.csv' })).toMatchObject({ skipped: [] });
-    expect(await skipped(root, { by: 'glob', pattern: '**/*.csv' })).toMatchObject({ skipped: ['2025/out: a symlink to a folder outside the input'] });
+    expect(await skipped(root, { by: 'glob', pattern: '**/*.csv' })).toMatchObject({
+      skipped: ['2025/out: a symlink to a folder outside the input'],
+    });
   });
 
   test('one file', async () => {
@@ -256,7 +295,10 @@ describe('exclusion', () => {
     const root = scratchFolder();
     writeEmptyFiles(root, ['a', 'runs/r1/out', 'runs-old/x', 'sub/runs/y']);
     expect(await files(root, { by: 'all' }, { exclude: [`${root}/runs`] })).toEqual(['a', 'runs-old/x', 'sub/runs/y']);
-    expect(await files(root, { by: 'all' }, { exclude: [`${root}/runs/`, `${root}/a`] })).toEqual(['runs-old/x', 'sub/runs/y']);
+    expect(await files(root, { by: 'all' }, { exclude: [`${root}/runs/`, `${root}/a`] })).toEqual([
+      'runs-old/x',
+      'sub/runs/y',
+    ]);
   });
 
   test('one that holds the root, is the root, or does not exist changes nothing', async () => {
@@ -287,7 +329,10 @@ describe('what cannot be walked', () => {
   test('a root that is not there', async () => {
     const root = scratchFolder();
     expect(await problemOf(files(`${root}/no`))).toMatchObject({ code: 'PR3002', file: `${root}/no` });
-    expect(await problemOf(files(root, { by: 'one', file: 'no' }))).toMatchObject({ code: 'PR3002', file: `${root}/no` });
+    expect(await problemOf(files(root, { by: 'one', file: 'no' }))).toMatchObject({
+      code: 'PR3002',
+      file: `${root}/no`,
+    });
   });
 
   test('a root of the wrong kind', async () => {
@@ -305,13 +350,20 @@ describe('what cannot be walked', () => {
     onTestFinished(() => void execFileSync('rm', ['-rf', root]));
     const dig = `const name = 'n'.repeat(250); for (let i = 0; i < 20; i++) { fs.mkdirSync(name); process.chdir(name); }`;
     execFileSync(process.execPath, ['-e', dig], { cwd: root });
-    expect(await problemOf(files(root))).toMatchObject({ code: 'PR3003', why: expect.stringMatching(/^ENAMETOOLONG/) as string });
+    expect(await problemOf(files(root))).toMatchObject({
+      code: 'PR3003',
+      why: expect.stringMatching(/^ENAMETOOLONG/) as string,
+    });
   });
 
   test.skipIf(process.getuid?.() === 0)('a folder without permission', async () => {
     const root = scratchFolder();
     mkdirSync(`${root}/closed`, { mode: 0 });
-    expect(await problemOf(files(root))).toMatchObject({ code: 'PR3003', file: `${root}/closed`, why: expect.stringMatching(/^EACCES/) as string });
+    expect(await problemOf(files(root))).toMatchObject({
+      code: 'PR3003',
+      file: `${root}/closed`,
+      why: expect.stringMatching(/^EACCES/) as string,
+    });
     rmSync(`${root}/closed`, { recursive: true });
   });
 });
