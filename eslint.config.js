@@ -96,7 +96,9 @@ export default tseslint.config(
   },
   {
     files: ['test/**/*.ts', 'bench/**/*.ts', 'demo/**/*.ts', 'examples/**/*.ts', 'vitest.config.ts'],
+    linterOptions: { reportUnusedDisableDirectives: 'off' },
     rules: {
+      'no-control-regex': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/no-unsafe-member-access': 'off',
       '@typescript-eslint/no-unsafe-call': 'off',

@@ -28,7 +28,7 @@ class WrongArguments(Exception):
 
 
 class EntryScript:
-    """A loaded script. `init` and `shutdown` are None where it has none."""
+    """A loaded script. `init` and `shutdown` do nothing where it has none."""
 
     def __init__(self, module, script, code):
         namespace = vars(module)
@@ -37,8 +37,8 @@ class EntryScript:
             file, _ = code.locate(script)
             raise NoRunFunction(file, _functions(module))
         self.run = run
-        self.init = _callable_or_none(namespace.get("init"))
-        self.shutdown = _callable_or_none(namespace.get("shutdown"))
+        self.init = _function_or_nothing(namespace.get("init"))
+        self.shutdown = _function_or_nothing(namespace.get("shutdown"))
         self.definition = _definition(run, script, code)
         self.takes_context = _takes_context(run, self.definition)
 
@@ -63,8 +63,8 @@ def _same_file(file, script):
         return False
 
 
-def _callable_or_none(value):
-    return value if callable(value) else None
+def _function_or_nothing(value):
+    return value if callable(value) else lambda: None
 
 
 def _functions(module):

@@ -1,22 +1,22 @@
 """
 The life of a worker: channel, hello, import, `init()`, mini-batches, `shutdown()`, bye. Composition of the other
-modules; each stage's error becomes one `stage-error` message.
+modules.
 """
 import logging  # noqa: F401  not used here: loaded before user code, for the helper classes
 import os
 import sys
 import traceback
-from time import perf_counter, time
 
 from . import debug, records, shim_finder
 from .channel import Channel, ChannelClosed
-from .entry import EntryScript, NoRunFunction, WrongArguments, import_script
-from .facts import CodeFolder, describe, plain_facts
+from .entry import EntryScript, import_script
+from .facts import CodeFolder
 from .frames import PROTOCOL_VERSION, FrameError
 from .minibatch import SourceError
 from .process import Place, bound_exit, die_with_parent, set_process_name
 from .profiling import Profiler
 from .resolver import advertise
+from .stages import Stages
 from .streams import Streams
 from .tables import Tables, import_pandas
 from .worker import Worker
@@ -77,21 +77,35 @@ def _live(channel, streams):
     if hello.get("protocol") != PROTOCOL_VERSION:
         raise FrameError("the agent speaks protocol %s, this host %d" % (hello.get("protocol"), PROTOCOL_VERSION))
     code = CodeFolder(hello["codeFolder"])
-    stages = _Stages(channel, streams, code)
+    stages = Stages(channel, streams, code)
     place = _settle_in(hello, channel)
     profiling = hello.get("profiling")
     profiler = Profiler(profiling["module"], profiling["file"]) if profiling else None
-    loaded = stages.load(lambda: _load(hello, channel, code))
+
+    loaded = stages.attempt("load", lambda: _load(hello, channel, code))
     if loaded is None:
         return EXIT_STAGE_ERROR
-    entry, tables = loaded
-    if not stages.init(entry):
+    (entry, tables), seconds = loaded
+    channel.send({"m": "loaded", "s": seconds})
+
+    initialized = stages.attempt("init", entry.init)
+    if initialized is None:
         return EXIT_STAGE_ERROR
+    channel.send({"m": "initialized", "s": initialized[1]})
+
     Worker(channel, streams, place, entry, code, hello, tables, profiler).serve()
     if profiler:
         profiler.dump()
-    stages.shutdown(entry)
+    _shut_down(channel, stages, entry)
     return EXIT_OK
+
+
+def _shut_down(channel, stages, entry):
+    try:
+        done = stages.attempt("shutdown", entry.shutdown)
+        channel.send({"m": "bye", "s": done[1] if done else 0})
+    except ChannelClosed:
+        pass  # at the end of the channel nobody is there any more to hear it
 
 
 def _settle_in(hello, channel):
@@ -118,76 +132,3 @@ def _load(hello, channel, code):
     module = import_script(hello["moduleName"], hello["script"])
     entry = EntryScript(module, hello["script"], code)
     return entry, Tables(hello["tables"], pandas) if pandas else None
-
-
-class _Stages:
-    """Runs the stages around the mini-batches, times them and reports what they raise."""
-
-    def __init__(self, channel, streams, code):
-        self._channel = channel
-        self._streams = streams
-        self._code = code
-        # attributes, not module globals: libraries that fake the time replace those
-        self._time, self._monotonic = time, perf_counter
-
-    def load(self, load):
-        """-> what `load` gives, None where it raised."""
-        return self._timed("load", "loaded", load)
-
-    def init(self, entry):
-        """-> False where it raised."""
-        return self._timed("init", "initialized", lambda: entry.init() if entry.init else None, True) is not None
-
-    def _timed(self, stage, message, work, result=None):
-        started = self._monotonic()
-        raised = None
-        try:
-            result = work() or result
-        except BaseException as error:
-            raised = error  # described outside of this block, for the reason given in worker.py
-        if raised is not None:
-            self._raised(stage, started, raised)
-            return None
-        self._streams.flush()
-        self._channel.send({"m": message, "s": self._since(started)})
-        return result
-
-    def shutdown(self, entry):
-        started = self._monotonic()
-        raised = None
-        try:
-            if entry.shutdown is not None:
-                entry.shutdown()
-        except BaseException as error:
-            raised = error
-        if raised is not None:
-            self._quietly(lambda: self._raised("shutdown", started, raised))
-        self._streams.flush()
-        self._quietly(lambda: self._channel.send({"m": "bye", "s": self._since(started)}))
-
-    def _raised(self, stage, started, raised):
-        if isinstance(raised, ChannelClosed):
-            raise raised
-        if isinstance(raised, NoRunFunction):
-            error = {"kind": "no-run-function", "file": raised.file, "defined": raised.defined}
-        elif isinstance(raised, WrongArguments):
-            error = dict(plain_facts("TypeError", str(raised), [raised.frame]), kind="exception")
-        else:
-            error = dict(describe(raised, self._code), kind="exception")
-        self._failed(stage, started, error)
-
-    def _failed(self, stage, started, error):
-        if self._channel.in_child:
-            os._exit(1)
-        self._streams.flush()
-        self._channel.send({"m": "stage-error", "stage": stage, "s": self._since(started), "error": error})
-
-    def _since(self, started):
-        return round(self._monotonic() - started, 6)
-
-    def _quietly(self, send):
-        """At the end nobody may be there any more to hear it."""
-        try:
-            send()
-        except ChannelClosed:
-            pass

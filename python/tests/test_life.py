@@ -158,6 +158,19 @@ class StageErrors(HostTest):
         stage, error, _ = self.stage_error("def init():\n    open('/not/there')\ndef run(b): return b\n")
         self.assertEqual((stage, error["exceptionType"], error["frames"][0]["line"]), ("init", "FileNotFoundError", 2))
 
+    def test_init_may_return_anything_and_fork(self):
+        rig = self.started("""
+            import os
+            class Odd:
+                def __bool__(self): raise ValueError("no truth")
+            def init():
+                os.fork()
+                return Odd()
+            def run(batch): return ["fine"]
+            """)
+        self.assertEqual(rig.run()["body"], b"fine\n")
+        self.assertEqual(rig.stop()[1], 0)
+
     def test_missing_script(self):
         stage, error, _ = self.stage_error("", moduleName="other", script="/not/there.py")
         self.assertEqual((stage, error["exceptionType"], error["message"]),

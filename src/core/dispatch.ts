@@ -2,7 +2,7 @@
 import { dispatchNumber, miniBatchIndex, tryNumber } from '../domain/ids.ts';
 import type { MiniBatchIndex, WorkerId } from '../domain/ids.ts';
 import { freshCount } from './state.ts';
-import { RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS } from './types.ts';
+import { RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS, START_SKEW_MS } from './types.ts';
 import type { CoreCommand, CoreState, WorkerState } from './types.ts';
 
 /**
@@ -26,11 +26,12 @@ export function dispatchReady(state: CoreState, now: number, out: CoreCommand[])
   const left = freshCount(state) + state.waiting.length;
   const depth =
     left < ready.length * 2 ? 1 : Math.max(1, Math.min(depthFor(state.meanRunMs), Math.ceil(left / ready.length)));
+  const keep = now - state.firstReadyAt < START_SKEW_MS ? state.workers.size - ready.length : 0;
   // Level by level, so that every worker gets its first before any gets its second.
   for (let level = 1; level <= depth; level++) {
     for (const [id, worker] of ready) {
       while (worker.holds.size < level) {
-        const index = takeWaiting(state, id, now, ready.length) ?? takeFresh(state);
+        const index = takeWaiting(state, id, now, ready.length) ?? takeFresh(state, worker.used ? keep : 0);
         if (index === undefined) break;
         send(state, id, worker, index, out);
       }
@@ -45,6 +46,7 @@ function send(state: CoreState, id: WorkerId, worker: WorkerState, index: MiniBa
   if (trouble) trouble.lastDispatch = dispatch;
   state.inFlight.set(index, { dispatch, try: attempt, worker: id, begun: false });
   worker.holds.add(index);
+  worker.used = true;
   out.push({ type: 'dispatch', worker: id, index, dispatch, try: attempt });
 }
 
@@ -65,9 +67,11 @@ function takeWaiting(
   return undefined;
 }
 
-function takeFresh(state: CoreState): MiniBatchIndex | undefined {
+/** @param keep so many are left for others */
+function takeFresh(state: CoreState, keep: number): MiniBatchIndex | undefined {
   const range = state.fresh[0];
   if (!range || range.from >= state.reservedBelow) return undefined;
+  if (keep > 0 && freshCount(state) <= keep) return undefined;
   const index = miniBatchIndex(range.from++);
   if (range.from === range.to) state.fresh.shift();
   return index;

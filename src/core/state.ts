@@ -22,6 +22,7 @@ export function initialState(config: CoreConfig, now: number): CoreState {
     nodes: new Map(),
     nodesLeft: 0,
     everReady: false,
+    firstReadyAt: 0,
     lastStartFailure: undefined,
     done: 0,
     failed: 0,

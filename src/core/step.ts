@@ -41,7 +41,7 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
     case 'node-left':
       return onNodeLeft(state);
     case 'worker-started':
-      state.workers.set(event.worker, { node: event.node, ready: false, holds: new Set() });
+      state.workers.set(event.worker, { node: event.node, ready: false, used: false, holds: new Set() });
       return undefined;
     case 'worker-ready':
       onReady(state, event, now);
@@ -97,7 +97,10 @@ function extendFresh(state: CoreState, count: number): void {
 function onReady(state: CoreState, event: Extract<CoreEvent, { type: 'worker-ready' }>, now: number): void {
   const worker = state.workers.get(event.worker);
   if (!worker) return;
-  if (!state.everReady) state.lastProgressAt = now;
+  if (!state.everReady) {
+    state.lastProgressAt = now;
+    state.firstReadyAt = now;
+  }
   worker.ready = true;
   state.everReady = true;
   const node = state.nodes.get(worker.node);

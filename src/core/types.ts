@@ -43,6 +43,11 @@ export const INIT_BUDGET_AFTER_MS = 120_000;
 export const RETRY_DELAY_MS_MAX = 30_000;
 /** A retry whose other workers stay busy goes to the worker it failed on after this long. */
 export const RETRY_SAME_WORKER_AFTER_MS = 1_000;
+/**
+ * For so long after the first worker is ready, each worker that still starts finds a mini-batch left when it is ready
+ * too: otherwise the first one would take a small input alone.
+ */
+export const START_SKEW_MS = 1_000;
 /** Period of the warning that no mini-batch has been created yet. */
 export const NO_MINI_BATCH_WARNING_MS = 60_000;
 
@@ -123,6 +128,8 @@ export interface Verdict {
 export interface WorkerState {
   readonly node: NodeAddress;
   ready: boolean;
+  /** Has been handed something. */
+  used: boolean;
   /** Mini-batches at this worker, in the order they were sent. */
   readonly holds: Set<MiniBatchIndex>;
 }
@@ -181,6 +188,8 @@ export interface CoreState {
   readonly nodes: Map<NodeAddress, NodeState>;
   nodesLeft: number;
   everReady: boolean;
+  /** Monotonic time when the first worker was ready; 0 before. */
+  firstReadyAt: number;
   lastStartFailure: StartFailure | undefined;
   done: number;
   failed: number;

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
 import { access, mkdir, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { unreachable } from '../domain/assert.ts';
@@ -76,7 +77,7 @@ async function fromRequirements(spec: Requirements, options: PrepareOptions): Pr
   const folder = join(options.cacheFolder, 'environments');
   try {
     await mkdir(folder, { recursive: true });
-    await access(folder, 2 | 1);
+    await access(folder, constants.W_OK | constants.X_OK);
     const requirements = await resolveLocalPaths(spec);
     const key = environmentKey(requirements, base.value);
     const cached = await cachedEnvironment(join(folder, key));
@@ -123,7 +124,7 @@ async function cachedEnvironment(link: string): Promise<Interpreter | undefined>
     const { version } = JSON.parse(await readFile(join(target, METADATA_FILE), 'utf8')) as { version: string };
     const path = join(target, 'bin', 'python');
     // Follows the link to the base interpreter, which may have been uninstalled since.
-    await access(path, 1);
+    await access(path, constants.X_OK);
     return { path, version };
   } catch {
     return undefined;

@@ -10,7 +10,7 @@ export interface HostCommand {
   readonly language: 'python' | 'node';
   /** Absolute path of the real interpreter (no shim: those cost 80 ms a start). */
   readonly command: string;
-  /** Flags and the host script. */
+  /** Flags, then the host script as the last one. */
   readonly args: readonly string[];
 }
 

@@ -25,6 +25,8 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
       const isFile = plan.sideOutputFiles?.includes(name) ?? false;
       await mkdir(isFile ? dirname(path) : path, { recursive: true });
     }
+    // There from the start, also for a script that prints nothing: guides and habits look for it.
+    await writeFile(layout.driverLog, '');
     await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
     return layout;
   } catch (error) {

@@ -345,6 +345,32 @@ describe('dispatch', () => {
     expect(world.out).toHaveLength(2);
   });
 
+  test('a worker that still starts finds a mini-batch left, for a second after the first is ready', () => {
+    const world = new World();
+    world.node(3);
+    world.create(4);
+    const starting = [world.start(), world.start()];
+    world.ready();
+    // The first one takes two of four while two others start; the rest is theirs.
+    for (let i = 0; i < 2; i++) world.ok(world.take());
+    expect(world.out).toEqual([]);
+    world.now = 500;
+    world.send({ type: 'worker-ready', worker: starting[0] ?? NOBODY });
+    expect(world.take().worker).toBe(starting[0]);
+    world.now = 1000;
+    world.send({ type: 'tick' });
+    expect(world.out).toHaveLength(1);
+  });
+
+  test('with fewer mini-batches than workers the first ready one gets its first at once', () => {
+    const world = new World();
+    world.node(4);
+    world.create(2);
+    for (let i = 0; i < 3; i++) world.start();
+    world.ready();
+    expect(world.out).toHaveLength(1);
+  });
+
   test('held back under pressure, goes on after it', () => {
     const world = runningWorld(1);
     world.send({ type: 'pressure', on: true });

@@ -77,7 +77,7 @@ describe('every file of contract 3.1', () => {
     const overview = space.read('seed', 'logs/overview.txt');
     expect(overview).toMatch(/scheduling finished.*7 mini-batches.*25 items/i);
     expect(overview).toMatch(/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d/);
-    expect(overview).toMatch(/Completed/);
+    expect(overview).toMatch(/Run seed completed/);
   });
 
   test('master: time|level|pid|thread|message', () => {

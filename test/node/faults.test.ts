@@ -1,6 +1,9 @@
 /** What becomes of mini-batches and workers when processes misbehave. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { nodeAddress, workerId } from '../../src/domain/ids.ts';
 import { isAlive } from './census.ts';
 import type { EngineEvent } from '../../src/domain/ports.ts';
 import { withRig } from './with-rig.ts';
@@ -116,8 +119,8 @@ test.each([
 
 test('work for a worker that is not there comes back', async () => {
   await withRig({}, async (rig) => {
-    const worker = await rig.ready();
-    rig.engine.dispatch([rig.assignment('10.1.2.3/Process-9' as typeof worker, 5, { do: 'rows' })]);
+    await rig.ready();
+    rig.engine.dispatch([rig.assignment(workerId(nodeAddress('10.1.2.3'), 9), 5, { do: 'rows' })]);
     expect(await rig.event('assignments-returned')).toMatchObject({
       worker: '10.1.2.3/Process-9',
       assignments: [{ index: 5, dispatch: 1 }],
@@ -173,7 +176,8 @@ test.each([
 });
 
 test('a start that failed once is made good by the next one', async () => {
-  const rigFile = `/tmp/once-${process.pid}`;
+  const folder = mkdtempSync(join(tmpdir(), 'once-'));
+  const rigFile = join(folder, 'failed');
   await withRig({ orders: { initFirstFails: rigFile } }, async (rig) => {
     await rig.start();
     expect(await rig.event('worker-start-failed')).toMatchObject({
@@ -181,7 +185,7 @@ test('a start that failed once is made good by the next one', async () => {
     });
     expect((await rig.event('worker-initialized')).worker).toBe('10.1.2.3/Process-2');
     expect(existsSync(rigFile)).toBe(true);
-  });
+  }).finally(() => rmSync(folder, { recursive: true }));
 });
 
 test.each([

@@ -30,25 +30,25 @@ async function rules(file: string, text: string): Promise<string[]> {
 }
 
 it.each([
-  ['src/core/x.ts', 'export const t = Date.now();', 'no-restricted-globals'],
-  ['src/core/x.ts', 'export const t = new Date();', 'no-restricted-syntax'],
-  ['src/core/x.ts', 'export const r = Math.random();', 'no-restricted-properties'],
-  ['src/core/x.ts', "import { readFileSync } from 'node:fs';\nexport { readFileSync };", 'no-restricted-imports'],
-  ['src/core/x.ts', "export { readFileSync } from 'node:fs';", 'no-restricted-imports'],
-  ['src/core/x.ts', 'export async function f(): void {}', 'no-restricted-syntax'],
-  ['src/core/deep/x.ts', 'export const f = async () => 1;', 'no-restricted-syntax'],
-  ['src/core/x.ts', 'export const p: unknown = new Promise(() => 0);', 'no-restricted-globals'],
-  ['src/views/x.ts', 'export const e = process.env;', 'no-restricted-globals'],
-  ['src/views/text/x.ts', 'setTimeout(() => 0, 1);', 'no-restricted-globals'],
-  ['src/node/x.ts', "import { exec } from 'node:child_process';\nexec('ls');", 'no-restricted-imports'],
-  ['src/node/x.ts', 'export const o = { shell: true };', 'no-restricted-syntax'],
-  ['src/node/x.ts', "eval('1');", 'no-eval'],
-  ['src/node/x.ts', "export const f = new Function('return 1');", 'no-new-func'],
-  ['src/node/x.ts', 'export default 1;', 'no-restricted-syntax'],
-  ['src/node/x.ts', 'export const a: any = 1;', '@typescript-eslint/no-explicit-any'],
-  ['src/node/x.ts', 'export const a = (b?: number) => b!;', '@typescript-eslint/no-non-null-assertion'],
-  ['src/node/x.ts', 'export const a = 1;\n'.repeat(401), 'max-lines'],
-])('%s: %s', async (file, text, rule) => {
+  ['no-restricted-globals', 'src/core/x.ts', 'export const t = Date.now();'],
+  ['no-restricted-syntax', 'src/core/x.ts', 'export const t = new Date();'],
+  ['no-restricted-properties', 'src/core/x.ts', 'export const r = Math.random();'],
+  ['no-restricted-imports', 'src/core/x.ts', "import { readFileSync } from 'node:fs';\nexport { readFileSync };"],
+  ['no-restricted-imports', 'src/core/x.ts', "export { readFileSync } from 'node:fs';"],
+  ['no-restricted-syntax', 'src/core/x.ts', 'export async function f(): void {}'],
+  ['no-restricted-syntax', 'src/core/deep/x.ts', 'export const f = async () => 1;'],
+  ['no-restricted-globals', 'src/core/x.ts', 'export const p: unknown = new Promise(() => 0);'],
+  ['no-restricted-globals', 'src/views/x.ts', 'export const e = process.env;'],
+  ['no-restricted-globals', 'src/views/text/x.ts', 'setTimeout(() => 0, 1);'],
+  ['no-restricted-imports', 'src/node/x.ts', "import { exec } from 'node:child_process';\nexec('ls');"],
+  ['no-restricted-syntax', 'src/node/x.ts', 'export const o = { shell: true };'],
+  ['no-eval', 'src/node/x.ts', "eval('1');"],
+  ['no-new-func', 'src/node/x.ts', "export const f = new Function('return 1');"],
+  ['no-restricted-syntax', 'src/node/x.ts', 'export default 1;'],
+  ['@typescript-eslint/no-explicit-any', 'src/node/x.ts', 'export const a: any = 1;'],
+  ['@typescript-eslint/no-non-null-assertion', 'src/node/x.ts', 'export const a = (b?: number) => b!;'],
+  ['max-lines', 'src/node/x.ts', 'export const a = 1;\n'.repeat(401)],
+])('%s in %s (%#)', async (rule, file, text) => {
   expect(await rules(file, text)).toContain(rule);
 });
 
