@@ -100,8 +100,8 @@ class JsonlFormat:
 
 
 def _column_values(series):
-    kind = getattr(series.dtype, "kind", "O")
-    if kind == "f":
+    # pandas' own float types hold NA, which cannot be compared
+    if getattr(series.dtype, "kind", "O") == "f" and not hasattr(series.dtype, "na_value"):
         return [None if value != value else value for value in array_values(series.to_numpy())]
     return series.tolist()
 

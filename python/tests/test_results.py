@@ -316,6 +316,13 @@ class Pandas(unittest.TestCase):
         self.assertEqual(text(frame, "jsonl"), '{"i": 1, "o": null, "c": "x"}\n{"i": null, "o": null, "c": null}\n')
         self.assertEqual(text(frame, "csv"), "1,,x\n,,\n")
 
+    def test_float_types_of_pandas(self):
+        pd = self.pd
+        for kind in ("Float64", "Float32"):
+            frame = pd.DataFrame({"x": pd.array([1.5, None], dtype=kind)})
+            self.assertEqual(text(frame, "jsonl"), '{"x": 1.5}\n{"x": null}\n')
+            self.assertEqual(text(frame["x"], "jsonl"), "1.5\nnull\n")
+
     def test_series(self):
         pd = self.pd
         self.assertEqual(text(pd.Series([1, 2], index=[5, 6]), "txt"), "1\n2\n")

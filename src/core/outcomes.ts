@@ -10,7 +10,7 @@ type Returned = Extract<CoreEvent, { type: 'returned' }>;
 
 export function onOutcome(state: CoreState, event: Outcome, now: number, out: CoreCommand[]): void {
   const current = state.inFlight.get(event.index);
-  if (!current || current.dispatch !== event.dispatch) {
+  if (current?.dispatch !== event.dispatch) {
     out.push({ type: 'late' });
     return;
   }
@@ -69,7 +69,7 @@ function endsWorker(failure: TryFailure): boolean {
 /** A hand-out that never began goes back, first in line; it uses up nothing. */
 export function onReturned(state: CoreState, event: Returned, now: number): void {
   const current = state.inFlight.get(event.index);
-  if (!current || current.dispatch !== event.dispatch) return;
+  if (current?.dispatch !== event.dispatch) return;
   takeOff(state, event.index, current);
   troubleOf(state, event.index, current);
   state.waiting.unshift({ index: event.index, readyAt: now });

@@ -19,12 +19,14 @@ export function openManifest(paths: ManifestPaths): ManifestReader {
 /** Starts a manifest; files that are there are emptied. @throws the error of the file system */
 export async function createManifest(paths: ManifestPaths): Promise<Manifest> {
   const data = await open(paths.manifest, 'w', FILE_MODE);
+  let index: FileHandle | undefined;
   try {
-    const index = await open(paths.index, 'w', FILE_MODE);
-    await index.write(encodeIndexHeader(), 0, INDEX_HEADER_BYTES, 0);
+    index = await open(paths.index, 'w', FILE_MODE);
+    await writeAll(index, encodeIndexHeader(), 0);
     return new Manifest(paths, data, index);
   } catch (error) {
     await data.close();
+    await index?.close();
     throw error;
   }
 }
@@ -45,6 +47,7 @@ export class Manifest {
   /** Bytes that a crash could not take away any more. */
   #durable = 0;
   #flushing: Promise<void> = Promise.resolve();
+  #broken = false;
 
   constructor(paths: ManifestPaths, data: FileHandle, index: FileHandle) {
     this.#paths = paths;
@@ -70,7 +73,9 @@ export class Manifest {
     const flushed = this.#flushing.then(() => this.#flush(durable));
     // one failure is everybody's failure: whoever comes later gets it too
     this.#flushing = flushed;
-    flushed.catch(() => undefined);
+    flushed.catch(() => {
+      this.#broken = true;
+    });
     return flushed;
   }
 
@@ -86,10 +91,10 @@ export class Manifest {
     return this.#open().readRange(from, to);
   }
 
-  /** Flushes to the disk and closes. */
+  /** Flushes to the disk and closes. A failure that `flush` has told already is not told again. */
   async close(): Promise<void> {
     try {
-      await this.flush(true);
+      if (!this.#broken) await this.flush(true);
     } finally {
       this.#reader?.close();
       this.#reader = undefined;

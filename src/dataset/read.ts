@@ -4,7 +4,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { bytesOf, forFs } from './bytepath.ts';
 import { DatasetError, datasetProblem, unreadable } from './error.ts';
 
-export const READ_CHUNK_BYTES = 1024 * 1024;
+const CHUNK_BYTES = 1024 * 1024;
+const SMALL_CHUNK_BYTES = 16 * 1024;
 
 const LF = 10;
 const CR = 13;
@@ -34,13 +35,15 @@ export async function* readChunks(
     readonly signal?: AbortSignal | undefined;
   } = {},
 ): AsyncGenerator<Buffer, void, undefined> {
-  const { start = 0, end = Infinity, chunkBytes = READ_CHUNK_BYTES, signal } = options;
+  const { start = 0, end = Infinity, chunkBytes = CHUNK_BYTES, signal } = options;
   const file = await open(forFs(bytesOf(path))).catch((error: unknown) => {
     throw unreadable(path, 'file', error);
   });
-  const buffers = [Buffer.allocUnsafe(chunkBytes), Buffer.allocUnsafe(chunkBytes)] as const;
   let next: Promise<Buffer> | undefined;
   try {
+    // a table of many small files should not take megabytes for each
+    const wanted = Math.max(SMALL_CHUNK_BYTES, (await file.stat()).size - start);
+    const buffers = [0, 1].map(() => Buffer.allocUnsafe(Math.min(chunkBytes, wanted))) as [Buffer, Buffer];
     let position = start;
     next = readAt(file, buffers[0], position, end);
     for (let turn = 1; ; turn++) {

@@ -16,12 +16,11 @@ import type { Assignment, EngineEvent, TryOutcome } from '../domain/ports.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { Committer } from './committer.ts';
 import { coreConfig } from './config.ts';
+import { createMiniBatches } from './creation.ts';
 import { tryFinished } from './outcome.ts';
 import type { OrchestratorParts } from './ports.ts';
 
 const TICK_MS = 100;
-/** At most one creation-progress event in so long. */
-const CREATION_PROGRESS_MS = 1_000;
 
 export class Orchestrator {
   private readonly parts: OrchestratorParts;
@@ -68,7 +67,15 @@ export class Orchestrator {
       this.committer.tick();
       this.feed([{ type: 'tick' }]);
     }, TICK_MS);
-    const creation = this.createMiniBatches();
+    const creation = createMiniBatches(this.parts, {
+      feed: (event) => {
+        this.feed([event]);
+      },
+      note: (event) => {
+        this.note(event);
+      },
+      wanted: () => !this.creationEnded && this.core.phase === 'running',
+    });
     await this.parts.engine.start((events) => {
       this.onEngine(events);
     });
@@ -84,36 +91,6 @@ export class Orchestrator {
     this.note({ type: 'cancel-requested', at: this.parts.clock.now(), by, now: how === 'now' });
     if (this.core.phase === 'running') this.state('CancelRequested');
     this.feed([{ type: 'cancel', now: how === 'now', exitCode: by === 'SIGTERM' ? 143 : 130 }]);
-  }
-
-  // ---- creation of mini-batches -------------------------------------------------------------------------------
-
-  private async createMiniBatches(): Promise<void> {
-    const { drafts, manifest, clock } = this.parts;
-    let shownAt = -Infinity;
-    try {
-      for await (const chunk of drafts) {
-        if (this.creationEnded || this.core.phase !== 'running') break;
-        manifest.append(chunk);
-        await manifest.flush(false);
-        this.feed([{ type: 'created', count: chunk.length, items: chunk.reduce((sum, d) => sum + d.items, 0) }]);
-        if (clock.monotonic() - shownAt < CREATION_PROGRESS_MS) continue;
-        shownAt = clock.monotonic();
-        this.note({
-          type: 'creation-progress',
-          at: clock.now(),
-          miniBatches: this.core.created,
-          items: this.core.items,
-        });
-      }
-      await manifest.flush(true);
-    } catch (error) {
-      this.feed([{ type: 'creation-failed', reason: this.parts.creationFailure(error) }]);
-      return;
-    }
-    if (this.core.phase !== 'running') return;
-    this.note({ type: 'creation-finished', at: clock.now(), miniBatches: this.core.created, items: this.core.items });
-    this.feed([{ type: 'creation-finished' }]);
   }
 
   // ---- events in ----------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import type { RunLayout } from '../domain/layout.ts';
 import type { StartFailure, TryFailure } from '../domain/failure.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 import type { Column, Plan } from '../domain/plan.ts';
-import { ParallelRunError } from '../domain/problem.ts';
+import type { ParallelRunError } from '../domain/problem.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import type { TryOutcome } from '../domain/ports.ts';
 import { snapshotCode } from '../environment/index.ts';

@@ -67,7 +67,7 @@ export class StoredRun {
 
   /** @throws ParallelRunError PR5003, exit code 2, where there is no such mini-batch */
   async manifestEntry(index: number): Promise<{ source: MiniBatchSource; items: number; bytes: Uint8Array }> {
-    const manifest = await openManifest({ manifest: this.layout.manifest, index: this.layout.manifestIndex });
+    const manifest = openManifest({ manifest: this.layout.manifest, index: this.layout.manifestIndex });
     try {
       if (!Number.isInteger(index) || index < 0 || index >= manifest.count) {
         throw new ParallelRunError(
@@ -86,7 +86,7 @@ export class StoredRun {
       const { source, items } = manifest.read(miniBatchIndex(index));
       return { source: JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource, items, bytes: source };
     } finally {
-      await manifest.close();
+      manifest.close();
     }
   }
 }

@@ -25,7 +25,10 @@ export const exceptionFacts: ExceptionFacts = {
   frames: [{ file: 'score.py', line: 7, function: 'run', own: true }],
 };
 export const raised: TryFailure = { kind: 'exception', ...exceptionFacts };
-export const segfault: TryFailure = { kind: 'worker-lost', exit: { by: 'signal', signal: 'SIGSEGV', outOfMemory: false } };
+export const segfault: TryFailure = {
+  kind: 'worker-lost',
+  exit: { by: 'signal', signal: 'SIGSEGV', outOfMemory: false },
+};
 
 export interface Sent {
   readonly index: MiniBatchIndex;
@@ -57,7 +60,8 @@ export class World {
         this.dispatched.push(command);
       }
     }
-    for (const command of commands) if (command.type === 'reserve') this.send({ type: 'reserved', below: command.below });
+    for (const command of commands)
+      if (command.type === 'reserve') this.send({ type: 'reserved', below: command.below });
     return commands;
   }
 
@@ -85,7 +89,12 @@ export class World {
     return sent;
   }
 
-  answer(sent: Sent, result: { ok: true; returned: number } | { ok: false; failure: TryFailure }, items = 10, runMs = 1): CoreCommand[] {
+  answer(
+    sent: Sent,
+    result: { ok: true; returned: number } | { ok: false; failure: TryFailure },
+    items = 10,
+    runMs = 1,
+  ): CoreCommand[] {
     const { index, dispatch, worker } = sent;
     return this.send({ type: 'outcome', index, dispatch, worker, items, runMs, result });
   }

@@ -44,36 +44,40 @@ function act(world: World, a: Action): void {
 
 test('every mini-batch ends done or failed exactly once, tries stay within the limit, dispatch numbers grow', () => {
   fc.assert(
-    fc.property(fc.array(action, { maxLength: 120, size: 'max' }), fc.integer({ min: 1, max: 4 }), (actions, maxTries) => {
-      const world = new World({ maxTries });
-      world.node(4);
-      world.ready();
-      world.create(15);
-      for (const a of actions) if (world.state.phase === 'running') act(world, a);
-      if (world.state.phase !== 'running') return;
-      // Heal: all answers are good from now on, and the run must come to its end.
-      world.send({ type: 'creation-finished' });
-      world.ready();
-      for (let round = 0; round < 5000 && world.state.done + world.state.failed < world.state.created; round++) {
-        const sent = world.out[0];
-        if (sent) world.ok(world.take(sent.index));
-        else {
-          world.now += 1000;
-          world.send({ type: 'tick' });
+    fc.property(
+      fc.array(action, { maxLength: 120, size: 'max' }),
+      fc.integer({ min: 1, max: 4 }),
+      (actions, maxTries) => {
+        const world = new World({ maxTries });
+        world.node(4);
+        world.ready();
+        world.create(15);
+        for (const a of actions) if (world.state.phase === 'running') act(world, a);
+        if (world.state.phase !== 'running') return;
+        // Heal: all answers are good from now on, and the run must come to its end.
+        world.send({ type: 'creation-finished' });
+        world.ready();
+        for (let round = 0; round < 5000 && world.state.done + world.state.failed < world.state.created; round++) {
+          const sent = world.out[0];
+          if (sent) world.ok(world.take(sent.index));
+          else {
+            world.now += 1000;
+            world.send({ type: 'tick' });
+          }
         }
-      }
-      world.send({ type: 'stopped' });
-      expect(world.verdict()?.state).toBe('Completed');
-      const settled = world.settles().filter((s) => s === 'done' || s === 'failed');
-      expect(settled).toHaveLength(world.state.created);
-      const last = new Map<number, number>();
-      for (const sent of world.dispatched) {
-        expect(sent.dispatch).toBe((last.get(sent.index) ?? 0) + 1);
-        last.set(sent.index, sent.dispatch);
-        expect(sent.try).toBeLessThanOrEqual(maxTries);
-      }
-      expect(world.settles().filter((s) => s === 'failed').length).toBe(world.state.failed);
-    }),
+        world.send({ type: 'stopped' });
+        expect(world.verdict()?.state).toBe('Completed');
+        const settled = world.settles().filter((s) => s === 'done' || s === 'failed');
+        expect(settled).toHaveLength(world.state.created);
+        const last = new Map<number, number>();
+        for (const sent of world.dispatched) {
+          expect(sent.dispatch).toBe((last.get(sent.index) ?? 0) + 1);
+          last.set(sent.index, sent.dispatch);
+          expect(sent.try).toBeLessThanOrEqual(maxTries);
+        }
+        expect(world.settles().filter((s) => s === 'failed').length).toBe(world.state.failed);
+      },
+    ),
     { numRuns: 300 },
   );
 });
@@ -91,7 +95,9 @@ test('segfaults alone poison', () => {
         const before = world.commands.length;
         world.kill(world.out[0]?.worker ?? expect.fail('nothing is handed out'));
         world.ready();
-        expect(world.commands[before]).toMatchObject({ settles: i === maxTries - 1 ? { as: 'failed', poisoned: true } : { as: 'retry' } });
+        expect(world.commands[before]).toMatchObject({
+          settles: i === maxTries - 1 ? { as: 'failed', poisoned: true } : { as: 'retry' },
+        });
       }
     }),
   );

@@ -133,7 +133,10 @@ describe('thresholds', () => {
     [2, 2, []],
     [2, 3, ['mini-batch-error-threshold']],
   ])('mini_batch_error_threshold %i with %i failed', (limit, failures, aborts) => {
-    const world = runningWorld(1, { maxTries: 1, thresholds: { errorThreshold: -1, miniBatchErrorThreshold: limit, failedPercent: 100 } });
+    const world = runningWorld(1, {
+      maxTries: 1,
+      thresholds: { errorThreshold: -1, miniBatchErrorThreshold: limit, failedPercent: 100 },
+    });
     world.create(10);
     for (let i = 0; i < failures; i++) world.fail(world.take());
     expect(world.aborts()).toEqual(aborts);
@@ -146,14 +149,19 @@ describe('thresholds', () => {
     [3, 3, []],
     [3, 4, ['error-threshold']],
   ])('error_threshold %i with a shortfall of %i', (limit, shortfall, aborts) => {
-    const world = runningWorld(1, { thresholds: { errorThreshold: limit, miniBatchErrorThreshold: -1, failedPercent: 100 } });
+    const world = runningWorld(1, {
+      thresholds: { errorThreshold: limit, miniBatchErrorThreshold: -1, failedPercent: 100 },
+    });
     world.create(5);
     world.ok(world.take(), 10 - shortfall);
     expect(world.aborts()).toEqual(aborts);
   });
 
   test('failed percent is judged only when all are created, and is "greater than"', () => {
-    const world = runningWorld(1, { maxTries: 1, thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 50 } });
+    const world = runningWorld(1, {
+      maxTries: 1,
+      thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 50 },
+    });
     world.create(2);
     world.fail(world.take());
     world.fail(world.take());
@@ -167,7 +175,10 @@ describe('thresholds', () => {
   });
 
   test('nothing is handed out after one is crossed', () => {
-    const world = runningWorld(2, { maxTries: 1, thresholds: { errorThreshold: -1, miniBatchErrorThreshold: 0, failedPercent: 100 } });
+    const world = runningWorld(2, {
+      maxTries: 1,
+      thresholds: { errorThreshold: -1, miniBatchErrorThreshold: 0, failedPercent: 100 },
+    });
     world.create(100);
     world.fail(world.take());
     const before = world.dispatched.length;
@@ -176,7 +187,11 @@ describe('thresholds', () => {
     world.send({ type: 'tick' });
     expect(world.dispatched).toHaveLength(before);
     world.send({ type: 'stopped' });
-    expect(world.verdict()).toMatchObject({ state: 'Failed', exitCode: 1, reason: { kind: 'mini-batch-error-threshold', limit: 0, failedMiniBatches: 1 } });
+    expect(world.verdict()).toMatchObject({
+      state: 'Failed',
+      exitCode: 1,
+      reason: { kind: 'mini-batch-error-threshold', limit: 0, failedMiniBatches: 1 },
+    });
   });
 });
 
@@ -198,7 +213,11 @@ describe('the end of a run', () => {
     world.send({ type: 'creation-finished' });
     world.ok(world.take(), 0);
     world.send({ type: 'stopped' });
-    expect(world.verdict()).toMatchObject({ state: 'Failed', exitCode: 1, reason: { kind: 'nothing-succeeded', miniBatches: 1 } });
+    expect(world.verdict()).toMatchObject({
+      state: 'Failed',
+      exitCode: 1,
+      reason: { kind: 'nothing-succeeded', miniBatches: 1 },
+    });
   });
 
   test('an empty input is exit code 2 unless it is allowed', () => {
@@ -245,7 +264,9 @@ describe('failed starts', () => {
     expect(world.aborts()).toEqual([]);
     world.send({ type: 'worker-start-failed', worker: world.start(), failure: importError });
     expect(world.aborts()).toEqual(['init-failed']);
-    expect(world.commands.find((c) => c.type === 'abort')).toMatchObject({ reason: { rule: 'everywhere-the-same', failures: 2 } });
+    expect(world.commands.find((c) => c.type === 'abort')).toMatchObject({
+      reason: { rule: 'everywhere-the-same', failures: 2 },
+    });
   });
 
   test('an init error that may pass needs a second round', () => {
@@ -261,7 +282,8 @@ describe('failed starts', () => {
     const world = new World();
     world.node(1);
     world.ready();
-    for (let i = 0; i < 5; i++) world.send({ type: 'worker-start-failed', worker: world.start(), failure: importError });
+    for (let i = 0; i < 5; i++)
+      world.send({ type: 'worker-start-failed', worker: world.start(), failure: importError });
     expect(world.aborts()).toEqual([]);
   });
 
@@ -277,7 +299,9 @@ describe('failed starts', () => {
     expect(world.aborts()).toEqual([]);
     world.now = 120_001;
     world.send({ type: 'tick' });
-    expect(world.commands.find((c) => c.type === 'abort')).toMatchObject({ reason: { kind: 'init-failed', rule: 'budget', failures: 4 } });
+    expect(world.commands.find((c) => c.type === 'abort')).toMatchObject({
+      reason: { kind: 'init-failed', rule: 'budget', failures: 4 },
+    });
   });
 
   test('the last node leaving ends the run', () => {
@@ -285,7 +309,9 @@ describe('failed starts', () => {
     world.node(1);
     world.send({ type: 'worker-start-failed', worker: world.start(), failure: initError });
     world.send({ type: 'node-left', node: NODE });
-    expect(world.commands.find((c) => c.type === 'abort')).toMatchObject({ reason: { kind: 'init-failed', rule: 'no-node-left' } });
+    expect(world.commands.find((c) => c.type === 'abort')).toMatchObject({
+      reason: { kind: 'init-failed', rule: 'no-node-left' },
+    });
   });
 });
 

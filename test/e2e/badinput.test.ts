@@ -33,18 +33,36 @@ describe('refused before anything starts', () => {
     return refused(['--entry-script', 'score.py', '--input', 'empty'], [/empty/, /--allow-empty/]);
   });
   test('a glob without match', () => refused(['--entry-script', 'score.py', '--input', 'in/*.png'], [/\*\.png|match/]));
-  test('a bad number', () => refused(['--entry-script', 'score.py', '--input', 'in', '--mini-batch-size', 'ten'], [/ten/]));
+  test('a bad number', () =>
+    refused(['--entry-script', 'score.py', '--input', 'in', '--mini-batch-size', 'ten'], [/ten/]));
   test('a result that exists', async () => {
     space.write('out/parallel_run_step.txt', 'old');
     await refused(['--entry-script', 'score.py', '--input', 'in', '--output', 'out'], [/--overwrite/]);
   });
-  test('an interpreter that is none', () => refused(['--entry-script', 'score.py', '--input', 'in', '--python', '/no/python'], [/\/no\/python/]));
+  test('an interpreter that is none', () =>
+    refused(['--entry-script', 'score.py', '--input', 'in', '--python', '/no/python'], [/\/no\/python/]));
   test('a job file with several mistakes: all at once, each with its line', async () => {
     space.write(
       'job.yml',
-      ['type: pipeline', 'jobs:', '  score:', '    type: parallel', '    mini_batch_size: ten', '    error_treshold: 5', '    max_concurrency_per_instance: 0',
-        '    input_data: ${{inputs.images}}', '    inputs:', '      images:', '        type: uri_folder', '        path: ./nowhere', '    task:', '      type: run_function',
-        '      code: .', '      entry_script: missing.py', ''].join('\n'),
+      [
+        'type: pipeline',
+        'jobs:',
+        '  score:',
+        '    type: parallel',
+        '    mini_batch_size: ten',
+        '    error_treshold: 5',
+        '    max_concurrency_per_instance: 0',
+        '    input_data: ${{inputs.images}}',
+        '    inputs:',
+        '      images:',
+        '        type: uri_folder',
+        '        path: ./nowhere',
+        '    task:',
+        '      type: run_function',
+        '      code: .',
+        '      entry_script: missing.py',
+        '',
+      ].join('\n'),
     );
     const ended = await space.cli('run', 'job.yml');
     const text = ended.stdout + ended.stderr;
@@ -59,28 +77,71 @@ describe('scripts that can’t be loaded end the run at once, with file and line
     ['a syntax error', 'def run(mini_batch)\n    return []\n', /score\.py:1|line 1/],
     ['an import error', 'import no_such_module\ndef run(mini_batch):\n    return []\n', /no_such_module/],
     ['no run()', 'def rum(mini_batch):\n    return []\n', /run/],
-    ['an init that raises', 'def init():\n    open("/no/model.pkl")\ndef run(mini_batch):\n    return []\n', /model\.pkl/],
-  ])('%s', async (_, script, says) => {
-    space.write('score.py', script);
-    const ended = await space.cli('run', '--entry-script', 'score.py', '--input', 'in', '--processes', '2', '--name', 'bad');
-    expect(ended.code, ended.stdout + ended.stderr).toBe(1);
-    const lastLines = ended.stdout.trimEnd().split('\n').slice(-25).join('\n');
-    expect(lastLines).toMatch(says);
-    expect(space.read('bad', 'logs/overview.txt')).toMatch(says);
-    const status = await space.status('bad');
-    expect(status.reason?.kind).toBe('init-failed');
-  }, 20_000);
+    [
+      'an init that raises',
+      'def init():\n    open("/no/model.pkl")\ndef run(mini_batch):\n    return []\n',
+      /model\.pkl/,
+    ],
+  ])(
+    '%s',
+    async (_, script, says) => {
+      space.write('score.py', script);
+      const ended = await space.cli(
+        'run',
+        '--entry-script',
+        'score.py',
+        '--input',
+        'in',
+        '--processes',
+        '2',
+        '--name',
+        'bad',
+      );
+      expect(ended.code, ended.stdout + ended.stderr).toBe(1);
+      const lastLines = ended.stdout.trimEnd().split('\n').slice(-25).join('\n');
+      expect(lastLines).toMatch(says);
+      expect(space.read('bad', 'logs/overview.txt')).toMatch(says);
+      const status = await space.status('bad');
+      expect(status.reason?.kind).toBe('init-failed');
+    },
+    20_000,
+  );
 });
 
 test('--allow-empty gives a valid empty output', async () => {
   mkdirSync(join(space.folder, 'empty'));
-  const ended = await space.cli('run', '--entry-script', 'score.py', '--input', 'empty', '--allow-empty', '--name', 'e');
+  const ended = await space.cli(
+    'run',
+    '--entry-script',
+    'score.py',
+    '--input',
+    'empty',
+    '--allow-empty',
+    '--name',
+    'e',
+  );
   expect(ended.code, ended.stdout + ended.stderr).toBe(0);
   expect(space.rows('e')).toEqual([]);
 });
 
 test('nasty file names arrive untouched, in byte order', async () => {
-  const names = ['a b', "it's", 'quote"d', 'new\nline', 'tab\tbed', '-rf', '$(touch x)', '`x`', '*', '~', 'ünï', '日本', '😀', 'back\\slash', ';'];
+  const names = [
+    'a b',
+    "it's",
+    'quote"d',
+    'new\nline',
+    'tab\tbed',
+    '-rf',
+    '$(touch x)',
+    '`x`',
+    '*',
+    '~',
+    'ünï',
+    '日本',
+    '😀',
+    'back\\slash',
+    ';',
+  ];
   mkdirSync(join(space.folder, 'nasty'));
   for (const name of names) writeFileSync(join(space.folder, 'nasty', name), name);
   const invalid = Buffer.concat([Buffer.from(join(space.folder, 'nasty') + '/'), Buffer.from([0x66, 0xff, 0x66])]);
@@ -89,10 +150,23 @@ test('nasty file names arrive untouched, in byte order', async () => {
     'score.py',
     'import os, json\ndef run(mini_batch):\n    out = []\n    for p in mini_batch:\n        with open(p, "rb") as f: c = f.read().decode()\n        out.append(json.dumps([list(os.fsencode(os.path.basename(p))), c]))\n    return out\n',
   );
-  const ended = await space.cli('run', '--entry-script', 'score.py', '--input', 'nasty', '--mini-batch-size', '3', '--name', 'n');
+  const ended = await space.cli(
+    'run',
+    '--entry-script',
+    'score.py',
+    '--input',
+    'nasty',
+    '--mini-batch-size',
+    '3',
+    '--name',
+    'n',
+  );
   expect(ended.code, ended.stdout + ended.stderr).toBe(0);
   const got = space.rows('n').map((row) => JSON.parse(row) as [number[], string]);
-  const want = [...names.map((name) => [[...Buffer.from(name)], name] as const), [[0x66, 0xff, 0x66], 'invalid'] as const];
+  const want = [
+    ...names.map((name) => [[...Buffer.from(name)], name] as const),
+    [[0x66, 0xff, 0x66], 'invalid'] as const,
+  ];
   want.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
   expect(got).toEqual(want);
 });

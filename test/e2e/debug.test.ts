@@ -31,37 +31,57 @@ async function freePort(): Promise<number> {
 async function replayWaiting(port: number) {
   const child = space.spawnCli('replay', 'd/1', '--debug', '--port', String(port));
   let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
   const ended = once(child, 'close') as Promise<[number]>;
   await expect.poll(() => output, { timeout: 20_000 }).toMatch(new RegExp(`(listen|attach|debugger).*${port}`, 'is'));
   return { ended, output: () => output };
 }
 
-test.skipIf(TEST_PYTHON === undefined || !hasModule('debugpy'))('debugpy', async () => {
-  space.write('score.py', 'def run(mini_batch):\n    """What it does."""\n    n = len(mini_batch)\n    return [n]\n');
-  await space.cli('run', '--entry-script', 'score.py', '--input', 'in', '--mini-batch-size', '1', '--python', TEST_PYTHON ?? '', '--name', 'd');
-  const port = await freePort();
-  const { ended, output } = await replayWaiting(port);
-  const client = await DebugClient.connect(port);
-  client.request('initialize', { adapterID: 'test', pathFormat: 'path', linesStartAt1: true, columnsStartAt1: true });
-  await client.next((m) => m.command === 'initialize');
-  client.request('attach', { justMyCode: false });
-  await client.next((m) => m.event === 'initialized');
-  client.request('configurationDone');
-  const stopped = await client.next((m) => m.event === 'stopped');
-  client.request('stackTrace', { threadId: (stopped.body as { threadId: number }).threadId });
-  const trace = await client.next((m) => m.command === 'stackTrace');
-  const [frame] = (trace.body as { stackFrames: Frame[] }).stackFrames;
-  expect(frame).toMatchObject({ name: 'run', line: 3 });
-  expect(frame?.source?.path).toMatch(/score\.py$/);
-  client.request('continue', { threadId: (stopped.body as { threadId: number }).threadId });
-  const [code] = await ended;
-  client.close();
-  expect(code, output()).toBe(0);
-}, 60_000);
+test.skipIf(TEST_PYTHON === undefined || !hasModule('debugpy'))(
+  'debugpy',
+  async () => {
+    space.write('score.py', 'def run(mini_batch):\n    """What it does."""\n    n = len(mini_batch)\n    return [n]\n');
+    await space.cli(
+      'run',
+      '--entry-script',
+      'score.py',
+      '--input',
+      'in',
+      '--mini-batch-size',
+      '1',
+      '--python',
+      TEST_PYTHON ?? '',
+      '--name',
+      'd',
+    );
+    const port = await freePort();
+    const { ended, output } = await replayWaiting(port);
+    const client = await DebugClient.connect(port);
+    client.request('initialize', { adapterID: 'test', pathFormat: 'path', linesStartAt1: true, columnsStartAt1: true });
+    await client.next((m) => m.command === 'initialize');
+    client.request('attach', { justMyCode: false });
+    await client.next((m) => m.event === 'initialized');
+    client.request('configurationDone');
+    const stopped = await client.next((m) => m.event === 'stopped');
+    client.request('stackTrace', { threadId: (stopped.body as { threadId: number }).threadId });
+    const trace = await client.next((m) => m.command === 'stackTrace');
+    const [frame] = (trace.body as { stackFrames: Frame[] }).stackFrames;
+    expect(frame).toMatchObject({ name: 'run', line: 3 });
+    expect(frame?.source?.path).toMatch(/score\.py$/);
+    client.request('continue', { threadId: (stopped.body as { threadId: number }).threadId });
+    const [code] = await ended;
+    client.close();
+    expect(code, output()).toBe(0);
+  },
+  60_000,
+);
 
 test('the Node inspector, in TypeScript', async () => {
-  space.write('score.ts', 'export function run(miniBatch: string[]): number[] {\n  const n: number = miniBatch.length;\n  return [n];\n}\n');
+  space.write(
+    'score.ts',
+    'export function run(miniBatch: string[]): number[] {\n  const n: number = miniBatch.length;\n  return [n];\n}\n',
+  );
   await space.cli('run', '--entry-script', 'score.ts', '--input', 'in', '--mini-batch-size', '1', '--name', 'd');
   const port = await freePort();
   const { ended, output } = await replayWaiting(port);

@@ -28,10 +28,28 @@ describe.each(Object.entries(cases))('a file that makes the script %s', (name, {
   let ended: Ended;
   beforeAll(async () => {
     space = new Workspace();
-    space.files('in', Object.fromEntries(Array.from({ length: COUNT }, (_, i) => [`f${String(i).padStart(2, '0')}.txt`, i === 5 ? order : 'ok'])));
+    space.files(
+      'in',
+      Object.fromEntries(
+        Array.from({ length: COUNT }, (_, i) => [`f${String(i).padStart(2, '0')}.txt`, i === 5 ? order : 'ok']),
+      ),
+    );
     ended = await space.cli(
-      'run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '2', '--processes', '2',
-      '--max-retries', '1', '--timeout', '1', '--name', name,
+      'run',
+      '--entry-script',
+      join(FIXTURES, 'faulty.py'),
+      '--input',
+      'in',
+      '--mini-batch-size',
+      '2',
+      '--processes',
+      '2',
+      '--max-retries',
+      '1',
+      '--timeout',
+      '1',
+      '--name',
+      name,
     );
   }, 60_000);
   afterAll(() => {
@@ -55,7 +73,10 @@ describe.each(Object.entries(cases))('a file that makes the script %s', (name, {
   });
 
   test('each try has its row in the report', () => {
-    const rows = space.read(name, 'logs/job_report/processed_mini-batches.csv').split('\n').filter((row) => row.startsWith('2,'));
+    const rows = space
+      .read(name, 'logs/job_report/processed_mini-batches.csv')
+      .split('\n')
+      .filter((row) => row.startsWith('2,'));
     expect(rows).toHaveLength(2);
     for (const row of rows) expect(row).toMatch(status);
   });
@@ -73,8 +94,21 @@ describe('thresholds end the run', () => {
     const space = new Workspace();
     space.files('in', { a: 'ok', b: 'raise', c: 'ok' });
     const ended = await space.cli(
-      'run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '1', '--processes', '1', '--max-retries', '0',
-      '--mini-batch-error-threshold', limit, '--name', 't',
+      'run',
+      '--entry-script',
+      join(FIXTURES, 'faulty.py'),
+      '--input',
+      'in',
+      '--mini-batch-size',
+      '1',
+      '--processes',
+      '1',
+      '--max-retries',
+      '0',
+      '--mini-batch-error-threshold',
+      limit,
+      '--name',
+      't',
     );
     expect(ended.code, ended.stdout + ended.stderr).toBe(code);
     expect(ended.stdout).toMatch(says);
@@ -86,11 +120,24 @@ describe('thresholds end the run', () => {
     space.dispose();
   });
 
-  test.each([['1', 1], ['2', 0]])('error threshold %s with two items short', async (limit, code) => {
+  test.each([
+    ['1', 1],
+    ['2', 0],
+  ])('error threshold %s with two items short', async (limit, code) => {
     const space = new Workspace();
     space.files('in', { a: 'short', b: 'ok', c: 'short' });
     const ended = await space.cli(
-      'run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '3', '--error-threshold', limit, '--name', 't',
+      'run',
+      '--entry-script',
+      join(FIXTURES, 'faulty.py'),
+      '--input',
+      'in',
+      '--mini-batch-size',
+      '3',
+      '--error-threshold',
+      limit,
+      '--name',
+      't',
     );
     expect(ended.code, ended.stdout + ended.stderr).toBe(code);
     space.dispose();
@@ -110,7 +157,17 @@ test('100 MB of prints: the run goes on, the log is bounded and keeps its end', 
   const space = new Workspace();
   space.files('in', { a: 'ok', b: 'flood 100', c: 'ok' });
   const ended = await space.cli(
-    'run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '1', '--processes', '1', '--name', 'flood',
+    'run',
+    '--entry-script',
+    join(FIXTURES, 'faulty.py'),
+    '--input',
+    'in',
+    '--mini-batch-size',
+    '1',
+    '--processes',
+    '1',
+    '--name',
+    'flood',
   );
   expect(ended.code, ended.stdout + ended.stderr).toBe(0);
   expect(space.rows('flood')).toEqual(['a', 'b', 'c']);
@@ -128,8 +185,21 @@ test('five kinds of failure in one run: each is named in the last lines, with it
   const orders = { raise: 'raise', none: 'none', exit: 'exit 3', segv: 'segv', hang: 'hang' };
   space.files('in', { good: 'ok', ...orders });
   const ended = await space.cli(
-    'run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '1', '--processes', '2', '--max-retries', '0',
-    '--timeout', '1', '--name', 'five',
+    'run',
+    '--entry-script',
+    join(FIXTURES, 'faulty.py'),
+    '--input',
+    'in',
+    '--mini-batch-size',
+    '1',
+    '--processes',
+    '2',
+    '--max-retries',
+    '0',
+    '--timeout',
+    '1',
+    '--name',
+    'five',
   );
   expect(ended.code, ended.stdout + ended.stderr).toBe(0);
   expect(space.rows('five')).toEqual(['good']);

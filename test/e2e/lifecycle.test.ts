@@ -30,32 +30,52 @@ function startWaiting(name: string) {
   space.files('in', Object.fromEntries(Array.from({ length: 6 }, (_, i) => [`f${i}`, ''])));
   space.write('score.py', WAITING);
   process.env.SPACE = space.folder;
-  const child = space.spawnCli('run', '--entry-script', 'score.py', '--input', 'in', '--mini-batch-size', '1', '--processes', '1', '--name', name);
+  const child = space.spawnCli(
+    'run',
+    '--entry-script',
+    'score.py',
+    '--input',
+    'in',
+    '--mini-batch-size',
+    '1',
+    '--processes',
+    '1',
+    '--name',
+    name,
+  );
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  return { child, output: () => output, began: () => expect.poll(() => existsSync(join(space.folder, 'began-f0')), { timeout: 10_000 }).toBe(true) };
+  return {
+    child,
+    output: () => output,
+    began: () => expect.poll(() => existsSync(join(space.folder, 'began-f0')), { timeout: 10_000 }).toBe(true),
+  };
 }
 
 describe('cancel', () => {
   test.each([
     ['SIGINT', 130],
     ['SIGTERM', 143],
-  ] as const)('%s once: the running mini-batch finishes, shutdown() is called, nothing else starts', async (signal, code) => {
-    const { child, began, output } = startWaiting('c');
-    await began();
-    child.kill(signal);
-    await expect.poll(() => space.read('c', 'logs/master.txt'), { timeout: 10_000 }).toMatch(/cancel/i);
-    space.write('go', '');
-    const [exit] = (await once(child, 'close')) as [number];
-    expect(exit, output()).toBe(code);
-    expect(existsSync(join(space.folder, 'began-f1'))).toBe(false);
-    expect(readFileSync(join(space.folder, 'shut-down'), 'utf8')).toBe('x');
-    const status = await space.status('c');
-    expect(status.state).toBe('Canceled');
-    expect(status.miniBatches.succeeded).toBe(1);
-    expect(space.list('c', 'outputs')).toEqual(['parallel_run_step.txt.partial']);
-  }, 30_000);
+  ] as const)(
+    '%s once: the running mini-batch finishes, shutdown() is called, nothing else starts',
+    async (signal, code) => {
+      const { child, began, output } = startWaiting('c');
+      await began();
+      child.kill(signal);
+      await expect.poll(() => space.read('c', 'logs/master.txt'), { timeout: 10_000 }).toMatch(/cancel/i);
+      space.write('go', '');
+      const [exit] = (await once(child, 'close')) as [number];
+      expect(exit, output()).toBe(code);
+      expect(existsSync(join(space.folder, 'began-f1'))).toBe(false);
+      expect(readFileSync(join(space.folder, 'shut-down'), 'utf8')).toBe('x');
+      const status = await space.status('c');
+      expect(status.state).toBe('Canceled');
+      expect(status.miniBatches.succeeded).toBe(1);
+      expect(space.list('c', 'outputs')).toEqual(['parallel_run_step.txt.partial']);
+    },
+    30_000,
+  );
 
   test('Ctrl-C twice: at once, no process left', async () => {
     const { child, began, output } = startWaiting('c');
@@ -87,7 +107,19 @@ describe('after a run', () => {
   async function failedRun(): Promise<void> {
     space.files('in', { a: 'ok', b: 'raise', c: 'ok' });
     await space.cli(
-      'run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '1', '--processes', '1', '--max-retries', '0', '--name', 'r',
+      'run',
+      '--entry-script',
+      join(FIXTURES, 'faulty.py'),
+      '--input',
+      'in',
+      '--mini-batch-size',
+      '1',
+      '--processes',
+      '1',
+      '--max-retries',
+      '0',
+      '--name',
+      'r',
     );
   }
 
@@ -138,19 +170,44 @@ describe('after a run', () => {
 
   test('run --json: every line is JSON, the last is the result', async () => {
     space.files('in', { a: 'ok', b: 'ok' });
-    const { stdout, code } = await space.cli('run', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--json', '--name', 'j');
+    const { stdout, code } = await space.cli(
+      'run',
+      '--entry-script',
+      join(FIXTURES, 'faulty.py'),
+      '--input',
+      'in',
+      '--json',
+      '--name',
+      'j',
+    );
     expect(code).toBe(0);
-    const events = stdout.trim().split('\n').map((line) => JSON.parse(line) as { type: string; exitCode?: number });
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string; exitCode?: number });
     expect(events[0]?.type).toBe('run-created');
     expect(events.at(-1)).toMatchObject({ type: 'result', exitCode: 0 });
     const refusal = await space.cli('run', '--entry-script', 'no.py', '--input', 'in', '--json');
     expect(refusal.code).toBe(2);
-    expect(refusal.stdout.trim().split('\n').map((line) => (JSON.parse(line) as { type: string }).type)).toContain('problem');
+    expect(
+      refusal.stdout
+        .trim()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { type: string }).type),
+    ).toContain('problem');
   }, 30_000);
 
   test('test runs one mini-batch in the foreground and leaves no run', async () => {
     space.files('in', { a: 'ok', b: 'ok' });
-    const { code, stdout, stderr } = await space.cli('test', '--entry-script', join(FIXTURES, 'faulty.py'), '--input', 'in', '--mini-batch-size', '1');
+    const { code, stdout, stderr } = await space.cli(
+      'test',
+      '--entry-script',
+      join(FIXTURES, 'faulty.py'),
+      '--input',
+      'in',
+      '--mini-batch-size',
+      '1',
+    );
     expect(code, stdout + stderr).toBe(0);
     expect(stdout).toContain('init of');
     expect(existsSync(space.root)).toBe(false);
@@ -163,7 +220,12 @@ describe('after a run', () => {
       'job.yml',
       'type: pipeline\ninputs:\n  data:\n    type: uri_folder\n    path: ./in\njobs:\n  score:\n    type: parallel\n    mini_batch_size: "2"\n    inputs:\n      data: ${{parent.inputs.data}}\n    input_data: ${{inputs.data}}\n    outputs:\n      o:\n        type: uri_file\n    task:\n      type: run_function\n      code: .\n      entry_script: score.py\n      append_row_to: ${{outputs.o}}\n',
     );
-    const { stdout, code, stderr } = await space.cli('plan', 'job.yml', '--set', 'jobs.score.retry_settings.max_retries=7');
+    const { stdout, code, stderr } = await space.cli(
+      'plan',
+      'job.yml',
+      '--set',
+      'jobs.score.retry_settings.max_retries=7',
+    );
     expect(code, stdout + stderr).toBe(0);
     expect(stdout).toMatch(/mini_batch_size.*job file/i);
     expect(stdout).toMatch(/max_retries.*7.*command line/i);

@@ -24,7 +24,19 @@ test('identical over several runs with 1, 2 and 4 processes', async () => {
     .map((i) => `${i}.txt:${i}`);
   for (const [round, processes] of ['1', '2', '4', '4'].entries()) {
     const name = `order-${round}`;
-    const ended = await space.cli('run', '--entry-script', 'score.py', '--input', 'in', '--mini-batch-size', '7', '--processes', processes, '--name', name);
+    const ended = await space.cli(
+      'run',
+      '--entry-script',
+      'score.py',
+      '--input',
+      'in',
+      '--mini-batch-size',
+      '7',
+      '--processes',
+      processes,
+      '--name',
+      name,
+    );
     expect(ended.code, ended.stdout + ended.stderr).toBe(0);
     expect(space.rows(name)).toEqual(expected);
   }

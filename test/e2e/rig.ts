@@ -54,7 +54,11 @@ export class Workspace {
   }
 
   spawnCli(...args: readonly string[]) {
-    return spawn(process.execPath, [CLI, ...args], { cwd: this.folder, env: { ...process.env, PARALLELRUN_ROOT: this.root, NO_COLOR: '1' }, stdio: ['ignore', 'pipe', 'pipe'] });
+    return spawn(process.execPath, [CLI, ...args], {
+      cwd: this.folder,
+      env: { ...process.env, PARALLELRUN_ROOT: this.root, NO_COLOR: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
   }
 
   read(run: string, path: string): string {
@@ -75,7 +79,12 @@ export class Workspace {
   }
 }
 
-export function runCommand(command: string, args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     let stdout = '';
@@ -94,7 +103,8 @@ export function processesOf(root: string): string[] {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
     try {
       const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
-      if (environment.includes(`AZ_BATCHAI_INPUT_AZUREML=${root}`)) found.push(`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
+      if (environment.includes(`AZ_BATCHAI_INPUT_AZUREML=${root}`))
+        found.push(`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')}`);
     } catch {
       // Gone meanwhile.
     }

@@ -11,15 +11,28 @@ let ip: string;
 
 beforeAll(async () => {
   space = new Workspace();
-  const inputs = Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`text ${i}.txt`, `line one of ${i}\nline two\n`]));
+  const inputs = Object.fromEntries(
+    Array.from({ length: 25 }, (_, i) => [`text ${i}.txt`, `line one of ${i}\nline two\n`]),
+  );
   space.files('texts', inputs);
   for (const file of ['entry_script_helper.py', 'score_file_list.py']) {
     space.write(`code/${file}`, '');
     copyFileSync(join(SEED, file), join(space.folder, 'code', file));
   }
   ended = await space.cli(
-    'run', '--entry-script', 'code/score_file_list.py', '--input', 'texts', '--mini-batch-size', '4', '--processes', '2',
-    '--name', 'seed', '--resource-monitor-interval', '1',
+    'run',
+    '--entry-script',
+    'code/score_file_list.py',
+    '--input',
+    'texts',
+    '--mini-batch-size',
+    '4',
+    '--processes',
+    '2',
+    '--name',
+    'seed',
+    '--resource-monitor-interval',
+    '1',
   );
   ip = readdirSync(join(space.root, 'seed/logs/worker'))[0] ?? '';
 }, 60_000);
@@ -59,7 +72,9 @@ test('log lines of both workers stand under the same address as the worker logs'
   const files = new Set<string>();
   for (const file of processes) {
     const user = space.read('seed', `logs/user/${ip}/${file}`);
-    expect(user).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\|score_file_list\|INFO\|\d+\|\d+\|init\(\)\|init\(\)$/m);
+    expect(user).toMatch(
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\|score_file_list\|INFO\|\d+\|\d+\|init\(\)\|init\(\)$/m,
+    );
     for (const [, name] of user.matchAll(/: .*temp\/output\/(text \d+\.txt)$/gm)) files.add(name ?? '');
   }
   expect(files.size).toBe(25);
@@ -67,8 +82,15 @@ test('log lines of both workers stand under the same address as the worker logs'
 
 describe('every file of contract 3.1', () => {
   test.each([
-    'azureml-logs/70_driver_log.txt', 'logs/overview.txt', 'logs/master.txt', 'logs/job_result.txt', 'logs/job_error.txt', 'logs/readme.txt',
-    'logs/job_report/processed_mini-batches.csv', 'logs/job_report/process_summary.csv', 'logs/job_report/node_summary.csv',
+    'azureml-logs/70_driver_log.txt',
+    'logs/overview.txt',
+    'logs/master.txt',
+    'logs/job_result.txt',
+    'logs/job_error.txt',
+    'logs/readme.txt',
+    'logs/job_report/processed_mini-batches.csv',
+    'logs/job_report/process_summary.csv',
+    'logs/job_report/node_summary.csv',
   ])('%s is there', (path) => {
     space.read('seed', path);
   });
@@ -82,16 +104,22 @@ describe('every file of contract 3.1', () => {
 
   test('master: time|level|pid|thread|message', () => {
     const lines = space.read('seed', 'logs/master.txt').trimEnd().split('\n');
-    for (const line of lines) expect(line).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\|(INFO|WARNING|DEBUG|ERROR)\|\d+\|[^|]+\|/);
+    for (const line of lines)
+      expect(line).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\|(INFO|WARNING|DEBUG|ERROR)\|\d+\|[^|]+\|/);
     expect(lines.length).toBeGreaterThan(10);
   });
 
   test('worker: picked and finished per mini-batch with times and counts', () => {
-    const all = space.list('seed', `logs/worker/${ip}`).map((file) => space.read('seed', `logs/worker/${ip}/${file}`)).join('');
+    const all = space
+      .list('seed', `logs/worker/${ip}`)
+      .map((file) => space.read('seed', `logs/worker/${ip}/${file}`))
+      .join('');
     const finished = all.split('\n').filter((line) => line.includes('end1='));
     expect(finished).toHaveLength(7);
     for (const line of finished) {
-      expect(line).toMatch(/start1=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\S* end1=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}/);
+      expect(line).toMatch(
+        /start1=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\S* end1=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}/,
+      );
       expect(line).toMatch(/start2=[\d.]+ end2=[\d.]+/);
       expect(line).toMatch(/RUN_DONE/);
       expect(line).toContain(ip);
@@ -111,7 +139,9 @@ describe('every file of contract 3.1', () => {
       'Utc Time,Name,Cpu Percent,Cpu Time User,Cpu Time System,Memory Used Percent,Memory Rss (MB),Disk Io Read Count,Disk Io Write Count,Disk Io Read (MB),Disk Io Write (MB),Thread Num,Open Files',
     );
     expect(sample?.split(',')).toHaveLength(13);
-    const [systemHeader, systemSample] = space.read('seed', `logs/performance/${ip}/sys_resource_monitor_${ip}.csv`).split('\n');
+    const [systemHeader, systemSample] = space
+      .read('seed', `logs/performance/${ip}/sys_resource_monitor_${ip}.csv`)
+      .split('\n');
     expect(systemHeader).toMatch(
       /^Utc Time,Cpu Percent,Memory Total \(MB\),Memory Available \(MB\),Memory Used \(MB\),Memory Used Percent,Disk Io Read Count,Disk Io Write Count,Disk Io Read \(MB\),Disk Io Write \(MB\),Network Sent \(MB\),Network Recv \(MB\),# of TCP Connections,# of UDP Connections,Disk Used Percent/,
     );
@@ -124,8 +154,19 @@ describe('every file of contract 3.1', () => {
       'Mini-batch Id,Picked Count,Ip Address,Process,Start Time,Total,Succeeded,Failed,Elapsed Seconds,Process Seconds,Run Method Seconds,Status,Error Category,Error Message,Mini-batch Detail',
     );
     const cells = rows.map((row) => row.split(','));
-    expect(cells.filter(([id]) => id !== '').map(([id]) => Number(id)).sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
-    expect(cells.filter(([id]) => id === '').map((row) => row[11]).sort()).toEqual(['INIT_DONE', 'INIT_DONE', 'LOAD_DONE', 'LOAD_DONE']);
-    for (const [id, , , , start] of cells) if (id !== '') expect(start).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/);
+    expect(
+      cells
+        .filter(([id]) => id !== '')
+        .map(([id]) => Number(id))
+        .sort(),
+    ).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    expect(
+      cells
+        .filter(([id]) => id === '')
+        .map((row) => row[11])
+        .sort(),
+    ).toEqual(['INIT_DONE', 'INIT_DONE', 'LOAD_DONE', 'LOAD_DONE']);
+    for (const [id, , , , start] of cells)
+      if (id !== '') expect(start).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}$/);
   });
 });

@@ -19,23 +19,57 @@ const time = fc.integer({ min: 0, max: 2 ** 41 }).map(epochMs);
 const worker = fc.integer({ min: 1, max: 4 }).map((n) => workerId(nodeAddress('10.0.0.5'), n));
 const seconds = fc.double({ min: 0, max: 1e5, noNaN: true }).map((s) => (Object.is(s, -0) ? 0 : s));
 const done: fc.Arbitrary<TryFinished> = fc
-  .record({ at: time, index: fc.nat(1e6), dispatch: fc.nat(30), worker, items: fc.nat(1000), rows: fc.option(fc.nat(1e9), { nil: undefined }), s: seconds, printed: fc.boolean() })
+  .record({
+    at: time,
+    index: fc.nat(1e6),
+    dispatch: fc.nat(30),
+    worker,
+    items: fc.nat(1000),
+    rows: fc.option(fc.nat(1e9), { nil: undefined }),
+    s: seconds,
+    printed: fc.boolean(),
+  })
   .map(({ at, index, dispatch, worker: w, items, rows, s, printed }) => ({
-    type: 'try-finished', at, index: miniBatchIndex(index), dispatch: dispatchNumber(dispatch), try: tryNumber(1), worker: w, pid: 77,
-    status: 'RUN_DONE', items, succeeded: items, failed: 0, settles: 'done',
+    type: 'try-finished',
+    at,
+    index: miniBatchIndex(index),
+    dispatch: dispatchNumber(dispatch),
+    try: tryNumber(1),
+    worker: w,
+    pid: 77,
+    status: 'RUN_DONE',
+    items,
+    succeeded: items,
+    failed: 0,
+    settles: 'done',
     timing: { start1: at, end1: at, start2: s, end2: s, runSeconds: s, elapsedSeconds: s },
     ...(rows !== undefined && { rows: { offset: rows, bytes: 10, rows: 2, crc32: 0xfedcba98 } }),
     ...(printed && { printed: { stdout: [1, 2] as const, stderr: [3, 4] as const } }),
   }));
-const failed: fc.Arbitrary<TryFinished> = fc.record({ event: done, detail: fc.string({ unit: 'binary' }), message: fc.string({ unit: 'binary' }) }).map(
-  ({ event: { rows: _rows, ...event }, detail, message }) => ({
-    ...event, status: 'RUN_EXCEPTION', settles: 'retry', retryAfterMs: 100, succeeded: 0, failed: event.items, detail,
+const failed: fc.Arbitrary<TryFinished> = fc
+  .record({ event: done, detail: fc.string({ unit: 'binary' }), message: fc.string({ unit: 'binary' }) })
+  .map(({ event: { rows: _rows, ...event }, detail, message }) => ({
+    ...event,
+    status: 'RUN_EXCEPTION',
+    settles: 'retry',
+    retryAfterMs: 100,
+    succeeded: 0,
+    failed: event.items,
+    detail,
     failure: { kind: 'exception', exceptionType: 'ValueError', message, traceback: message, frames: [] },
-  }),
-);
-const begun: fc.Arbitrary<RunEvent> = fc.record({ at: time, index: fc.nat(1e6), worker }).map(({ at, index, worker: w }) => ({
-  type: 'try-begun', at, index: miniBatchIndex(index), dispatch: dispatchNumber(1), try: tryNumber(1), worker: w, pid: 5, items: 3,
-}));
+  }));
+const begun: fc.Arbitrary<RunEvent> = fc
+  .record({ at: time, index: fc.nat(1e6), worker })
+  .map(({ at, index, worker: w }) => ({
+    type: 'try-begun',
+    at,
+    index: miniBatchIndex(index),
+    dispatch: dispatchNumber(1),
+    try: tryNumber(1),
+    worker: w,
+    pid: 5,
+    items: 3,
+  }));
 const anyEvent: fc.Arbitrary<RunEvent> = fc.oneof(done, failed, begun);
 const groups = fc.array(fc.array(anyEvent, { minLength: 1, maxLength: 8 }), { maxLength: 8 });
 
@@ -84,17 +118,22 @@ describe('what is committed', () => {
 
 test('a flipped bit ends what is read and is reported, never turned into another event', async () => {
   await fc.assert(
-    fc.asyncProperty(groups.filter((g) => g.length > 1), fc.nat(), fc.integer({ min: 0, max: 7 }), async (all, where, bit) => {
-      await rm(path, { force: true });
-      await write(all);
-      const bytes = await readFile(path);
-      const at = 21 + (where % (bytes.length - 21));
-      bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
-      await writeFile(path, bytes);
-      const events = await readAll();
-      expect(events).toEqual(all.flat().slice(0, events.length));
-      expect(events.length).toBeLessThan(all.flat().length);
-    }),
+    fc.asyncProperty(
+      groups.filter((g) => g.length > 1),
+      fc.nat(),
+      fc.integer({ min: 0, max: 7 }),
+      async (all, where, bit) => {
+        await rm(path, { force: true });
+        await write(all);
+        const bytes = await readFile(path);
+        const at = 21 + (where % (bytes.length - 21));
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << bit);
+        await writeFile(path, bytes);
+        const events = await readAll();
+        expect(events).toEqual(all.flat().slice(0, events.length));
+        expect(events.length).toBeLessThan(all.flat().length);
+      },
+    ),
     { numRuns: 60 },
   );
 });

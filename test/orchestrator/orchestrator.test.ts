@@ -13,7 +13,9 @@ test('a whole run: every mini-batch committed once, events in order, the result 
   const done = rig.committed.flatMap((e) => (e.type === 'try-finished' && e.settles === 'done' ? [e] : []));
   expect(done.map((e) => Number(e.index)).sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i));
   for (const e of done) {
-    const text = Buffer.concat(rig.spooled).subarray(e.rows?.offset, (e.rows?.offset ?? 0) + (e.rows?.bytes ?? 0)).toString();
+    const text = Buffer.concat(rig.spooled)
+      .subarray(e.rows?.offset, (e.rows?.offset ?? 0) + (e.rows?.bytes ?? 0))
+      .toString();
     expect(text).toBe(`row ${e.index}\n`);
   }
   expect(rig.assembled).toEqual(['whole']);
@@ -51,12 +53,19 @@ test('a second hand-out is recorded before it leaves', async () => {
     a.index === 1 && a.dispatch === 1 ? [failedOutcome(a, raised)] : [okOutcome(a, Buffer.from(`row ${a.index}\n`))];
   rig.engine.onDispatch = (a: Assignment) => {
     if (a.dispatch < 2) return;
-    expect(rig.committed).toContainEqual(expect.objectContaining({ type: 'redispatched', index: 1, dispatch: 2, try: 2 }));
+    expect(rig.committed).toContainEqual(
+      expect.objectContaining({ type: 'redispatched', index: 1, dispatch: 2, try: 2 }),
+    );
   };
   expect((await rig.orchestrator.run()).state).toBe('Completed');
   expect(rig.engine.dispatched.filter((a) => a.dispatch === 2)).toHaveLength(1);
-  const finished = rig.committed.flatMap((e) => (e.type === 'try-finished' && e.index === 1 ? [[e.settles, e.detail]] : []));
-  expect(finished).toEqual([['retry', '/d/f1'], ['done', undefined]]);
+  const finished = rig.committed.flatMap((e) =>
+    e.type === 'try-finished' && e.index === 1 ? [[e.settles, e.detail]] : [],
+  );
+  expect(finished).toEqual([
+    ['retry', '/d/f1'],
+    ['done', undefined],
+  ]);
 });
 
 test('a late outcome is recorded, its rows are not, its part file goes', async () => {
@@ -77,13 +86,16 @@ test('a part file is copied, and released only after the commit', async () => {
   };
   await rig.orchestrator.run();
   expect(rig.released).toEqual(['/p/1']);
-  expect(rig.committed).toContainEqual(expect.objectContaining({ type: 'try-finished', rows: expect.objectContaining({ rows: 7 }) as unknown }));
+  expect(rig.committed).toContainEqual(
+    expect.objectContaining({ type: 'try-finished', rows: expect.objectContaining({ rows: 7 }) as unknown }),
+  );
 });
 
 test('a full disk stops the run, resumable, and no more is shown as done', async () => {
   const rig = new Rig(5000);
   rig.commit = (events) => {
-    if (types(events).includes('try-finished')) return Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+    if (types(events).includes('try-finished'))
+      return Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
     return Promise.resolve();
   };
   const verdict = await rig.orchestrator.run();
@@ -94,7 +106,10 @@ test('a full disk stops the run, resumable, and no more is shown as done', async
 });
 
 test('a run that fails assembles what succeeded as partial', async () => {
-  const rig = new Rig(10, { tries: { maxTries: 1 }, thresholds: { errorThreshold: -1, miniBatchErrorThreshold: 0, failedPercent: 100 } });
+  const rig = new Rig(10, {
+    tries: { maxTries: 1 },
+    thresholds: { errorThreshold: -1, miniBatchErrorThreshold: 0, failedPercent: 100 },
+  });
   rig.engine.answer = (a) => (a.index === 5 ? [failedOutcome(a, raised)] : [okOutcome(a, Buffer.from('r\n'))]);
   const verdict = await rig.orchestrator.run();
   expect(verdict).toMatchObject({ state: 'Failed', exitCode: 1, reason: { kind: 'mini-batch-error-threshold' } });
@@ -105,7 +120,11 @@ test('a run that fails assembles what succeeded as partial', async () => {
 test('an input that can’t be listed to its end fails the run with the reason', async () => {
   const rig = new Rig(5, {}, new Error('EACCES /d/x'));
   const verdict = await rig.orchestrator.run();
-  expect(verdict).toMatchObject({ state: 'Failed', exitCode: 1, reason: { kind: 'creation-failed', reason: 'Error: EACCES /d/x' } });
+  expect(verdict).toMatchObject({
+    state: 'Failed',
+    exitCode: 1,
+    reason: { kind: 'creation-failed', reason: 'Error: EACCES /d/x' },
+  });
 });
 
 test('cancel: no new hand-out, state Canceled, exit code by signal', async () => {
@@ -133,11 +152,22 @@ test('an engine event that breaks an invariant of ours ends the run with exit co
 test('the begin of a short try stays out of the ledger, that of a long one is noted there', async () => {
   const rig = new Rig(2);
   rig.engine.answer = (a) => [
-    { type: 'try-begun', at: epochMs(a.index === 1 ? Date.now() : Date.now() - 5000), index: a.index, dispatch: a.dispatch, worker: a.worker, pid: 1 },
+    {
+      type: 'try-begun',
+      at: epochMs(a.index === 1 ? Date.now() : Date.now() - 5000),
+      index: a.index,
+      dispatch: a.dispatch,
+      worker: a.worker,
+      pid: 1,
+    },
   ];
   const running = rig.orchestrator.run();
   await expect.poll(() => types(rig.committed).filter((t) => t === 'try-begun').length).toBe(1);
-  expect(rig.committed.find((e) => e.type === 'try-begun')).toMatchObject({ index: miniBatchIndex(0), items: 1, try: 1 });
+  expect(rig.committed.find((e) => e.type === 'try-begun')).toMatchObject({
+    index: miniBatchIndex(0),
+    items: 1,
+    try: 1,
+  });
   expect(rig.published.filter((e) => e.type === 'try-begun')).toHaveLength(2);
   for (const a of rig.engine.dispatched) rig.engine.listener([okOutcome(a, Buffer.from('r\n'))]);
   await running;

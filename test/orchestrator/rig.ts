@@ -11,24 +11,73 @@ import type { Draft } from '../../src/orchestrator/index.ts';
 export const NODE = nodeAddress('10.0.0.1');
 
 export const plan: Plan = {
-  formatVersion: 1, runId: 'r1' as Plan['runId'], runFolder: '/runs/r1', displayName: 'r1', experimentName: 'x', stepName: 's',
+  formatVersion: 1,
+  runId: 'r1' as Plan['runId'],
+  runFolder: '/runs/r1',
+  displayName: 'r1',
+  experimentName: 'x',
+  stepName: 's',
   entry: { language: 'python', codeFolder: '/c', file: 'score.py', moduleName: 'score' },
-  scriptArguments: [], environmentVariables: {}, environment: { kind: 'path' }, inputs: [], cutting: { by: 'files', files: 1 },
-  output: { action: 'append_row', file: '/runs/r1/outputs/o.txt', format: 'txt', overwrite: false }, outputFolder: '/runs/r1/outputs', sideOutputs: {},
-  thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 100 }, tries: { maxTries: 2 },
-  limits: { runTimeoutMs: 60_000, overheadTimeoutMs: 30_000, initTimeoutMs: 300_000, shutdownTimeoutMs: 30_000, progressTimeoutMs: 270_000, firstMiniBatchTimeoutMs: 600_000, captureBytesPerTry: 1000 },
-  processesPerNode: 1, nodeCount: 1, loggingLevel: 'INFO', resourceMonitorIntervalMs: 0, allowEmpty: false, origins: {},
+  scriptArguments: [],
+  environmentVariables: {},
+  environment: { kind: 'path' },
+  inputs: [],
+  cutting: { by: 'files', files: 1 },
+  output: { action: 'append_row', file: '/runs/r1/outputs/o.txt', format: 'txt', overwrite: false },
+  outputFolder: '/runs/r1/outputs',
+  sideOutputs: {},
+  thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 100 },
+  tries: { maxTries: 2 },
+  limits: {
+    runTimeoutMs: 60_000,
+    overheadTimeoutMs: 30_000,
+    initTimeoutMs: 300_000,
+    shutdownTimeoutMs: 30_000,
+    progressTimeoutMs: 270_000,
+    firstMiniBatchTimeoutMs: 600_000,
+    captureBytesPerTry: 1000,
+  },
+  processesPerNode: 1,
+  nodeCount: 1,
+  loggingLevel: 'INFO',
+  resourceMonitorIntervalMs: 0,
+  allowEmpty: false,
+  origins: {},
 };
 
 const timing = { start1: epochMs(1), end1: epochMs(2), start2: 0, end2: 0, runSeconds: 0.0001, elapsedSeconds: 0.0001 };
 
 export function okOutcome(a: Assignment, rows: Uint8Array | { part: string; bytes: number }, returned = 1): TryOutcome {
-  return { type: 'try-outcome', at: epochMs(2), worker: a.worker, pid: 1, index: a.index, dispatch: a.dispatch, timing, result: { ok: true, returned, rows } };
+  return {
+    type: 'try-outcome',
+    at: epochMs(2),
+    worker: a.worker,
+    pid: 1,
+    index: a.index,
+    dispatch: a.dispatch,
+    timing,
+    result: { ok: true, returned, rows },
+  };
 }
 export function failedOutcome(a: Assignment, failure: TryFailure): TryOutcome {
-  return { type: 'try-outcome', at: epochMs(2), worker: a.worker, pid: 1, index: a.index, dispatch: a.dispatch, timing, result: { ok: false, failure } };
+  return {
+    type: 'try-outcome',
+    at: epochMs(2),
+    worker: a.worker,
+    pid: 1,
+    index: a.index,
+    dispatch: a.dispatch,
+    timing,
+    result: { ok: false, failure },
+  };
 }
-export const raised: TryFailure = { kind: 'exception', exceptionType: 'ValueError', message: 'bad', traceback: 'ValueError: bad', frames: [] };
+export const raised: TryFailure = {
+  kind: 'exception',
+  exceptionType: 'ValueError',
+  message: 'bad',
+  traceback: 'ValueError: bad',
+  frames: [],
+};
 
 export class FakeEngine implements Engine {
   listener: (events: readonly EngineEvent[]) => void = () => undefined;
@@ -44,7 +93,10 @@ export class FakeEngine implements Engine {
     const at = epochMs(1);
     listener([{ type: 'node-joined', at, node: NODE, slots: this.workers.length, hostname: 'h' }]);
     for (const worker of this.workers) {
-      listener([{ type: 'worker-started', at, worker, pid: 1 }, { type: 'worker-initialized', at, worker, seconds: 0 }]);
+      listener([
+        { type: 'worker-started', at, worker, pid: 1 },
+        { type: 'worker-initialized', at, worker, seconds: 0 },
+      ]);
     }
     return Promise.resolve();
   }
@@ -77,7 +129,11 @@ export class Rig {
   commit: (events: readonly RunEvent[]) => Promise<void> = () => Promise.resolve();
   assembled: string[] = [];
   private spoolEnd = 0;
-  readonly clock: Clock & { time: number } = { time: 0, now: () => epochMs(Date.now()), monotonic: () => performance.now() };
+  readonly clock: Clock & { time: number } = {
+    time: 0,
+    now: () => epochMs(Date.now()),
+    monotonic: () => performance.now(),
+  };
   readonly orchestrator: Orchestrator;
 
   constructor(count: number, changes: Partial<Plan> = {}, failCreation?: Error) {
@@ -136,7 +192,8 @@ export class Rig {
 async function* draftsOf(count: number, failure?: Error): AsyncGenerator<Draft[]> {
   for (let from = 0; from < count; from += 100) {
     const chunk: Draft[] = [];
-    for (let i = from; i < Math.min(count, from + 100); i++) chunk.push({ source: { kind: 'files', root: '/d', files: [`f${i}`] }, items: 1 });
+    for (let i = from; i < Math.min(count, from + 100); i++)
+      chunk.push({ source: { kind: 'files', root: '/d', files: [`f${i}`] }, items: 1 });
     yield await Promise.resolve(chunk);
   }
   if (failure) throw failure;

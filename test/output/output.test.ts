@@ -28,7 +28,12 @@ test('crc32 is the usual one, in one go or in pieces', () => {
 test('rows committed in any order, inline or by part file, come out in mini-batch order', async () => {
   const block = fc.record({ text: fc.string({ maxLength: 40 }), part: fc.boolean(), sync: fc.boolean() });
   const order = fc.array(block, { minLength: 1, maxLength: 30 }).chain((blocks) =>
-    fc.shuffledSubarray(blocks.map((_, i) => i), { minLength: blocks.length }).map((at) => ({ blocks, at })),
+    fc
+      .shuffledSubarray(
+        blocks.map((_, i) => i),
+        { minLength: blocks.length },
+      )
+      .map((at) => ({ blocks, at })),
   );
   await fc.assert(
     fc.asyncProperty(order, async ({ blocks, at }) => {

@@ -1,0 +1,48 @@
+import type { CoreEvent } from '../core/types.ts';
+import type { RunEvent } from '../domain/event.ts';
+import type { OrchestratorParts } from './ports.ts';
+
+/** At most one creation-progress event in so long. */
+const CREATION_PROGRESS_MS = 1_000;
+
+export interface CreationHooks {
+  readonly feed: (event: CoreEvent) => void;
+  readonly note: (event: RunEvent) => void;
+  /** False once the run is stopping: what is left of the input is of no use. */
+  readonly wanted: () => boolean;
+}
+
+/**
+ * Takes mini-batches from the dataset into the manifest, as fast as they come, while workers already run the first
+ * ones. Never rejects: an input that can't be listed to its end is an event.
+ */
+export async function createMiniBatches(
+  parts: Pick<OrchestratorParts, 'drafts' | 'manifest' | 'clock' | 'creationFailure'>,
+  hooks: CreationHooks,
+): Promise<void> {
+  const { drafts, manifest, clock } = parts;
+  let miniBatches = 0;
+  let items = 0;
+  let shownAt = -Infinity;
+  try {
+    for await (const chunk of drafts) {
+      if (!hooks.wanted()) break;
+      manifest.append(chunk);
+      await manifest.flush(false);
+      const chunkItems = chunk.reduce((sum, draft) => sum + draft.items, 0);
+      miniBatches += chunk.length;
+      items += chunkItems;
+      hooks.feed({ type: 'created', count: chunk.length, items: chunkItems });
+      if (clock.monotonic() - shownAt < CREATION_PROGRESS_MS) continue;
+      shownAt = clock.monotonic();
+      hooks.note({ type: 'creation-progress', at: clock.now(), miniBatches, items });
+    }
+    await manifest.flush(true);
+  } catch (error) {
+    hooks.feed({ type: 'creation-failed', reason: parts.creationFailure(error) });
+    return;
+  }
+  if (!hooks.wanted()) return;
+  hooks.note({ type: 'creation-finished', at: clock.now(), miniBatches, items });
+  hooks.feed({ type: 'creation-finished' });
+}
