@@ -1,6 +1,5 @@
 /** The entries of one folder, sorted by the bytes of their names, in memory that stays small for a million names. */
 import { opendir, stat } from 'node:fs/promises';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Dir, Dirent } from 'node:fs';
 import { forFs, joinBytes, textOf } from './bytepath.ts';
 import type { BytePath } from './bytepath.ts';
@@ -15,10 +14,8 @@ const LETTER = { file: 'f', folder: 'd', link: 'l', dangling: 'x', special: 's' 
 >;
 const TYPE_OF = new Map<string, EntryType>(Object.entries(LETTER).map(([type, letter]) => [letter, type as EntryType]));
 
-/** One system call brings so many entries. */
+/** One system call brings so many entries; they are sorted, then packed into one buffer. */
 const ENTRIES_PER_READ = 1024;
-/** So many entries are sorted at once (some milliseconds), then packed into one buffer. */
-const ENTRIES_PER_RUN = 4096;
 const READ_TRIES = 3;
 
 /**
@@ -118,19 +115,16 @@ function openFolder(path: BytePath, encoding: 'latin1' | 'buffer'): Promise<Dir>
   return opendir(forFs(path), { encoding: encoding as 'latin1', bufferSize: ENTRIES_PER_READ });
 }
 
+/** Each chunk is sorted for itself: larger runs would outlive the young generation, and make the heap grow. */
 async function readRuns(directory: Dir, path: BytePath): Promise<Buffer[]> {
   const runs: Buffer[] = [];
-  let run: string[] = [];
   for (;;) {
     const chunk = await readChunk(directory);
-    if (chunk.length > 0) run.push(...(await packChunk(chunk, path)));
-    const ended = chunk.length < ENTRIES_PER_READ;
-    if (run.length > 0 && (ended || run.length >= ENTRIES_PER_RUN)) {
-      runs.push(Buffer.from(`${run.sort().join('/')}/`, 'latin1'));
-      run = [];
+    if (chunk.length > 0) {
+      const entries = await packChunk(chunk, path);
+      runs.push(Buffer.from(`${entries.sort().join('/')}/`, 'latin1'));
     }
-    if (ended) return runs;
-    if (run.length === 0) await nextTurn();
+    if (chunk.length < ENTRIES_PER_READ) return runs;
   }
 }
 

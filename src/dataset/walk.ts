@@ -1,6 +1,8 @@
 /** Finds the files of an input, in the order that mini-batches have (`settled.md` 7), a few at a time. */
 import { stat } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Stats } from 'node:fs';
+import { unreachable } from '../domain/assert.ts';
 import type { InputSpec } from '../domain/plan.ts';
 import { bytesOf, forFs, joinBytes, textOf } from './bytepath.ts';
 import type { BytePath } from './bytepath.ts';
@@ -24,6 +26,8 @@ export interface WalkOptions {
 
 /** The first chunk holds one file, each following one twice as many: work starts at once, and is cheap later. */
 const CHUNK_FILES_MAX = 512;
+/** Entries looked at before others get their turn: some milliseconds. */
+const ENTRIES_PER_TURN = 8192;
 
 interface Frame extends OpenFolder {
   /** Path below the root: bytes, and text; both empty for the root. */
@@ -97,14 +101,18 @@ class Walker {
       const folder = this.#takeFrom(frame, files, count);
       if (files.length >= count) return files;
       if (folder === 'end') this.#stack.pop();
-      else if (folder !== undefined) await this.#enter(frame, folder.path, folder.text);
+      else if (folder === undefined) await nextTurn();
+      else await this.#enter(frame, folder.path, folder.text);
     }
   }
 
-  /** Takes files until there are `count`, the folder ends, or a folder comes that is to be entered. */
+  /**
+   * Takes files until there are `count`, the folder ends, or a folder comes that is to be entered. A million entries
+   * that the selection doesn't take are passed in several turns: undefined.
+   */
   #takeFrom(frame: Frame, files: string[], count: number): { path: BytePath; text: string } | 'end' | undefined {
     const { listing } = frame;
-    while (files.length < count) {
+    for (let passed = 0; files.length < count && passed < ENTRIES_PER_TURN; passed++) {
       if (!listing.advance()) return 'end';
       const path = frame.path === '' ? listing.name : `${frame.path}/${listing.name}`;
       const name = textOf(listing.name);
@@ -123,6 +131,8 @@ class Walker {
         case 'special':
           if (this.#matcher.takes(text)) this.#skip(path, 'neither a file nor a folder: a socket, pipe or device');
           break;
+        default:
+          unreachable(listing.type);
       }
     }
     return undefined;

@@ -39,7 +39,7 @@ export async function compose({ plan, layout, warnings, input, prepared }: Compo
   const clock = systemClock;
   const lock = await tryLock(layout.state, 'run');
   if (!('release' in lock)) throw refusal(lockedProblem(plan, lock.pid));
-  const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, { exclude: notCode(plan) });
+  const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
   if (!snapshot.ok) throw refusal(snapshot.error);
   const entry = await prepareEntry(plan, layout);
 

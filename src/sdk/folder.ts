@@ -59,10 +59,12 @@ export async function readPlan(folder: string): Promise<Plan> {
   return plan as unknown as Plan;
 }
 
-/** Folders that are inside the code folder by accident: the runs, the data, the results. */
-export function notCode(plan: Plan): string[] {
+/** What a snapshot of the code leaves out (runs, data and results that lie in the code folder) and what it always takes. */
+export function notCode(plan: Plan): { readonly exclude: readonly string[]; readonly keep: string } {
   const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
-  return [root, plan.outputFolder, ...plan.inputs.map((input) => input.root)].filter(
-    (path) => path !== plan.entry.codeFolder,
-  );
+  const { codeFolder, file } = plan.entry;
+  return {
+    exclude: [root, plan.outputFolder, ...plan.inputs.map((input) => input.root)].filter((path) => path !== codeFolder),
+    keep: `${codeFolder}/${file}`,
+  };
 }

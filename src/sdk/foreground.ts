@@ -83,7 +83,7 @@ export async function testJob(request: JobRequest, options: TestOptions = {}): P
   const miniBatch = found;
   return inScratch(plan, async (scratch) => {
     const layout = await createRunFolder(scratch);
-    const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, { exclude: notCode(plan) });
+    const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
     if (!snapshot.ok) throw refusal(snapshot.error);
     const debug = options.debugPort === undefined ? {} : { debug: { port: options.debugPort } };
     return runOne({ plan: scratch, layout, columns: input.columns, index, ...miniBatch, ...debug }, options);

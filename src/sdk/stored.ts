@@ -66,7 +66,13 @@ export class StoredRun {
   }
 
   /** @throws ParallelRunError PR5003, exit code 2, where there is no such mini-batch */
-  async manifestEntry(index: number): Promise<{ source: MiniBatchSource; items: number; bytes: Uint8Array }> {
+  manifestEntry(index: number): Promise<{ source: MiniBatchSource; items: number }> {
+    return new Promise((resolve) => {
+      resolve(this.readEntry(index));
+    });
+  }
+
+  private readEntry(index: number): { source: MiniBatchSource; items: number } {
     const manifest = openManifest({ manifest: this.layout.manifest, index: this.layout.manifestIndex });
     try {
       if (!Number.isInteger(index) || index < 0 || index >= manifest.count) {
@@ -84,7 +90,7 @@ export class StoredRun {
         );
       }
       const { source, items } = manifest.read(miniBatchIndex(index));
-      return { source: JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource, items, bytes: source };
+      return { source: JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource, items };
     } finally {
       manifest.close();
     }

@@ -106,6 +106,8 @@ describe('order and names', () => {
     writeEmptyFiles(root, names);
     writeEmptyFiles(root, ['f5000x/inside']);
     expect(await files(root)).toEqual([...names, 'f5000x/inside'].sort());
+    expect(await glob(root, 'f9499')).toEqual(['f9499']);
+    expect(await glob(root, 'nothing*')).toEqual([]);
   });
 
   test('the first file comes alone, so that work can start', async () => {

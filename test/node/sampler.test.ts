@@ -12,6 +12,7 @@ test.skipIf(!existsSync('/proc/self/stat'))(
       const worker = await rig.ready();
       const { pid } = await rig.event('worker-started');
       const file = `logs/performance/10.1.2.3/process_resource_monitor_10.1.2.3_${pid}.csv`;
+      await rig.until(() => rig.logs.text(file) !== '', 'the first sample');
       expect(rig.logs.text(file).split('\n')).toHaveLength(3);
       rig.give(worker, { do: 'spin' });
       await rig.until(

@@ -75,6 +75,27 @@ test('of a long stretch head and tail stay, with the number of bytes between', (
   expect(screen.dropped).toEqual([{ bytes: 9, index: 7 }]);
 });
 
+test('a mark that comes late: what is shown already counts for its stretch', () => {
+  const screen = new Screen(9);
+  screen.print('aa\nbb\n');
+  screen.pump();
+  screen.renderer.mark(0, 4);
+  screen.print('cc\ndd\nee\nff\ngg\n');
+  screen.mark(undefined);
+  screen.pump();
+  expect(screen.lines).toEqual(['aa', 'bb', 'cc', '... 3 bytes dropped ...', 'ee', 'ff', 'gg']);
+  const late = new Screen(9);
+  late.print('aa\n');
+  late.pump();
+  late.print('bb\ncc\n');
+  late.pump();
+  late.renderer.mark(3, 5);
+  late.print('dd\nee\nff\ngg\nhh\n');
+  late.mark(undefined);
+  late.pump();
+  expect(late.lines).toEqual(['aa', 'bb', 'cc', 'dd', '... 3 bytes dropped ...', 'ff', 'gg', 'hh']);
+});
+
 test('a stretch as long as both ends together loses nothing', () => {
   const screen = new Screen(9);
   screen.mark(1);

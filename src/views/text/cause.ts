@@ -126,11 +126,7 @@ function otherLines(groups: readonly ErrorGroup[], context: RunContext): readonl
     const next = example.index === undefined ? '' : replayCommand(context, example.index);
     return `  ${[title, where, next].filter((part) => part !== '').join('   ')}`;
   });
-  return [
-    '',
-    `and ${counted(groups.length, 'other kind')} of error: ${context.folder}/${logPath.jobError}`,
-    ...lines,
-  ];
+  return ['', `and ${counted(groups.length, 'other kind')} of error: ${context.folder}/${logPath.jobError}`, ...lines];
 }
 
 /** What failed for good before what a retry made good; most frequent first; the run's first error is among them. */
