@@ -11,7 +11,9 @@ from .descriptors import private_copy
 from .frames import FrameDecoder, FrameError, frame
 
 CHANNEL_FD = 3
-_READ_BYTES = 256 * 1024
+# beyond 128 KiB the memory of each read would come from the kernel and go back to it, at several times the cost
+_READ_BYTES = 64 * 1024
+_LARGE_READ_BYTES = 4 * 1024 * 1024
 _recv = socket.socket.recv
 _write = os.write
 
@@ -80,7 +82,8 @@ class Channel:
 
     def _read(self):
         try:
-            data = _recv(self._socket, _READ_BYTES)
+            missing = self._decoder.missing
+            data = _recv(self._socket, _READ_BYTES if missing <= _READ_BYTES else min(missing, _LARGE_READ_BYTES))
         except OSError as error:
             if error.errno is None:
                 raise  # a signal handler of the script, not the socket

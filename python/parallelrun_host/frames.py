@@ -78,6 +78,11 @@ class FrameDecoder:
         """Bytes of a frame that has begun; at the end of the stream more than 0 means it was cut."""
         return self._have
 
+    @property
+    def missing(self):
+        """Bytes until the frame that has begun is whole, as far as that is known."""
+        return self._need - self._have
+
     def feed(self, chunk):
         """-> list of (header, body). A large frame is put together once, when all of it is here."""
         self._chunks.append(chunk)

@@ -12,7 +12,7 @@ from .debug import post_mortem
 from .facts import describe, plain_facts
 from .formats import FORMATS
 from .frames import FrameError, frame_of_text, to_json
-from .minibatch import InputError, MiniBatchContext, make_mini_batch
+from .minibatch import InputError, MiniBatchContext, SourceError, make_mini_batch
 from .results import PartFileError, UnencodableRow, count_only, encode
 from .returned import InvalidReturn, RunRaised
 
@@ -71,55 +71,64 @@ class Worker:
 
     def _serve_one(self, index, dispatch, try_number, source):
         """One hand-out, from its source to its end message, which is left to be sent."""
-        failure = None
-        items = 0
-        try:
-            if source.find(b'"rows"', 0, 40) >= 0:
-                self._send()  # reading takes its time: the result before must not wait for it
-            batch, items = make_mini_batch(source, index, self._tables)
-        except InputError as error:
-            failure = {"kind": "input-error", "path": error.path, "reason": error.reason}
-            if error.errno is not None:
-                failure["errno"] = error.errno
+        batch, items, failure = self._read(source, index)
         self._place.restore()
         out, err = self._marks or self._streams.marks()
         start_cpu = self._cpu()
         start = self._time()
         self._unsent += frame_of_text(_BEGIN % (index, dispatch, start, out, err))
         self._send()
-        encoded = error = None
-        seconds = 0.0
+        encoded, seconds = None, 0.0
         if failure is None:
-            started = self._monotonic()
-            try:
-                if self._entry.takes_context:
-                    result = self._run(batch, MiniBatchContext(index, try_number))
-                else:
-                    result = self._run(batch)
-                seconds = self._monotonic() - started
-                self._leave_if_child(0)
-                encoded = self._encode(result, index, dispatch)
-            except BaseException as raised:
-                # looked at outside of this block: before Python 3.9 an exception of ours raised within it would walk
-                # the chain of theirs, for ever where that is a circle
-                error = raised
-            if error is not None:
-                seconds = seconds or self._monotonic() - started
-                self._leave_if_child(error)
-                failure = self._failure(error)
-                _release(error)
-            result = batch = error = None
+            encoded, failure, seconds = self._call(batch, index, dispatch, try_number)
+            batch = None
         out, err = marks = self._streams.marks()
         # nothing of the script runs between this and the next begin, so its marks are the same
         self._marks = marks if self._channel.has_waiting else None
         kind = "done" if failure is None else "failed"
-        end = _END % (
-            kind, index, dispatch, items, start, self._time(), start_cpu, self._cpu(), seconds, out, err
-        )
+        end = _END % (kind, index, dispatch, items, start, self._time(), start_cpu, self._cpu(), seconds, out, err)
         if failure is None:
             self._unsent += _done_frame(end, encoded)
         else:
             self._unsent += frame_of_text('%s,"error":%s}' % (end, to_json(failure)))
+
+    def _read(self, source, index):
+        """-> (mini-batch, number of its items, None), or the failure in the third place."""
+        try:
+            if source.find(b'"rows"', 0, 40) >= 0:
+                self._send()  # reading takes its time: the result before must not wait for it
+            batch, items = make_mini_batch(source, index, self._tables)
+            return batch, items, None
+        except InputError as error:
+            failure = {"kind": "input-error", "path": error.path, "reason": error.reason}
+            if error.errno is not None:
+                failure["errno"] = error.errno
+            return None, 0, failure
+        except SourceError:
+            self._send()
+            raise
+
+    def _call(self, batch, index, dispatch, try_number):
+        """`run()` and the encoding of what it returns. -> (Encoded, failure, seconds in `run()`); one of the two is None."""
+        seconds = 0.0
+        started = self._monotonic()
+        try:
+            if self._entry.takes_context:
+                result = self._run(batch, MiniBatchContext(index, try_number))
+            else:
+                result = self._run(batch)
+            seconds = self._monotonic() - started
+            self._leave_if_child(0)
+            return self._encode(result, index, dispatch), None, seconds
+        except BaseException as raised:
+            # looked at outside of this block: before Python 3.9 an exception of ours raised within it would walk the
+            # chain of theirs, for ever where that is a circle
+            error = raised
+        seconds = seconds or self._monotonic() - started
+        self._leave_if_child(error)
+        failure = self._failure(error)
+        _release(error)
+        return None, failure, seconds
 
     def _encode(self, result, index, dispatch):
         if self._format is None:

@@ -1,4 +1,5 @@
 """Starts a real worker host with the rig as its agent: a socketpair on descriptor 3, files as stdout and stderr."""
+import contextlib
 import json
 import os
 import shutil
@@ -50,6 +51,7 @@ class Rig:
         self.received = []
         self._decoder = FrameDecoder()
         self._dispatch = 0
+        self._held = None
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -104,7 +106,18 @@ class Rig:
         return self
 
     def send(self, header, body=b""):
-        self.channel.sendall(frame(header, body))
+        if self._held is not None:
+            self._held += frame(header, body)
+        else:
+            self.channel.sendall(frame(header, body))
+
+    @contextlib.contextmanager
+    def held(self):
+        """What is sent within arrives in one piece."""
+        self._held = b""
+        yield
+        data, self._held = self._held, None
+        self.channel.sendall(data)
 
     def next(self, name=None):
         """The next message; with a name, the next of that name. Its body stands under `body`."""

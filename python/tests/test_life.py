@@ -256,6 +256,13 @@ class End(HostTest):
 
     def test_broken_source_ends_the_worker(self):
         rig = self.started(IDENTITY)
+        with rig.held():
+            rig.queue({"kind": "rank", "rank": 0})
+            rig.send({"m": "run", "i": 1, "d": 1, "t": 1}, b"[]")
+        messages, code = rig.rest()
+        self.assertEqual(([message["m"] for message in messages], code), (["begin", "done"], 76))
+        self.assertIn("source of mini-batch 1", rig.stderr.splitlines()[-1])
+        rig = self.started(IDENTITY)
         rig.send({"m": "run", "i": 0, "d": 1, "t": 1}, b'{"kind":"unheard of"}')
         messages, code = rig.rest()
         self.assertEqual(([message["m"] for message in messages], code), ([], 76))

@@ -26,6 +26,13 @@ class Outcomes(HostTest):
                          [pair for index in range(50) for pair in (("begin", index), ("done", index))])
         self.assertEqual([m["body"] for m in got[1::2]], [b"/%d\n" % index for index in range(50)])
 
+    def test_many_items(self):
+        rig = self.started("def run(batch):\n    return [len(batch), batch[-1]]\n")
+        names = ["some/folder/file%07d.png" % number for number in range(300000)]
+        end = rig.run(names)
+        self.assertEqual((end["n"], end["k"], end["body"].decode().splitlines()),
+                         (300000, 2, ["300000", rig.path("data/" + names[-1])]))
+
     def test_exception(self):
         rig = self.started("""
             class Strange(Exception):

@@ -125,6 +125,7 @@ async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundRe
     ],
     ...(job.debug && { debug: job.debug }),
     ...(options.onDebugWaiting && { onDebugWaiting: options.onDebugWaiting }),
+    ...(options.signal && { signal: options.signal }),
   });
   return reportOf(result, index, items);
 }
@@ -132,7 +133,7 @@ async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundRe
 async function reportOf(result: ForegroundResult, index: number, items: number): Promise<ForegroundReport> {
   const common = { index, items, rowsPreview: [], seconds: 0, ok: false };
   if (result.interrupted)
-    return { ...common, failure: { kind: 'canceled' }, exitCode: result.interrupted === 'SIGINT' ? 130 : 143 };
+    return { ...common, failure: { kind: 'canceled' }, exitCode: result.interrupted === 'SIGTERM' ? 143 : 130 };
   if (!result.start.ok) return { ...common, failure: result.start.failure, exitCode: 1 };
   const [outcome] = result.outcomes;
   if (!outcome) return { ...common, failure: { kind: 'worker-lost', exit: result.exit }, exitCode: 1 };

@@ -22,9 +22,10 @@ export interface OpenedInput {
  */
 export async function openInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
   const skipped: OpenedInput['skipped'] = [];
-  const columns = await schemaOf(plan);
+  const exclude = await notInput(plan);
+  const columns = await schemaOf(plan, exclude, signal);
   const drafts = createMiniBatches(plan.inputs, plan.cutting, {
-    exclude: await notInput(plan),
+    exclude,
     onSkip: (path, reason) => skipped.push({ path, reason }),
     ...(signal && { signal }),
   });
@@ -36,10 +37,14 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   return { drafts: resume(first, iterator), skipped, ...(columns && { columns }) };
 }
 
-async function schemaOf(plan: Plan): Promise<readonly Column[] | undefined> {
+async function schemaOf(
+  plan: Plan,
+  exclude: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<readonly Column[] | undefined> {
   const tables = plan.inputs.filter((input) => input.kind === 'table');
   if (tables.length === 0) return undefined;
-  const schema = await decideSchema(tables);
+  const schema = await decideSchema(tables, { exclude, ...(signal && { signal }) });
   if (!schema.ok) throw refusal(schema.error);
   return schema.value.columns;
 }

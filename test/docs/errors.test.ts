@@ -6,12 +6,20 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What can say a code: our TypeScript, and the host in the user's interpreter. */
 async function codesInSource(): Promise<ReadonlySet<string>> {
-  const names = await readdir(path.join(root, 'src'), { recursive: true });
-  const texts = await Promise.all(
-    names.filter((name) => name.endsWith('.ts')).map(async (name) => readFile(path.join(root, 'src', name), 'utf8')),
-  );
-  return new Set(texts.flatMap((text) => [...text.matchAll(/\bPR\d{4}\b/g)].map((match) => match[0])));
+  const codes = new Set<string>();
+  for (const [folder, ending] of [
+    ['src', '.ts'],
+    ['python/parallelrun_host', '.py'],
+  ] as const) {
+    for (const name of await readdir(path.join(root, folder), { recursive: true })) {
+      if (!name.endsWith(ending)) continue;
+      const text = await readFile(path.join(root, folder, name), 'utf8');
+      for (const [code] of text.matchAll(/\bPR\d{4}\b/g)) codes.add(code);
+    }
+  }
+  return codes;
 }
 
 describe('docs/errors', () => {
