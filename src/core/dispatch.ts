@@ -16,51 +16,61 @@ export function depthFor(meanRunMs: number | undefined): number {
   return 16;
 }
 
-/** Fills ready workers up to their depth. */
+/** Fills all ready workers up to their depth. */
 export function dispatchReady(state: CoreState, now: number, out: CoreCommand[]): void {
+  fill(state, state.ready, now, out);
+}
+
+/** Fills one worker that has just given back a mini-batch. */
+export function dispatchTo(state: CoreState, worker: WorkerState, now: number, out: CoreCommand[]): void {
+  if (worker.ready) fill(state, [worker], now, out);
+}
+
+function fill(state: CoreState, workers: readonly WorkerState[], now: number, out: CoreCommand[]): void {
   if (state.phase !== 'running' || state.held) return;
   reserve(state, out);
-  const ready = [...state.workers].filter(([, w]) => w.ready);
-  if (ready.length === 0) return;
-  // At the end of the run nothing is parked behind a running mini-batch while another worker is free.
   const left = freshCount(state) + state.waiting.length;
-  const depth =
-    left < ready.length * 2 ? 1 : Math.max(1, Math.min(depthFor(state.meanRunMs), Math.ceil(left / ready.length)));
-  const keep = now - state.firstReadyAt < START_SKEW_MS ? state.workers.size - ready.length : 0;
+  if (left === 0) return;
+  const ready = state.ready.length;
+  // At the end of the run nothing is parked behind a running mini-batch while another worker is free.
+  const depth = left < ready * 2 ? 1 : Math.max(1, Math.min(depthFor(state.meanRunMs), Math.ceil(left / ready)));
+  const keep = now - state.firstReadyAt < START_SKEW_MS ? state.workers.size - ready : 0;
   // Level by level, so that every worker gets its first before any gets its second.
   for (let level = 1; level <= depth; level++) {
-    for (const [id, worker] of ready) {
+    for (const worker of workers) {
       while (worker.holds.size < level) {
-        const index = takeWaiting(state, id, now, ready.length) ?? takeFresh(state, worker.used ? keep : 0);
+        const index = takeWaiting(state, worker.id, now) ?? takeFresh(state, worker.used ? keep : 0);
         if (index === undefined) break;
-        send(state, id, worker, index, out);
+        send(state, worker, index, out);
       }
     }
   }
 }
 
-function send(state: CoreState, id: WorkerId, worker: WorkerState, index: MiniBatchIndex, out: CoreCommand[]): void {
+/** To be called when a worker becomes ready or stops being so. */
+export function setReady(state: CoreState, worker: WorkerState, ready: boolean): void {
+  if (worker.ready === ready) return;
+  worker.ready = ready;
+  state.ready = [...state.workers.values()].filter((each) => each.ready);
+}
+
+function send(state: CoreState, worker: WorkerState, index: MiniBatchIndex, out: CoreCommand[]): void {
   const trouble = state.trouble.get(index);
   const dispatch = dispatchNumber((trouble?.lastDispatch ?? 0) + 1);
   const attempt = tryNumber((trouble?.fails ?? 0) + 1);
   if (trouble) trouble.lastDispatch = dispatch;
-  state.inFlight.set(index, { dispatch, try: attempt, worker: id, begun: false });
+  state.inFlight.set(index, { dispatch, try: attempt, worker: worker.id, begun: false });
   worker.holds.add(index);
   worker.used = true;
-  out.push({ type: 'dispatch', worker: id, index, dispatch, try: attempt });
+  out.push({ type: 'dispatch', worker: worker.id, index, dispatch, try: attempt });
 }
 
-function takeWaiting(
-  state: CoreState,
-  worker: WorkerId,
-  now: number,
-  readyWorkers: number,
-): MiniBatchIndex | undefined {
+function takeWaiting(state: CoreState, worker: WorkerId, now: number): MiniBatchIndex | undefined {
   for (let i = 0; i < state.waiting.length; i++) {
     const entry = state.waiting[i];
     if (!entry || entry.readyAt > now) continue;
     const failedHere = state.trouble.get(entry.index)?.lastWorker === worker;
-    if (failedHere && readyWorkers > 1 && now < entry.readyAt + RETRY_SAME_WORKER_AFTER_MS) continue;
+    if (failedHere && state.ready.length > 1 && now < entry.readyAt + RETRY_SAME_WORKER_AFTER_MS) continue;
     state.waiting.splice(i, 1);
     return entry.index;
   }

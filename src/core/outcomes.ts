@@ -2,6 +2,7 @@
 import { invariant } from '../domain/assert.ts';
 import type { TryFailure } from '../domain/failure.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
+import { setReady } from './dispatch.ts';
 import { INFRA_LOSSES_MAX, RETRY_DELAY_MS_MAX } from './types.ts';
 import type { CoreCommand, CoreEvent, CoreState, InFlight, Settles, Trouble } from './types.ts';
 
@@ -47,7 +48,7 @@ function onFailure(state: CoreState, event: Outcome, current: InFlight, now: num
   }
   // Its process is gone or about to be: nothing more goes there, `worker-ended` follows.
   const worker = state.workers.get(current.worker);
-  if (worker && endsWorker(failure)) worker.ready = false;
+  if (worker && endsWorker(failure)) setReady(state, worker, false);
   trouble.fails += 1;
   trouble.lostEachTime &&= failure.kind === 'worker-lost';
   if (trouble.fails >= state.config.maxTries) {

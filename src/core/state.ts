@@ -19,6 +19,7 @@ export function initialState(config: CoreConfig, now: number): CoreState {
     inFlight: new Map(),
     trouble: new Map(),
     workers: new Map(),
+    ready: [],
     nodes: new Map(),
     nodesLeft: 0,
     everReady: false,
@@ -59,6 +60,14 @@ export function validateState(state: CoreState): void {
     for (const index of worker.holds)
       invariant(state.inFlight.get(index)?.worker === id, `${index} is at ${id} but not in flight there`);
   }
+  invariant(
+    state.ready.every((w) => w.ready && state.workers.get(w.id) === w),
+    'a worker is listed as ready and is not',
+  );
+  invariant(
+    state.ready.length === [...state.workers.values()].filter((w) => w.ready).length,
+    'a ready worker is not listed',
+  );
   invariant(held === state.inFlight.size, `${state.inFlight.size} in flight, ${held} at workers`);
   for (const { index } of state.waiting) invariant(!state.inFlight.has(index), `${index} waits and is in flight`);
   for (const [index, trouble] of state.trouble)

@@ -3,7 +3,7 @@ import { splitWorkerId } from '../domain/ids.ts';
 import type { WorkerId } from '../domain/ids.ts';
 import type { RunFailure } from '../domain/failure.ts';
 import type { ExitCode } from '../domain/problem.ts';
-import { dispatchReady } from './dispatch.ts';
+import { dispatchReady, dispatchTo, setReady } from './dispatch.ts';
 import { onOutcome, onReturned } from './outcomes.ts';
 import { onStartFailed, totalStartFailures } from './starts.ts';
 import { allSettled } from './state.ts';
@@ -17,8 +17,16 @@ export function step(state: CoreState, event: CoreEvent, now: number): CoreComma
   const reason = apply(state, event, now, out) ?? thresholdCrossed(state);
   if (reason && state.phase === 'running') abort(state, reason, exitCodeOf(reason), out);
   settleRun(state, out);
-  dispatchReady(state, now, out);
+  dispatch(state, event, now, out);
   return out;
+}
+
+/** Who may have room now. Most events are about one mini-batch: they cost nothing that grows with the workers. */
+function dispatch(state: CoreState, event: CoreEvent, now: number, out: CoreCommand[]): void {
+  if (event.type === 'begun') return;
+  const worker = event.type === 'outcome' && event.result.ok ? state.workers.get(event.worker) : undefined;
+  if (worker) dispatchTo(state, worker, now, out);
+  else dispatchReady(state, now, out);
 }
 
 function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand[]): RunFailure | undefined {
@@ -41,7 +49,13 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
     case 'node-left':
       return onNodeLeft(state);
     case 'worker-started':
-      state.workers.set(event.worker, { node: event.node, ready: false, used: false, holds: new Set() });
+      state.workers.set(event.worker, {
+        id: event.worker,
+        node: event.node,
+        ready: false,
+        used: false,
+        holds: new Set(),
+      });
       return undefined;
     case 'worker-ready':
       onReady(state, event, now);
@@ -101,7 +115,7 @@ function onReady(state: CoreState, event: Extract<CoreEvent, { type: 'worker-rea
     state.lastProgressAt = now;
     state.firstReadyAt = now;
   }
-  worker.ready = true;
+  setReady(state, worker, true);
   state.everReady = true;
   const node = state.nodes.get(worker.node);
   if (node) node.everReady = true;
@@ -113,6 +127,8 @@ function onEnded(state: CoreState, id: WorkerId, now: number): void {
     const current = state.inFlight.get(index);
     if (current) onReturned(state, { type: 'returned', index, dispatch: current.dispatch, worker: id }, now);
   }
+  const worker = state.workers.get(id);
+  if (worker) setReady(state, worker, false);
   state.workers.delete(id);
 }
 

@@ -126,6 +126,7 @@ export interface Verdict {
 }
 
 export interface WorkerState {
+  readonly id: WorkerId;
   readonly node: NodeAddress;
   ready: boolean;
   /** Has been handed something. */
@@ -185,6 +186,8 @@ export interface CoreState {
   readonly inFlight: Map<MiniBatchIndex, InFlight>;
   readonly trouble: Map<MiniBatchIndex, Trouble>;
   readonly workers: Map<WorkerId, WorkerState>;
+  /** Those of `workers` that are ready, in the order they started. */
+  ready: readonly WorkerState[];
   readonly nodes: Map<NodeAddress, NodeState>;
   nodesLeft: number;
   everReady: boolean;

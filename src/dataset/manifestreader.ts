@@ -18,7 +18,7 @@ export interface ManifestEntry {
 }
 
 /** Bytes read ahead where mini-batches are asked for one after the other. */
-const WINDOW_BYTES = 256 * 1024;
+const WINDOW_BYTES = 64 * 1024;
 const INDEX_WINDOW_ENTRIES = 4096;
 const LINE_BREAK = 10;
 const OPEN_BRACE = 123;
@@ -121,14 +121,14 @@ export class ManifestReader {
     return this.#entries.length >= ENTRY_BYTES ? readEntry(this.#entries, 0) : undefined;
   }
 
-  /** A copy, so that one mini-batch that is kept does not keep the whole window. */
+  /** A piece of the window, not a copy: those in flight keep a window or two alive, which is less than copies of all cost. */
   #line({ offset, length }: IndexEntry, inOrder: boolean): Uint8Array {
     const at = offset - this.#windowAt;
-    if (at >= 0 && at + length <= this.#window.length) return copyOf(this.#window, at, length);
+    if (at >= 0 && at + length <= this.#window.length) return this.#window.subarray(at, at + length);
     if (!inOrder || length >= WINDOW_BYTES) return this.#readData(offset, length, length);
     this.#window = this.#readData(offset, Math.min(WINDOW_BYTES, this.#dataEnd - offset), length);
     this.#windowAt = offset;
-    return copyOf(this.#window, 0, length);
+    return this.#window.subarray(0, length);
   }
 
   #readData(offset: number, wanted: number, needed: number): Buffer {
@@ -172,10 +172,4 @@ function fill(file: number, offset: number, wanted: number): Buffer {
     filled += read;
   }
   return buffer.subarray(0, filled);
-}
-
-function copyOf(window: Buffer, at: number, length: number): Uint8Array {
-  const copy = Buffer.allocUnsafe(length);
-  window.copy(copy, 0, at, at + length);
-  return copy;
 }

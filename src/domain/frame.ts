@@ -39,6 +39,30 @@ export function asciiJson(value: object): string {
 
 /** @throws FrameError where header or body exceed the limits of the protocol. */
 export function encodeFrame(header: object, body: Uint8Array = EMPTY): Uint8Array {
+  return encodeFrames([{ header, body }]);
+}
+
+/** Several messages in one piece of memory: one write, and nothing copied twice. @throws FrameError as `encodeFrame` */
+export function encodeFrames(messages: readonly { readonly header: object; readonly body: Uint8Array }[]): Uint8Array {
+  const jsons = messages.map(({ header, body }) => checkedJson(header, body));
+  let size = 0;
+  for (const [i, { body }] of messages.entries()) size += FRAME_PREFIX_BYTES + (jsons[i] ?? '').length + body.length;
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
+  let at = 0;
+  for (const [i, { body }] of messages.entries()) {
+    const json = jsons[i] ?? '';
+    view.setUint32(at, json.length, true);
+    view.setUint32(at + 4, body.length, true);
+    at += FRAME_PREFIX_BYTES;
+    encoder.encodeInto(json, bytes.subarray(at));
+    bytes.set(body, at + json.length);
+    at += json.length + body.length;
+  }
+  return bytes;
+}
+
+function checkedJson(header: object, body: Uint8Array): string {
   const json = asciiJson(header);
   if (json.length > HEADER_BYTES_MAX) {
     throw new FrameError(`header of ${json.length} bytes, at most ${HEADER_BYTES_MAX} are allowed`);
@@ -46,13 +70,7 @@ export function encodeFrame(header: object, body: Uint8Array = EMPTY): Uint8Arra
   if (body.length > BODY_BYTES_MAX) {
     throw new FrameError(`body of ${body.length} bytes, at most ${BODY_BYTES_MAX} are allowed`);
   }
-  const frame = new Uint8Array(FRAME_PREFIX_BYTES + json.length + body.length);
-  const prefix = new DataView(frame.buffer);
-  prefix.setUint32(0, json.length, true);
-  prefix.setUint32(4, body.length, true);
-  encoder.encodeInto(json, frame.subarray(FRAME_PREFIX_BYTES));
-  frame.set(body, FRAME_PREFIX_BYTES + json.length);
-  return frame;
+  return json;
 }
 
 /**

@@ -8,15 +8,25 @@ import type { LedgerRecord } from './codec.ts';
 
 export const MAGIC = 'parallelrun-ledger 1\n';
 const HEAD_BYTES = 8;
+/** Holds most frames. */
+const SCRATCH_BYTES = 64 * 1024;
 /** A frame longer than this is not ours. */
 const FRAME_BYTES_MAX = 256 * 1024 * 1024;
 
-export function encodeFrame(records: readonly LedgerRecord[]): Buffer {
-  const payload = Buffer.from(JSON.stringify(records), 'utf8');
-  const head = Buffer.allocUnsafe(HEAD_BYTES);
-  head.writeUInt32LE(payload.length, 0);
-  head.writeUInt32LE(crc32(payload), 4);
-  return Buffer.concat([head, payload]);
+/** Makes frames in one buffer of its own, again and again: a frame is valid until the next one is made. */
+export class FrameEncoder {
+  private scratch = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+
+  encode(records: readonly LedgerRecord[]): Buffer {
+    const json = JSON.stringify(records);
+    const length = Buffer.byteLength(json);
+    if (HEAD_BYTES + length > this.scratch.length) this.scratch = Buffer.allocUnsafeSlow(2 * (HEAD_BYTES + length));
+    const frame = this.scratch.subarray(0, HEAD_BYTES + length);
+    frame.write(json, HEAD_BYTES);
+    frame.writeUInt32LE(length, 0);
+    frame.writeUInt32LE(crc32(frame.subarray(HEAD_BYTES)), 4);
+    return frame;
+  }
 }
 
 export type FrameScan =

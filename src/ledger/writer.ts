@@ -3,11 +3,12 @@ import type { FileHandle } from 'node:fs/promises';
 import type { RunEvent } from '../domain/event.ts';
 import { Encoder } from './codec.ts';
 import type { LedgerRecord } from './codec.ts';
-import { MAGIC, encodeFrame } from './frames.ts';
+import { FrameEncoder, MAGIC } from './frames.ts';
 
 /** The one writer of a run's ledger. `commit` is the commit point: when it resolves, the events are on the disk. */
 export class LedgerWriter {
   private readonly encoder = new Encoder();
+  private readonly frames = new FrameEncoder();
   private readonly file: FileHandle;
   private end: number;
 
@@ -32,7 +33,7 @@ export class LedgerWriter {
     if (events.length === 0) return;
     const records: LedgerRecord[] = [];
     for (const event of events) records.push(...this.encoder.encode(event));
-    const frame = encodeFrame(records);
+    const frame = this.frames.encode(records);
     await writeAll(this.file, frame, this.end);
     await this.file.datasync();
     this.end += frame.length;

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { unreachable } from '../domain/assert.ts';
 import type { RunWarning } from '../domain/event.ts';
 import type { ExitFacts } from '../domain/failure.ts';
-import { encodeFrame } from '../domain/frame.ts';
+import { encodeFrame, encodeFrames } from '../domain/frame.ts';
 import type { Frame } from '../domain/frame.ts';
 import { epochMs, splitWorkerId } from '../domain/ids.ts';
 import type { NodeAddress, WorkerId } from '../domain/ids.ts';
@@ -25,6 +25,7 @@ import { stepSlot } from './slotstep.ts';
 import { StackDump, inspectorFlags } from './stacks.ts';
 import { sweep } from './tree.ts';
 
+const NO_BODY = new Uint8Array(0);
 /** What all slots of a node share. */
 export interface NodeFacts {
   readonly address: NodeAddress;
@@ -62,7 +63,7 @@ export class SlotShell {
   readonly #slot: Slot = emptySlot();
   #process: WorkerProcess | undefined;
   #capture: Capture | undefined;
-  #toSend: Uint8Array[] = [];
+  #toSend: { readonly header: object; readonly body: Uint8Array }[] = [];
   #dump: StackDump | undefined;
   /** Position in stderr at the begin of the running try. */
   #tryFrom = 0;
@@ -159,11 +160,11 @@ export class SlotShell {
         return this.#capture?.mark(command.marks, command.index);
       case 'send-run': {
         const { index, dispatch, try: attempt, source } = command.assignment;
-        this.#toSend.push(encodeFrame({ m: 'run', i: index, d: dispatch, t: attempt }, source));
+        this.#toSend.push({ header: { m: 'run', i: index, d: dispatch, t: attempt }, body: source });
         return;
       }
       case 'send-stop':
-        this.#toSend.push(encodeFrame({ m: 'stop' }));
+        this.#toSend.push({ header: { m: 'stop' }, body: NO_BODY });
         return;
       case 'spawn':
         return this.#spawn(command.worker);
@@ -186,8 +187,7 @@ export class SlotShell {
     const frames = this.#toSend;
     if (frames.length === 0) return;
     this.#toSend = [];
-    const [only] = frames;
-    this.#process?.write(frames.length === 1 && only ? only : Buffer.concat(frames));
+    this.#process?.write(encodeFrames(frames));
   }
 
   #spawn(worker: WorkerId): void {

@@ -4,6 +4,8 @@ import { crc32 } from '../domain/crc32.ts';
 import type { SpoolExtent } from '../domain/event.ts';
 
 const COPY_BYTES = 256 * 1024;
+/** Below the limit of every kernel for one gathered write. */
+const PIECES_PER_WRITE = 512;
 
 /**
  * Rows of mini-batches in the order of their commitment. Bytes become durable with `sync`; what lies behind the last
@@ -67,11 +69,25 @@ export class SpoolWriter {
 
   private async write(): Promise<void> {
     if (this.bufferedBytes === 0) return;
-    const bytes = this.buffered.length === 1 ? this.buffered[0] : Buffer.concat(this.buffered, this.bufferedBytes);
-    if (bytes) await writeAll(this.file, bytes, this.end);
+    await this.writeBuffered();
     this.end += this.bufferedBytes;
     this.buffered = [];
     this.bufferedBytes = 0;
+  }
+
+  /** Gathered by the kernel, not copied together here; what a short write left is written piece by piece. */
+  private async writeBuffered(): Promise<void> {
+    let position = this.end;
+    for (let from = 0; from < this.buffered.length; from += PIECES_PER_WRITE) {
+      const pieces = this.buffered.slice(from, from + PIECES_PER_WRITE);
+      let { bytesWritten } = await this.file.writev(pieces, position);
+      for (const piece of pieces) {
+        if (bytesWritten < piece.length)
+          await writeAll(this.file, piece.subarray(bytesWritten), position + bytesWritten);
+        bytesWritten = Math.max(0, bytesWritten - piece.length);
+        position += piece.length;
+      }
+    }
   }
 
   async close(): Promise<void> {
