@@ -17,8 +17,8 @@ export function keepHeapSmall(): void {
   // The old generation may grow by a quarter, but V8 never collects before some 8 MiB: we do.
   setFlagsFromString('--heap-growing-percent=25');
   setFlagsFromString('--expose-gc');
-  const collect: unknown = runInNewContext('gc');
-  if (typeof collect !== 'function') return;
+  const collect = runInNewContext('gc') as (() => void) | undefined;
+  if (collect === undefined) return;
   let alive = process.memoryUsage().heapUsed;
   setInterval(() => {
     const used = process.memoryUsage().heapUsed;
