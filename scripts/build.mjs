@@ -1,8 +1,8 @@
 /** Compiles src to dist. Does nothing when dist is that of the present sources. */
 import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { bin, cache, hashOf, isStamped, main, root, run, say, stamp } from './lib.mjs';
+import { bin, cache, hashOf, isMain, isStamped, main, root, run, say, stamp } from './lib.mjs';
+import { installNodePackages } from './packages.mjs';
 
 export function build() {
   const dist = join(root, 'dist');
@@ -21,9 +21,8 @@ export function build() {
   stamp(join(dist, '.stamp'), key);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-  await main(async () => {
-    const { installNodePackages } = await import('./setup.mjs');
+if (isMain(import.meta.url)) {
+  await main(() => {
     installNodePackages();
     build();
   });

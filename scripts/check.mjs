@@ -2,8 +2,8 @@
  * Format, lint, import rules, dead code, types. All of them run, whatever the others say.
  * With names as arguments only those: `npm run check -- eslint knip`.
  */
-import { pathToFileURL } from 'node:url';
-import { bin, capture, main, say, StepFailed } from './lib.mjs';
+import { bin, capture, isMain, main, say, StepFailed } from './lib.mjs';
+import { installNodePackages } from './packages.mjs';
 
 const CHECKS = {
   format: ['prettier', '--check', '--log-level', 'warn', '.'],
@@ -38,13 +38,12 @@ export async function check(names = Object.keys(CHECKS)) {
   return { passed: names.length - failed, failed };
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+if (isMain(import.meta.url)) {
   await main(async () => {
     const names = process.argv.slice(2);
     const unknown = names.find((name) => !(name in CHECKS));
     if (unknown !== undefined)
       throw new StepFailed(`no check is named ${unknown}; there are: ${Object.keys(CHECKS).join(', ')}`);
-    const { installNodePackages } = await import('./setup.mjs');
     installNodePackages();
     const { failed } = await check(names.length > 0 ? names : undefined);
     if (failed > 0) throw new StepFailed(`${failed} of the checks failed`);

@@ -1,7 +1,7 @@
 /** Small things the scripts of this folder share. Plain Node, no packages: they run before anything is installed. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -90,6 +90,12 @@ export function isStamped(file, text) {
 export function stamp(file, text) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
+}
+
+/** Whether Node was started with this module: `import.meta.url` is free of links, the path it was started with may not be. */
+export function isMain(url) {
+  const started = process.argv[1];
+  return started !== undefined && existsSync(started) && realpathSync(started) === fileURLToPath(url);
 }
 
 /** Runs the main function of a script and gives its end a plain word. */

@@ -1,29 +1,12 @@
 /** Makes a bare clone ready: packages of Node, the built command, a Python for tests. Does nothing that is done already. */
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { cache, capture, hashOf, isStamped, root, run, say, stamp, StepFailed } from './lib.mjs';
+import { installNodePackages } from './packages.mjs';
 
 /** What tests import in Python. Built once per machine, keyed by this list. */
 const TEST_REQUIREMENTS = join(root, 'scripts', 'test-requirements.txt');
-
-/** `npm ci`, unless node_modules is what package-lock.json asks for. */
-export function installNodePackages() {
-  if (nodePackagesAreCurrent()) return;
-  say('Installing the packages of Node (npm ci)');
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund']);
-}
-
-function nodePackagesAreCurrent() {
-  const read = (path) => JSON.parse(readFileSync(join(root, path), 'utf8')).packages;
-  if (!existsSync(join(root, 'node_modules', '.package-lock.json'))) return false;
-  const { '': _self, ...wanted } = read('package-lock.json');
-  const installed = read('node_modules/.package-lock.json');
-  // Packages for other platforms are in the one list and not in the other.
-  return Object.entries(wanted).every(
-    ([path, { version, optional }]) => installed[path]?.version === version || (optional && !installed[path]),
-  );
-}
 
 /** `python3` of the PATH; its absence ends the script with a word what to do. */
 async function python() {

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { build } from './build.mjs';
 import { check } from './check.mjs';
 import { bin, cache, root, say, StepFailed, tee } from './lib.mjs';
-import { installNodePackages, prepareTestPython } from './setup.mjs';
+import { installNodePackages } from './packages.mjs';
+import { prepareTestPython } from './setup.mjs';
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 function add({ passed, failed, skipped = 0 }) {

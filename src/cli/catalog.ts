@@ -123,6 +123,27 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/replay.ts'),
   },
   {
+    name: 'resume',
+    summary: 'go on with a run that was killed, canceled or stopped; what is settled is not run again',
+    examples: [
+      ['parallelrun resume last', 'same code, same input, same result as if nothing had happened'],
+      ['parallelrun resume last --retry-failed', 'failed mini-batches get all their tries again'],
+    ],
+    takesJob: false,
+    form: (command) => {
+      command.argument('<run>', RUN_ARGUMENT);
+      command.option('--allow-code-change', 'go on although the code has changed: what is left runs the new code');
+      command.option('--retry-failed', 'try failed mini-batches again, also of a run that has ended');
+      command.option('--error-threshold <n>', 'failed items that may be ignored, instead of what the run had');
+      command.option('--mini-batch-error-threshold <n>', 'failed mini-batches that may be ignored');
+      command.option('--max-retries <n>', 'retries of a mini-batch');
+      command.option('--timeout <s>', 'seconds for one run()');
+      command.option('--processes <n>', 'worker processes');
+      command.addOption(root());
+    },
+    load: () => import('./commands/resume.ts'),
+  },
+  {
     name: 'cancel',
     summary: 'ask a run to end: running mini-batches finish, none is started',
     examples: [['parallelrun cancel last --now', 'workers are killed']],

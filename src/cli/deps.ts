@@ -3,7 +3,7 @@
  * The SDK comes as a promise, so that `--help` and `--version` never load it.
  */
 import type { Column, Plan } from '../domain/plan.ts';
-import type { RunEvent, RunState } from '../domain/event.ts';
+import type { RunEnded, RunEvent, RunState } from '../domain/event.ts';
 import type { StartFailure, TryFailure } from '../domain/failure.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 import type { ExitCode, Problem } from '../domain/problem.ts';
@@ -110,6 +110,23 @@ export interface PruneOptions {
   readonly dryRun: boolean;
 }
 
+export interface ResumeOptions {
+  readonly allowCodeChange?: boolean;
+  readonly retryFailed?: boolean;
+  readonly changes?: {
+    readonly errorThreshold?: number;
+    readonly miniBatchErrorThreshold?: number;
+    readonly processes?: number;
+    readonly maxRetries?: number;
+    readonly runTimeoutMs?: number;
+  };
+  readonly onProgress?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+export type Resumed =
+  | { readonly kind: 'going on'; readonly run: RunHandle; readonly settled: number }
+  | { readonly kind: 'ended'; readonly ended: RunEnded };
+
 /** The SDK as far as the command line uses it; each function throws `ParallelRunError` for what a person must mend. */
 export interface CliSdk {
   start(request: JobRequest, options?: StartOptions): Promise<RunHandle>;
@@ -119,6 +136,7 @@ export interface CliSdk {
   openRun(root: string, runId: string): Promise<StoredRun>;
   testJob(request: JobRequest, options: TestOptions): Promise<ForegroundReport>;
   replay(root: string, runId: string, index: number, options: ReplayOptions): Promise<ForegroundReport>;
+  resume(root: string, runId: string, options: ResumeOptions): Promise<Resumed>;
   pruneRuns(root: string, options: PruneOptions): Promise<readonly PrunedRun[]>;
 }
 

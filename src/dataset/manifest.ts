@@ -32,6 +32,25 @@ export async function createManifest(paths: ManifestPaths): Promise<Manifest> {
 }
 
 /**
+ * Goes on with the first `keep` mini-batches of a manifest; entries behind them are cut off.
+ * @throws DatasetError PR3010 where it has fewer
+ */
+export async function reopenManifest(paths: ManifestPaths, keep: number): Promise<Manifest> {
+  const reader = new ManifestReader(paths);
+  let bytes: number;
+  try {
+    bytes = reader.bytesBefore(keep);
+  } finally {
+    reader.close();
+  }
+  const data = await open(paths.manifest, 'r+');
+  const index = await open(paths.index, 'r+');
+  await data.truncate(bytes);
+  await index.truncate(INDEX_HEADER_BYTES + keep * ENTRY_BYTES);
+  return new Manifest(paths, data, index, keep, bytes);
+}
+
+/**
  * Takes mini-batches and gives them back. An index entry is written only after its line, and, where it matters, synced
  * only after it: a reader never meets an entry without its line.
  */
@@ -49,10 +68,13 @@ export class Manifest {
   #flushing: Promise<void> = Promise.resolve();
   #broken = false;
 
-  constructor(paths: ManifestPaths, data: FileHandle, index: FileHandle) {
+  /** @param written mini-batches that are in the files already, `bytes` their lines */
+  constructor(paths: ManifestPaths, data: FileHandle, index: FileHandle, written = 0, bytes = 0) {
     this.#paths = paths;
     this.#data = data;
     this.#index = index;
+    this.#written = written;
+    this.#bytes = bytes;
   }
 
   /** Mini-batches taken, flushed or not. */

@@ -97,6 +97,22 @@ export class ManifestReader {
     return entries;
   }
 
+  /** Bytes of the lines of the first `count` mini-batches. @throws DatasetError PR3010 where there are fewer */
+  bytesBefore(count: number): number {
+    if (count === 0) return 0;
+    if (count > this.#count) throw this.#damaged(`it holds ${this.#count} mini-batches, the ledger knows ${count}`);
+    const last = this.#entry(count - 1);
+    if (!last) throw this.#damaged(`the entry of mini-batch ${count - 1} is not what was written`);
+    return last.offset + last.length + 1;
+  }
+
+  /** Items of the first `count` mini-batches; only the index is read. */
+  itemsBefore(count: number): number {
+    let items = 0;
+    for (let index = 0; index < count; index++) items += this.#entry(index)?.items ?? 0;
+    return items;
+  }
+
   close(): void {
     closeSync(this.#data);
     closeSync(this.#index);

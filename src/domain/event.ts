@@ -21,6 +21,18 @@ export interface RunCreated extends At {
   readonly version: string;
   readonly pid: number;
 }
+/** A new orchestrator goes on with the run where the ledger ends. */
+export interface RunResumed extends At {
+  readonly type: 'run-resumed';
+  readonly version: string;
+  readonly pid: number;
+  /** Mini-batches that had come to their end before. */
+  readonly settled: number;
+  /** What differs from before and was allowed: a line each. */
+  readonly changes: readonly string[];
+  /** Failed mini-batches that get all their tries again. */
+  readonly retried: readonly { readonly index: MiniBatchIndex; readonly items: number }[];
+}
 export interface RunStateChanged extends At {
   readonly type: 'run-state';
   readonly state: RunState;
@@ -250,6 +262,7 @@ export interface RunEnded extends At {
 
 export type RunEvent =
   | RunCreated
+  | RunResumed
   | RunStateChanged
   | CodeSnapshotted
   | EnvironmentReady

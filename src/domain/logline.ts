@@ -55,7 +55,12 @@ export function pad6(n: number): string {
   return pad3(thousands) + pad3(n - thousands * 1000);
 }
 
-/** Prefix of each line of `70_driver_log.txt`: time, node, process. Ends in a blank. */
-export function driverLogPrefix(at: number, node: string, process: string): string {
-  return `${utcStamp(at)} ${node} ${process} | `;
+/** `mini_batch=7 try=2`: the same words in every log, so that one search finds all that there is about a try. */
+export function tryLabel(index: number, attempt: number): string {
+  return `mini_batch=${index} try=${attempt}`;
+}
+
+/** Prefix of each line of `70_driver_log.txt`: time, node, process, and the try it belongs to. Ends in a blank. */
+export function driverLogPrefix(at: number, node: string, process: string, label = ''): string {
+  return `${utcStamp(at)} ${node} ${process}${label === '' ? '' : ` ${label}`} | `;
 }

@@ -6,6 +6,9 @@ import { MAGIC, decodeFrame } from './frames.ts';
 
 const CHUNK_BYTES = 128 * 1024;
 
+/** More than this behind the last whole frame is looked at only so far. */
+const TAIL_BYTES_MAX = 64 * 1024 * 1024;
+
 /** The file is no ledger of ours, or not one this version can read. */
 export class LedgerFormatError extends Error {
   override readonly name = 'LedgerFormatError';
@@ -76,6 +79,19 @@ export class LedgerReader {
       }
     }
     this.rest = this.rest.subarray(at);
+  }
+
+  /**
+   * What lies behind the last whole frame. A crash leaves part of one frame, or bytes the disk never got (zeros): a
+   * torn tail. Anything else behind it was written over or damaged later.
+   */
+  async tail(): Promise<'none' | 'torn' | 'damaged'> {
+    const { size } = await this.file.stat();
+    const rest = Buffer.alloc(Math.min(size - this.wholeBytes, TAIL_BYTES_MAX));
+    await this.file.read(rest, 0, rest.length, this.wholeBytes);
+    if (rest.length === 0) return 'none';
+    if (rest.length < 8 || rest.every((byte) => byte === 0)) return 'torn';
+    return this.wholeBytes + 8 + rest.readUInt32LE(0) >= size ? 'torn' : 'damaged';
   }
 
   async close(): Promise<void> {

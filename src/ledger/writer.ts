@@ -25,6 +25,19 @@ export class LedgerWriter {
     return new LedgerWriter(file, MAGIC.length);
   }
 
+  /** Goes on behind the last whole frame of a ledger; a torn tail behind it is cut off. */
+  static async reopen(path: string, wholeBytes: number): Promise<LedgerWriter> {
+    const file = await open(path, 'r+');
+    try {
+      await file.truncate(wholeBytes);
+      await file.datasync();
+      return new LedgerWriter(file, wholeBytes);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
   /**
    * Writes the events as one frame and syncs. Not to be called again before it has settled. After a failure the
    * frame may be torn on the disk; the next commit overwrites it.

@@ -77,6 +77,11 @@ export class MasterLog {
         this.pid = event.pid;
         this.opening(at, event.version);
         return;
+      case 'run-resumed':
+        this.pid = event.pid;
+        this.always(at, 'INFO', resumedText(event));
+        for (const change of event.changes) this.always(at, 'WARNING', `changed since: ${safeText(change)}`);
+        return;
       case 'run-state':
         if (event.state === 'Running') this.creationStarts(at);
         this.always(at, 'INFO', `state: ${event.state}`);
@@ -274,4 +279,10 @@ function nextOf(event: TryFinished): string {
     default:
       return unreachable(event.settles);
   }
+}
+
+function resumedText(event: Extract<RunEvent, { type: 'run-resumed' }>): string {
+  const retried =
+    event.retried.length === 0 ? '' : `; ${miniBatches(event.retried.length)} that had failed get all tries again`;
+  return `resumed by parallelrun ${event.version}: ${miniBatches(event.settled)} are settled and not run again${retried}`;
 }

@@ -144,6 +144,7 @@ class RunLogFiles implements RunLog {
       case 'output-assembled':
         return this.overview.event(event);
       case 'run-created':
+      case 'run-resumed':
       case 'run-state':
       case 'code-snapshotted':
       case 'environment-ready':

@@ -12,7 +12,7 @@ import type {
   WorkerStarted,
   WorkerStartFailed,
 } from '../domain/event.ts';
-import { splitWorkerId, type WorkerId } from '../domain/ids.ts';
+import { splitWorkerId, type MiniBatchIndex, type WorkerId } from '../domain/ids.ts';
 import { logPath } from '../domain/layout.ts';
 import { logStamp, microStamp } from '../domain/logline.ts';
 import type { LogSink } from '../domain/ports.ts';
@@ -39,6 +39,8 @@ const NAMES_MAX = 4096;
 export class WorkerLog {
   private readonly sink: LogSink;
   private readonly names = new Map<WorkerId, Names>();
+  /** How often an open mini-batch was begun without using up a try (its node was lost). */
+  private readonly requeues = new Map<MiniBatchIndex, number>();
 
   constructor(sink: LogSink) {
     this.sink = sink;
@@ -75,9 +77,20 @@ export class WorkerLog {
         : `${failure.kind},${csvText(failureMessage(failure))},${csvText(event.detail ?? '')}`;
     this.sink.append(
       logPath.processedMiniBatches,
-      `${event.index},${event.dispatch},${csv},${start1},${event.items},${event.succeeded},${event.failed},` +
+      `${event.index},${this.pickedCount(event)},${csv},${start1},${event.items},${event.succeeded},${event.failed},` +
         `${elapsed},${seconds6(timing.end2 - timing.start2)},${run},${status},${errors}\n`,
     );
+  }
+
+  /**
+   * How often it was begun so far, this time included. Not the number of hand-outs: what a worker was given ahead and
+   * gave back unbegun was never picked by anybody.
+   */
+  private pickedCount(event: TryFinished): number {
+    const before = this.requeues.size === 0 ? 0 : (this.requeues.get(event.index) ?? 0);
+    if (event.settles === 'requeue') this.requeues.set(event.index, before + 1);
+    else if (before > 0 && event.settles !== 'retry') this.requeues.delete(event.index);
+    return event.try + before;
   }
 
   started(event: WorkerStarted): void {

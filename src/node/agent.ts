@@ -178,7 +178,10 @@ export class NodeAgent {
   }
 
   #look(): void {
-    for (const slot of this.#slots) slot.look();
+    for (const slot of this.#slots) slot.measureOutput();
+    setImmediate(() => {
+      for (const slot of this.#slots) slot.showOutput();
+    });
   }
 
   #emit(event: EngineEvent): void {

@@ -2,12 +2,13 @@
 import type { NodeAddress, WorkerId } from '../domain/ids.ts';
 import { epochMs } from '../domain/ids.ts';
 import { logPath } from '../domain/layout.ts';
-import { driverLogPrefix, utcStamp } from '../domain/logline.ts';
+import { driverLogPrefix, tryLabel, utcStamp } from '../domain/logline.ts';
 import type { Clock, LogSink } from '../domain/ports.ts';
 import type { OutputMarks } from '../domain/protocol.ts';
 import type { RunWarning } from '../domain/event.ts';
 import { CaptureFile } from './capturefile.ts';
 import { StreamRenderer } from './segments.ts';
+import type { PrintedBy } from './segments.ts';
 
 /** A raw file longer than this is emptied once what is worth showing of it was shown. */
 export const RAW_BYTES_MAX = 256 * 1024 * 1024;
@@ -16,6 +17,8 @@ const LOOK_BYTES_MAX = 1024 * 1024;
 /** A stream that was shown this much gets only the ends of each further mini-batch. */
 const SHOWN_BYTES_MAX = 1024 * 1024 * 1024;
 const SHOWN_BYTES_PER_TRY_THEN = 8 * 1024;
+/** Lines are handed on in pieces of about this size: megabytes at once would double in memory. */
+const PIECE_BYTES = 128 * 1024;
 const UNFINISHED_LINE_MS = 1_000;
 const WARN_AGAIN_MS = 10_000;
 /** Last bytes of stderr that go with a failure. */
@@ -51,6 +54,10 @@ class CapturedStream {
   readonly #userLog: string;
   #userLines: Buffer[] = [];
   #driverLines: Buffer[] = [];
+  #lineBytes = 0;
+  #measured = 0;
+  #wall = 0;
+  #prefixesOf: PrintedBy | undefined;
   #userPrefix = Buffer.alloc(0);
   #driverPrefix = Buffer.alloc(0);
   #unfinishedSince: number | undefined;
@@ -66,26 +73,32 @@ class CapturedStream {
     this.file = new CaptureFile(rawPath(folder, node, process, name));
     const ports = {
       read: (from: number, to: number): Buffer => this.file.read(from, to),
-      line: (bytes: Buffer): void => this.#line(bytes),
+      line: (bytes: Buffer, of: PrintedBy | undefined): void => this.#line(bytes, of),
       dropped: (bytes: number, index: number | undefined): void => this.#drop(bytes, index),
     };
-    const prefixBytes = Buffer.byteLength(driverLogPrefix(clock.now(), node, process));
+    const prefixBytes = Buffer.byteLength(driverLogPrefix(clock.now(), node, process, tryLabel(99_999, 9)));
     this.#renderer = new StreamRenderer(ports, { keepBytes, prefixBytes });
   }
 
-  mark(position: number, index: number | undefined): void {
-    this.#renderer.mark(position, index);
+  mark(position: number, of: PrintedBy | undefined): void {
+    this.#renderer.mark(position, of);
   }
 
-  /** Shows what came since the last look. @returns true where more is left for the next one. */
-  look(budgetBytes: number = LOOK_BYTES_MAX): boolean {
+  /** Looks how much there is. To be shown once the marks that the worker sent before are in: see `Capture.measure`. */
+  measure(): void {
+    this.file.poll(this.#options.clock.now());
+    this.#measured = this.file.size;
+  }
+
+  /** Shows what was measured. @returns true where more is left for the next time. */
+  show(budgetBytes: number = LOOK_BYTES_MAX): boolean {
     const wall = this.#options.clock.now();
-    this.file.poll(wall);
-    this.#renderer.grow(this.file.size);
+    this.#renderer.grow(this.#measured);
     this.#stamp(wall);
     const more = this.#renderer.pump(budgetBytes);
     this.#tendUnfinished();
     if (this.file.fileBytes > (this.#options.rawBytesMax ?? RAW_BYTES_MAX)) {
+      this.#renderer.grow(this.file.size);
       this.file.cut(this.#renderer.beforeCut(), wall);
     }
     if (this.#renderer.renderedBytes > SHOWN_BYTES_MAX) this.#renderer.keepLess(SHOWN_BYTES_PER_TRY_THEN);
@@ -95,7 +108,8 @@ class CapturedStream {
   }
 
   end(): void {
-    this.look(0);
+    this.measure();
+    this.show(0);
     this.#renderer.end();
   }
 
@@ -108,13 +122,23 @@ class CapturedStream {
   }
 
   #stamp(wall: number): void {
-    this.#userPrefix = Buffer.from(`${utcStamp(wall)}|`);
-    this.#driverPrefix = Buffer.from(driverLogPrefix(wall, this.#options.node, this.#options.process));
+    this.#wall = wall;
+    this.#prefixFor(this.#prefixesOf);
   }
 
-  #line(bytes: Buffer): void {
+  #prefixFor(of: PrintedBy | undefined): void {
+    const label = of === undefined ? '' : tryLabel(of.index, of.try);
+    this.#prefixesOf = of;
+    this.#userPrefix = Buffer.from(`${utcStamp(this.#wall)}${label === '' ? '' : ` ${label}`}|`);
+    this.#driverPrefix = Buffer.from(driverLogPrefix(this.#wall, this.#options.node, this.#options.process, label));
+  }
+
+  #line(bytes: Buffer, of: PrintedBy | undefined): void {
+    if (of !== this.#prefixesOf) this.#prefixFor(of);
     this.#userLines.push(this.#userPrefix, bytes, LINE_FEED);
     this.#driverLines.push(this.#driverPrefix, bytes, LINE_FEED);
+    this.#lineBytes += bytes.length + this.#driverPrefix.length;
+    if (this.#lineBytes > PIECE_BYTES) this.#write();
   }
 
   #write(): void {
@@ -123,6 +147,7 @@ class CapturedStream {
     this.#options.logs.append(logPath.driver, Buffer.concat(this.#driverLines));
     this.#userLines = [];
     this.#driverLines = [];
+    this.#lineBytes = 0;
   }
 
   #tendUnfinished(): void {
@@ -179,16 +204,33 @@ export class Capture {
     return [this.#stdout.file.position(marks[0], wallMs), this.#stderr.file.position(marks[1], wallMs)];
   }
 
-  /** What is printed from these positions on belongs to this mini-batch, or to none. */
-  mark(positions: OutputMarks, index: number | undefined): void {
-    this.#stdout.mark(positions[0], index);
-    this.#stderr.mark(positions[1], index);
+  /** What is printed from these positions on belongs to this try, or to none. */
+  mark(positions: OutputMarks, of: PrintedBy | undefined): void {
+    this.#stdout.mark(positions[0], of);
+    this.#stderr.mark(positions[1], of);
   }
 
-  look(): void {
+  /**
+   * First half of a look. A worker says `begin` before it prints, but its message may still be unread when the bytes
+   * are seen: `show` comes one turn of the loop later, and no line is shown as that of the try before.
+   */
+  measure(): void {
     if (this.#ended) return;
-    this.#stdout.look();
-    this.#stderr.look();
+    this.#stdout.measure();
+    this.#stderr.measure();
+  }
+
+  /** Shows what was measured, and what lies before the latest mark. */
+  show(): void {
+    if (this.#ended) return;
+    this.#stdout.show();
+    this.#stderr.show();
+  }
+
+  /** For when nothing of the worker is unread. */
+  look(): void {
+    this.measure();
+    this.show();
   }
 
   /** Where the stream of stderr is now, for `stderrSince`. */
@@ -213,7 +255,7 @@ export class Capture {
     this.#ended = true;
     for (const stream of [this.#stdout, this.#stderr]) {
       stream.end();
-      while (stream.look()) await new Promise((resolve) => setImmediate(resolve));
+      while (stream.show()) await new Promise((resolve) => setImmediate(resolve));
       stream.close();
     }
   }

@@ -78,7 +78,8 @@ export class CaptureFile {
   /** Empties the file; `kept` stays readable. What is written in the microseconds meanwhile is lost, uncounted. */
   cut(kept: { readonly from: number; readonly bytes: Buffer }, wallMs: number): void {
     if (this.#closed) return;
-    this.#kept = { from: kept.from, bytes: Buffer.from(kept.bytes) };
+    // never written to again: `read` gives fresh buffers
+    this.#kept = kept;
     ftruncateSync(this.#fd, 0);
     this.#baseBeforeCut = this.#base;
     this.#base = this.#size;

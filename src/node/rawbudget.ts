@@ -1,5 +1,8 @@
 /** A bound on the raw output files of ended workers: a script that floods and dies again and again must not fill the disk. */
-import { rmSync, statSync, truncateSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, truncateSync } from 'node:fs';
+
+/** A raw file of an ended worker that is larger goes at once: what is worth showing of it is in the logs. */
+export const RETIRED_FILE_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Kept per node; their shown part stays in the logs whatever happens here. */
 export const RETIRED_BYTES_MAX = 1024 * 1024 * 1024;
@@ -13,10 +16,14 @@ export class RawBudget {
     this.#bytesMax = bytesMax;
   }
 
-  /** Nobody writes to these any more; the oldest of all such go where there are too many bytes. */
+  /** Nobody writes to these any more: large ones go, and the oldest of all where there are too many bytes. */
   retire(paths: readonly string[]): void {
     for (const path of paths) {
       const bytes = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+      if (bytes > RETIRED_FILE_BYTES_MAX) {
+        empty(path, bytes);
+        continue;
+      }
       this.#files.push({ path, bytes });
       this.#bytes += bytes;
     }
@@ -25,19 +32,25 @@ export class RawBudget {
       const file = this.#files[oldest];
       oldest += 1;
       if (!file) break;
-      // the file itself stays, empty: its name keeps the worker's number taken
-      truncateQuietly(file.path);
+      empty(file.path, file.bytes);
       this.#bytes -= file.bytes;
     }
     this.#files = this.#files.slice(oldest);
   }
 }
 
-function truncateQuietly(path: string): void {
+/**
+ * The file itself stays: its name keeps the worker's number taken. Its index says from where on the stream is there,
+ * so that the ranges which tries printed keep their meaning.
+ */
+function empty(path: string, bytes: number): void {
   try {
     truncateSync(path, 0);
-    rmSync(`${path}.idx`, { force: true });
+    const last = readFileSync(`${path}.idx`, 'latin1').trimEnd().split('\n').at(-1) ?? '';
+    const [ms = '0', base = '0'] = last.split(' ');
+    const end = Number(base) + bytes;
+    appendFileSync(`${path}.idx`, `${ms} ${end} ${end}\n`);
   } catch {
-    // gone already
+    // gone already, or a full disk: the index then says too little, nothing else
   }
 }

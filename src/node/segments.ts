@@ -13,14 +13,21 @@ const CHUNK_BYTES = 256 * 1024;
 export interface RenderPorts {
   /** Bytes `from` to `to` of the stream. */
   read(from: number, to: number): Buffer;
-  /** A whole line or a piece of a very long one, without line break. */
-  line(bytes: Buffer): void;
+  /** A whole line or a piece of a very long one, without line break, and the try in which it began. */
+  line(bytes: Buffer, of: PrintedBy | undefined): void;
   dropped(bytes: number, index: number | undefined): void;
+}
+
+/** The try during which something was printed. */
+export interface PrintedBy {
+  readonly index: number;
+  readonly try: number;
 }
 
 interface Stretch {
   readonly start: number;
-  readonly index: number | undefined;
+  /** Undefined between two mini-batches, in `init()` and in `shutdown()`. */
+  readonly of: PrintedBy | undefined;
 }
 
 export class StreamRenderer {
@@ -30,7 +37,9 @@ export class StreamRenderer {
   /** Bytes of head and as many of tail, prefixes included, kept of a stretch. */
   #keepBytes: number;
   /** The first is under work; each ends where the next one starts, the last one at the end of the stream. */
-  #stretches: Stretch[] = [{ start: 0, index: undefined }];
+  #stretches: Stretch[] = [{ start: 0, of: undefined }];
+  /** Where the unfinished line began. */
+  #unfinishedOf: Stretch | undefined;
   /** Everything before is shown or dropped. */
   #cursor = 0;
   #size = 0;
@@ -59,15 +68,15 @@ export class StreamRenderer {
     this.#keepBytes = Math.min(this.#keepBytes, bytes);
   }
 
-  /** What is printed from `at` on belongs to mini-batch `index`, or to none. */
-  mark(at: number, index: number | undefined): void {
+  /** What is printed from `at` on belongs to this try, or to none. */
+  mark(at: number, of: PrintedBy | undefined): void {
     const last = this.#stretches.at(-1);
     const start = Math.max(at, last?.start ?? 0);
     if (start === last?.start) {
-      this.#stretches[this.#stretches.length - 1] = { start, index };
+      this.#stretches[this.#stretches.length - 1] = { start, of };
       return;
     }
-    this.#stretches.push({ start, index });
+    this.#stretches.push({ start, of });
     this.#size = Math.max(this.#size, start);
   }
 
@@ -96,7 +105,7 @@ export class StreamRenderer {
 
   /** The stream has ended: nothing will be marked any more. `pump` until false, then `close`. */
   end(): void {
-    this.#stretches.push({ start: this.#size, index: undefined });
+    this.#stretches.push({ start: this.#size, of: undefined });
   }
   close(): void {
     this.#lines.flush();
@@ -108,8 +117,8 @@ export class StreamRenderer {
    */
   beforeCut(): { readonly from: number; readonly bytes: Buffer } {
     if (this.#cursor < this.#size) {
-      const index = this.#stretches.at(-1)?.index;
-      this.#stretches = [{ start: this.#cursor, index }];
+      const of = this.#stretches.at(-1)?.of;
+      this.#stretches = [{ start: this.#cursor, of }];
       this.#headLeft = 0;
     }
     const from = Math.max(this.#cursor, this.#size - this.#keepBytes);
@@ -122,7 +131,7 @@ export class StreamRenderer {
     const end = next ? next.start : this.#size;
     if (this.#headLeft > 0 && this.#cursor < end) return this.#showHead(end);
     if (!next) return 0;
-    const work = this.#cursor < end ? this.#showTail(end, this.#stretches[0]?.index) : 0;
+    const work = this.#cursor < end ? this.#showTail(end, this.#stretches[0]?.of?.index) : 0;
     this.#stretches.shift();
     // a mark that came late: what is shown already counts as the beginning of the new stretch
     this.#headLeft = Math.max(0, this.#keepBytes - Math.max(0, this.#cursor - end));
@@ -138,6 +147,7 @@ export class StreamRenderer {
     }
     const taken = this.#lines.feed(chunk, (length) => this.#headLeft - this.#prefixBytes - length - 1);
     this.#cursor += taken;
+    if (this.#lines.hasUnfinished) this.#unfinishedOf ??= this.#stretches[0];
     if (taken < chunk.length) {
       this.#lines.flush();
       this.#headLeft = 0;
@@ -167,7 +177,9 @@ export class StreamRenderer {
     const cost = bytes.length + this.#prefixBytes + 1;
     this.#headLeft = Math.max(0, this.#headLeft - cost);
     this.#renderedBytes += cost;
-    this.#ports.line(bytes);
+    const began = this.#unfinishedOf ?? this.#stretches[0];
+    this.#unfinishedOf = undefined;
+    this.#ports.line(bytes, began?.of);
   }
 }
 

@@ -24,7 +24,7 @@
  * - An outcome is told only once its process can't run on: by the worker itself, or after its death.
  */
 import type { EngineEvent, Assignment } from '../domain/ports.ts';
-import type { DispatchNumber, EpochMs, MiniBatchIndex, WorkerId } from '../domain/ids.ts';
+import type { DispatchNumber, EpochMs, MiniBatchIndex, TryNumber, WorkerId } from '../domain/ids.ts';
 import type { ExitFacts } from '../domain/failure.ts';
 import type { OutputMarks, WorkerMessage } from '../domain/protocol.ts';
 import { invariant } from '../domain/assert.ts';
@@ -48,6 +48,7 @@ export interface SlotLimits {
 export interface Handed {
   readonly index: MiniBatchIndex;
   readonly dispatch: DispatchNumber;
+  readonly try: TryNumber;
 }
 
 export interface Running extends Handed {
@@ -155,8 +156,8 @@ export type SlotCommand =
   | { readonly type: 'dump-stacks' }
   /** SIGKILL to the whole tree. */
   | { readonly type: 'kill' }
-  /** What is printed from these marks on belongs to this mini-batch, or to none. */
-  | { readonly type: 'mark'; readonly marks: OutputMarks; readonly index: MiniBatchIndex | undefined }
+  /** What is printed from these marks on belongs to this try, or to none. */
+  | { readonly type: 'mark'; readonly marks: OutputMarks; readonly of: Handed | undefined }
   /** Kill what is left of the tree, finish the captured output, then answer `swept`. */
   | { readonly type: 'sweep' }
   | { readonly type: 'emptied'; readonly worker: WorkerId; readonly startFailed: boolean }

@@ -96,10 +96,18 @@ export class SlotShell {
   tick(now: Now): void {
     if (hasProcess(this.#slot)) this.#step({ type: 'tick' }, now);
   }
-  /** Shows what was printed since the last look. What can't be read or shown must not end a run. */
-  look(): void {
+  /** Looks how much was printed; `showOutput` has to follow one turn of the loop later. */
+  measureOutput(): void {
+    this.#withCapture((capture) => capture.measure());
+  }
+  showOutput(): void {
+    this.#withCapture((capture) => capture.show());
+  }
+
+  /** What can't be read or shown must not end a run. */
+  #withCapture(use: (capture: Capture) => void): void {
     try {
-      this.#capture?.look();
+      if (this.#capture) use(this.#capture);
     } catch (error) {
       this.#warn({ kind: 'log-write-failed', path: this.#capture?.paths.join(', ') ?? '', reason: reasonOf(error) });
       this.#capture = undefined;
@@ -154,10 +162,11 @@ export class SlotShell {
   #execute(command: SlotCommand): void {
     switch (command.type) {
       case 'emit':
+        this.#showBeforeFailure(command.event);
         return this.#ports.emit(command.event);
       case 'mark':
-        if (command.index !== undefined) this.#tryFrom = command.marks[1];
-        return this.#capture?.mark(command.marks, command.index);
+        if (command.of !== undefined) this.#tryFrom = command.marks[1];
+        return this.#capture?.mark(command.marks, command.of);
       case 'send-run': {
         const { index, dispatch, try: attempt, source } = command.assignment;
         this.#toSend.push({ header: { m: 'run', i: index, d: dispatch, t: attempt }, body: source });
@@ -181,6 +190,14 @@ export class SlotShell {
       default:
         return unreachable(command);
     }
+  }
+
+  /** What the script printed before it failed stands above the failure in the logs. */
+  #showBeforeFailure(event: EngineEvent): void {
+    if (event.type === 'worker-start-failed') this.#withCapture((capture) => capture.look());
+    if (event.type !== 'try-outcome' || event.result.ok) return;
+    // a living worker may be printing for its next try already, whose mark is not in yet
+    this.#withCapture((capture) => (event.printed === undefined ? capture.look() : capture.show()));
   }
 
   #flush(): void {

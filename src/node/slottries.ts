@@ -22,7 +22,7 @@ export function onAssign(slot: Slot, assignments: readonly Assignment[], now: No
   if (mine.length === 0) return;
   if (slot.waiting.length === 0 && !slot.running) slot.turnSince = now.mono;
   for (const assignment of mine) {
-    slot.waiting.push({ index: assignment.index, dispatch: assignment.dispatch });
+    slot.waiting.push({ index: assignment.index, dispatch: assignment.dispatch, try: assignment.try });
     out.push({ type: 'send-run', assignment });
   }
 }
@@ -47,7 +47,7 @@ export function onBegin(slot: Slot, message: BeginMessage, now: Now, out: SlotCo
   // it is about to be killed for something else: as good as not begun, unless its result still comes
   if (slot.kill) return;
   begin(slot, next, message, now);
-  out.push({ type: 'mark', marks: message.o, index: next.index });
+  out.push({ type: 'mark', marks: message.o, of: next });
   out.push({
     type: 'emit',
     event: {
@@ -66,6 +66,7 @@ function begin(slot: Slot, next: Handed, message: { w: number; o: OutputMarks },
   slot.running = {
     index: next.index,
     dispatch: next.dispatch,
+    try: next.try,
     begunAt: now.mono,
     startedAt: epochMs(message.w * 1000),
     pickedAt: slot.turnSince,
@@ -101,7 +102,7 @@ export function onTryEnd(
   slot.turnSince = now.mono;
   slot.quietSince = now.mono;
   slot.cpuSeconds = message.c[1];
-  out.push({ type: 'mark', marks: message.o, index: undefined });
+  out.push({ type: 'mark', marks: message.o, of: undefined });
   out.push({
     type: 'emit',
     event: {
@@ -164,7 +165,7 @@ export function endAllTries(slot: Slot, exit: ExitFacts, remains: Remains, now: 
   }
   slot.running = undefined;
   if (slot.waiting.length === 0) return;
-  const assignments = slot.waiting;
+  const assignments = slot.waiting.map(({ index, dispatch }) => ({ index, dispatch }));
   slot.waiting = [];
   out.push({
     type: 'emit',

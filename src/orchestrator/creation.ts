@@ -6,6 +6,10 @@ import type { OrchestratorParts } from './ports.ts';
 const CREATION_PROGRESS_MS = 1_000;
 
 export interface CreationHooks {
+  /** In the manifest already, of a run that is resumed. */
+  readonly created: number;
+  readonly items: number;
+  readonly finished: boolean;
   readonly feed: (event: CoreEvent) => void;
   readonly note: (event: RunEvent) => void;
   /** False once the run is stopping: what is left of the input is of no use. */
@@ -21,8 +25,9 @@ export async function createMiniBatches(
   hooks: CreationHooks,
 ): Promise<void> {
   const { drafts, manifest, clock } = parts;
-  let miniBatches = 0;
-  let items = 0;
+  let { created: miniBatches, items } = hooks;
+  // Of a run that is resumed after its input was listed to the end, nothing is left to create.
+  if (hooks.finished) return;
   let shownAt = -Infinity;
   try {
     for await (const chunk of drafts) {

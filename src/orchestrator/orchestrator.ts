@@ -43,7 +43,7 @@ export class Orchestrator {
 
   constructor(parts: OrchestratorParts) {
     this.parts = parts;
-    this.core = initialState(coreConfig(parts.plan), parts.clock.monotonic());
+    this.core = parts.recovered ?? initialState(coreConfig(parts.plan), parts.clock.monotonic());
     this.committer = new Committer(parts, {
       publish: parts.publish,
       onFailure: (error) => {
@@ -68,6 +68,9 @@ export class Orchestrator {
       this.feed([{ type: 'tick' }]);
     }, TICK_MS);
     const creation = createMiniBatches(this.parts, {
+      created: this.core.created,
+      items: this.core.items,
+      finished: this.core.creationFinished,
       feed: (event) => {
         this.feed([event]);
       },

@@ -1,4 +1,5 @@
 /** What the orchestrator needs of the parts around it; `sdk/compose.ts` brings the real ones. */
+import type { CoreState } from '../core/types.ts';
 import type { RunEvent, SpoolExtent } from '../domain/event.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
@@ -39,7 +40,10 @@ export interface OrchestratorParts {
   readonly ledger: LedgerPort;
   readonly spool: SpoolPort;
   readonly manifest: ManifestPort;
+  /** Mini-batches that are not in the manifest yet. */
   readonly drafts: AsyncIterable<readonly Draft[]>;
+  /** Where the run goes on; absent for a new one. */
+  readonly recovered?: CoreState;
   /** Turns what `drafts` threw into the reason of the run's end. */
   readonly creationFailure: (error: unknown) => RunFailure;
   /**

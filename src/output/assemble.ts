@@ -2,6 +2,7 @@ import { open, rename, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from '../domain/crc32.ts';
+import { SpoolDamagedError } from './damaged.ts';
 import type { ExtentTable } from './extents.ts';
 
 const WINDOW_BYTES = 256 * 1024;
@@ -9,11 +10,6 @@ const WINDOW_BYTES = 256 * 1024;
 export interface Assembled {
   readonly rows: number;
   readonly bytes: number;
-}
-
-/** The spool doesn't hold what the ledger says. */
-export class SpoolDamagedError extends Error {
-  override readonly name = 'SpoolDamagedError';
 }
 
 /**
@@ -111,6 +107,26 @@ function check(part: Extent, actual: number): void {
     throw new SpoolDamagedError(
       `rows of mini-batch ${part.index} (${part.bytes} bytes at ${part.offset} of the spool) have a wrong checksum`,
     );
+  }
+}
+
+/** @throws SpoolDamagedError where the bytes of an extent aren't those that were committed */
+export async function verifyExtent(
+  spoolPath: string,
+  extent: { offset: number; bytes: number; crc32: number },
+): Promise<void> {
+  const spool = await open(spoolPath, 'r');
+  try {
+    let crc = 0;
+    for (let at = 0; at < extent.bytes; at += WINDOW_BYTES) {
+      const buffer = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, extent.bytes - at));
+      await readFully(spool, buffer, extent.offset + at);
+      crc = crc32(buffer, crc);
+    }
+    if (crc !== extent.crc32)
+      throw new SpoolDamagedError(`the ${extent.bytes} bytes at ${extent.offset} of the spool have a wrong checksum`);
+  } finally {
+    await spool.close();
   }
 }
 

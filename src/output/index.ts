@@ -1,5 +1,6 @@
 export { SpoolWriter, releasePart } from './spool.ts';
 export { ExtentTable } from './extents.ts';
-export { assemble, SpoolDamagedError } from './assemble.ts';
+export { assemble, verifyExtent } from './assemble.ts';
+export { SpoolDamagedError } from './damaged.ts';
 export type { Assembled } from './assemble.ts';
 export { csvHeader } from './header.ts';

@@ -2,6 +2,7 @@ import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from '../domain/crc32.ts';
 import type { SpoolExtent } from '../domain/event.ts';
+import { SpoolDamagedError } from './damaged.ts';
 
 const COPY_BYTES = 256 * 1024;
 /** Below the limit of every kernel for one gathered write. */
@@ -24,6 +25,24 @@ export class SpoolWriter {
 
   static async create(path: string): Promise<SpoolWriter> {
     return new SpoolWriter(await open(path, 'wx+', 0o600), 0);
+  }
+
+  /**
+   * Goes on at the end of the committed bytes; what lies behind it was never committed and is cut off.
+   * @throws SpoolDamagedError where the spool is shorter than what the ledger has committed
+   */
+  static async reopen(path: string, end: number): Promise<SpoolWriter> {
+    const file = await open(path, 'r+');
+    try {
+      const { size } = await file.stat();
+      if (size < end) throw new SpoolDamagedError(`the spool has ${size} bytes, ${end} are committed`);
+      await file.truncate(end);
+      await file.datasync();
+      return new SpoolWriter(file, end);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 
   /** Takes rows into the buffer; they are written by `sync`. */

@@ -1,124 +1,106 @@
 /** The one place where the parts of a run are put together. */
-import { resolve } from 'node:path';
-import { createManifest } from '../dataset/index.ts';
+import type { Manifest } from '../dataset/index.ts';
 import { DatasetError } from '../dataset/index.ts';
+import type { CoreState } from '../core/types.ts';
+import type { RunEvent } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { Problem } from '../domain/problem.ts';
 import { createEmbeddedEngine } from '../engine/embedded/index.ts';
-import { snapshotCode } from '../environment/index.ts';
-import { tryLock } from '../environment/lock.ts';
-import { LedgerWriter } from '../ledger/index.ts';
-import { createLogSink, createRunLog, runLogContext } from '../logs/index.ts';
+import type { Lock } from '../environment/lock.ts';
+import type { LedgerWriter } from '../ledger/index.ts';
+import type { EntryFacts } from '../node/options.ts';
 import { Orchestrator } from '../orchestrator/index.ts';
-import { SpoolWriter, releasePart } from '../output/index.ts';
+import { releasePart } from '../output/index.ts';
+import type { SpoolWriter } from '../output/index.ts';
 import { watchCancelRequest } from './cancel.ts';
 import { systemClock } from './clock.ts';
-import { notCode } from './folder.ts';
-import { LiveRun } from './handle.ts';
-import { prepareEntry, refusal, workerOptions } from './host.ts';
+import type { Faces } from './faces.ts';
+import type { LiveRun } from './handle.ts';
+import { workerOptions } from './host.ts';
 import type { Prepared } from './host.ts';
 import type { OpenedInput } from './input.ts';
-import { packageVersion } from './package.ts';
 import { assembleResult } from './result.ts';
 import type { RunResult } from './types.ts';
 
 const LOG_TICK_MS = 250;
 
-export interface Composition {
+/** A run whose folder is open and locked, new or taken up again. */
+export interface OpenedRun {
   readonly plan: Plan;
   readonly layout: RunLayout;
-  readonly warnings: readonly Problem[];
   readonly input: OpenedInput;
   readonly prepared: Prepared;
+  readonly entry: EntryFacts;
+  readonly lock: Lock;
+  readonly ledger: LedgerWriter;
+  readonly spool: SpoolWriter;
+  readonly manifest: Manifest;
+  readonly faces: Faces;
+  /** Where it goes on. */
+  readonly recovered?: CoreState;
+  /** What happened around the run before its orchestrator was there. */
+  readonly opening: readonly RunEvent[];
 }
 
-/** Starts the run in its fresh folder. */
-export async function compose({ plan, layout, warnings, input, prepared }: Composition): Promise<LiveRun> {
+/** Puts the parts together and lets the run go. */
+export function compose(opened: OpenedRun): LiveRun {
+  const { plan, layout, input, faces } = opened;
   const clock = systemClock;
-  const lock = await tryLock(layout.state, 'run');
-  if (!('release' in lock)) throw refusal(lockedProblem(plan, lock.pid));
-  const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
-  if (!snapshot.ok) throw refusal(snapshot.error);
-  const entry = await prepareEntry(plan, layout);
-
-  const ledger = await LedgerWriter.create(layout.ledger);
-  const spool = await SpoolWriter.create(layout.spool);
-  const manifest = await createManifest({ manifest: layout.manifest, index: layout.manifestIndex });
-  const run = new LiveRun(plan, layout, warnings, clock);
-  const sink = createLogSink(layout.folder, {
-    onError: (path, reason) => {
-      orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'log-write-failed', path, reason } });
-    },
-  });
-  const runLog = createRunLog(sink, runLogContext(plan, namedRoot(plan)), clock);
   const engine = createEmbeddedEngine({
-    ...workerOptions(plan, layout, entry, prepared, input.columns, clock),
+    ...workerOptions(plan, layout, opened.entry, opened.prepared, input.columns, clock),
     processesPerNode: plan.processesPerNode,
     resourceMonitorIntervalMs: plan.resourceMonitorIntervalMs,
-    logs: sink,
+    logs: faces.sink,
   });
-  const orchestrator: Orchestrator = new Orchestrator({
+  const orchestrator = new Orchestrator({
     plan,
     clock,
     engine,
-    ledger,
+    ledger: opened.ledger,
     spool: {
-      append: (rows, count) => spool.append(rows, count),
-      appendPart: (path, bytes, count) => spool.appendPart(path, bytes, count),
-      sync: () => spool.sync(),
+      append: (rows, count) => opened.spool.append(rows, count),
+      appendPart: (path, bytes, count) => opened.spool.appendPart(path, bytes, count),
+      sync: () => opened.spool.sync(),
       releasePart,
     },
-    manifest,
+    manifest: opened.manifest,
     drafts: input.drafts,
     creationFailure,
     assemble: (kind) => assembleResult(plan, layout, kind),
     publish: (events) => {
-      runLog.apply(events);
-      run.publish(events);
+      faces.log.apply(events);
+      faces.run.publish(events);
     },
+    ...(opened.recovered && { recovered: opened.recovered }),
   });
+  faces.onLogError = (path, reason) => {
+    orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'log-write-failed', path, reason } });
+  };
+  for (const event of opened.opening) orchestrator.note(event);
+  faces.run.attach(orchestrator, runToEnd(opened, orchestrator));
+  return faces.run;
+}
 
-  orchestrator.note({
-    type: 'run-created',
-    at: clock.now(),
-    runId: plan.runId,
-    version: packageVersion(),
-    pid: process.pid,
-  });
-  orchestrator.note({ type: 'run-state', at: clock.now(), state: 'Preparing' });
-  orchestrator.note({ type: 'code-snapshotted', at: clock.now(), ...snapshot.value });
-  orchestrator.note({ type: 'environment-ready', at: clock.now(), ...prepared.ready });
-  if (input.columns) orchestrator.note({ type: 'schema-decided', at: clock.now(), columns: input.columns });
-
+async function runToEnd(opened: OpenedRun, orchestrator: Orchestrator): Promise<RunResult> {
+  const { plan, layout, input, faces, ledger, spool, manifest } = opened;
   const timer = setInterval(() => {
-    runLog.tick();
+    faces.log.tick();
     for (const { path, reason } of input.skipped.splice(0)) {
-      orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'skipped-input', path, reason } });
+      orchestrator.note({ type: 'warning', at: systemClock.now(), warning: { kind: 'skipped-input', path, reason } });
     }
   }, LOG_TICK_MS);
   const unwatch = watchCancelRequest(layout.cancelRequest, (how) => {
     orchestrator.cancel(how, 'command');
   });
-  const finish = async (): Promise<RunResult> => {
-    const verdict = await orchestrator.run();
-    clearInterval(timer);
-    unwatch();
-    await runLog.close();
-    await sink.close();
-    await Promise.all([ledger.close(), spool.close(), manifest.close()]);
-    await lock.release();
-    return { runId: plan.runId, folder: layout.folder, ...verdict, status: run.status() };
-  };
-  run.attach(orchestrator, finish());
-  return run;
-}
-
-/** The root, where a command in this folder wouldn't find it by itself. */
-function namedRoot(plan: Plan): string | undefined {
-  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
-  return root === resolve(process.env.PARALLELRUN_ROOT ?? 'runs') ? undefined : root;
+  const verdict = await orchestrator.run();
+  clearInterval(timer);
+  unwatch();
+  await faces.log.close();
+  await faces.sink.close();
+  await Promise.all([ledger.close(), spool.close(), manifest.close()]);
+  await opened.lock.release();
+  return { runId: plan.runId, folder: layout.folder, ...verdict, status: faces.run.status() };
 }
 
 function creationFailure(error: unknown): RunFailure {
@@ -133,14 +115,4 @@ function creationFailure(error: unknown): RunFailure {
   }
   const { message, path } = error as NodeJS.ErrnoException;
   return { kind: 'creation-failed', reason: message, ...(path !== undefined && { path }) };
-}
-
-function lockedProblem(plan: Plan, pid: number): Problem {
-  return {
-    code: 'PR5004',
-    severity: 'error',
-    what: `run ${plan.runId} is already being worked on by process ${pid}`,
-    where: { file: plan.runFolder },
-    next: 'wait for it, or cancel it',
-  };
 }

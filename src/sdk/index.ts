@@ -5,6 +5,8 @@ export { previewPlan } from './preview.ts';
 export type { PlanPreview } from './preview.ts';
 export { listRuns, openRun, StoredRun } from './stored.ts';
 export type { RunListEntry } from './stored.ts';
+export { resume } from './resume.ts';
+export type { ResumeChanges, ResumeOptions, Resumed } from './resume.ts';
 export { pruneRuns } from './prune.ts';
 export type { PruneOptions, PrunedRun } from './prune.ts';
 export { testJob, replay } from './foreground.ts';

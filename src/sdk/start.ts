@@ -5,7 +5,7 @@ import { compileJob } from '../job/index.ts';
 import type { CompiledJob } from '../job/index.ts';
 import type { JobRequest } from '../job/request.ts';
 import { compose } from './compose.ts';
-import { createRunFolder } from './folder.ts';
+import { createRun } from './create.ts';
 import { prepareHost } from './host.ts';
 import { openInput } from './input.ts';
 import type { RunHandle } from './types.ts';
@@ -36,8 +36,7 @@ export async function start(request: JobRequest, options: StartOptions = {}): Pr
   const input = await openInput(plan, options.signal);
   const prepared = await prepareHost(plan, progress, options.signal);
   options.signal?.throwIfAborted();
-  const layout = await createRunFolder(plan);
-  const run = await compose({ plan, layout, warnings, input, prepared });
+  const run = compose(await createRun(plan, warnings, input, prepared));
   options.signal?.addEventListener('abort', () => {
     run.cancel('orderly', 'command');
   });

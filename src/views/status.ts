@@ -58,6 +58,10 @@ export class StatusFold {
         this.runId = event.runId;
         this.startedAt ??= event.at;
         return;
+      case 'run-resumed':
+        this.reopened();
+        for (const { items } of event.retried) this.triedAnew(items);
+        return;
       case 'run-state':
         this.state = event.state;
         if (event.state === 'Preparing') this.reopened();
@@ -148,6 +152,13 @@ export class StatusFold {
     this.exitCode = undefined;
     this.reason = undefined;
     this.canceling = false;
+  }
+
+  /** A failed mini-batch is open again. */
+  private triedAnew(items: number): void {
+    this.failed -= 1;
+    this.itemsFailed -= items;
+    this.itemsProcessed -= items;
   }
 
   /** @param nowMs wall clock; after the end of the run it has no influence. */

@@ -55,6 +55,7 @@ const NO_SDK: CliSdk = {
   openRun: refuse('openRun'),
   testJob: refuse('testJob'),
   replay: refuse('replay'),
+  resume: refuse('resume'),
   pruneRuns: refuse('pruneRuns'),
 };
 

@@ -15,15 +15,19 @@ test('prints get a stamp and land in the stream of the process and in the driver
     await rig.event('try-outcome', 2);
     await rig.stop();
     const stdout = rig.logs.text(STDOUT).split('\n');
-    expect(stdout.map((line) => line.replace(STAMP, ''))).toEqual(['|hello', '|world', '']);
+    expect(stdout.map((line) => line.replace(STAMP, ''))).toEqual([
+      ' mini_batch=0 try=1|hello',
+      ' mini_batch=0 try=1|world',
+      '',
+    ]);
     expect(stdout[0]).toMatch(STAMP);
-    expect(rig.logs.text(STDERR).replace(STAMP, '')).toBe('|careful\n');
+    expect(rig.logs.text(STDERR).replace(STAMP, '')).toBe(' mini_batch=0 try=1|careful\n');
     const driver = rig.logs.text(DRIVER).split('\n');
     expect(driver.map((line) => line.replace(STAMP, '')).sort()).toEqual([
       '',
-      ' 10.1.2.3 Process-1 | careful',
-      ' 10.1.2.3 Process-1 | hello',
-      ' 10.1.2.3 Process-1 | world',
+      ' 10.1.2.3 Process-1 mini_batch=0 try=1 | careful',
+      ' 10.1.2.3 Process-1 mini_batch=0 try=1 | hello',
+      ' 10.1.2.3 Process-1 mini_batch=0 try=1 | world',
     ]);
     expect(rig.all('try-outcome').map((e) => e.printed)).toEqual([
       { stdout: [0, 9], stderr: [0, 8] },
@@ -48,7 +52,9 @@ test('bytes that are no text survive', async () => {
     rig.give(await rig.ready(), { do: 'print', out: 'a\u0000b\u001b[31m\u00ff\n' });
     await rig.event('try-outcome');
     await rig.stop();
-    expect(rig.logs.text(STDOUT).replace(STAMP, '')).toBe('|a\u0000b\u001b[31m\u00ff\n');
+    expect(rig.logs.text(STDOUT).replace(STAMP, '')).toBe(
+      ' mini_batch=0 try=1|a\u0000b\u001b[31m\u00ff\n',
+    );
   });
 });
 
@@ -106,7 +112,7 @@ test('a raw file over its limit is emptied; positions go on, nothing that is to 
     const [stdout] = capture.descriptors;
     const later = (): number => realClock.now() + 1;
     writeSync(stdout, 'before\n');
-    capture.mark([7, 0], 5);
+    capture.mark([7, 0], { index: 5, try: 2 });
     writeSync(stdout, `${'y'.repeat(59)}\n`.repeat(100));
     capture.look();
     expect(statSync(`${folder}/10.1.2.3-Process-1.stdout`).size).toBe(0);
@@ -120,7 +126,7 @@ test('a raw file over its limit is emptied; positions go on, nothing that is to 
       .text(STDOUT)
       .split('\n')
       .map((l) => l.replace(STAMP, ''));
-    expect(lines.slice(-3)).toEqual(['|the end', '|after', '']);
+    expect(lines.slice(-3)).toEqual([' mini_batch=5 try=2|the end', '|after', '']);
     expect(lines[0]).toBe('|before');
     expect(warnings).toMatchObject([{ kind: 'log-truncated', stream: 'stdout', index: 5 }]);
     expect(readFileSync(`${folder}/10.1.2.3-Process-1.stdout`, 'utf8')).toBe('the end\nafter\n');

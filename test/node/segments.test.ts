@@ -22,7 +22,7 @@ class Screen {
     this.renderer.grow(this.data.length);
   }
   mark(index: number | undefined): void {
-    this.renderer.mark(this.data.length, index);
+    this.renderer.mark(this.data.length, index === undefined ? undefined : { index, try: 1 });
   }
   pump(): void {
     while (this.renderer.pump(1024));
@@ -45,6 +45,35 @@ test('lines come whole, an unfinished one waits', () => {
   expect(screen.lines).toEqual(['one', 'two', '']);
   screen.end();
   expect(screen.lines).toEqual(['one', 'two', '', 'last']);
+});
+
+test('each line is that of the try in which it began', () => {
+  const said: string[] = [];
+  let data = '';
+  const renderer = new StreamRenderer(
+    {
+      read: (from, to) => Buffer.from(data.slice(from, to)),
+      line: (bytes, of) => void said.push(`${of === undefined ? '-' : `${of.index}.${of.try}`} ${bytes.toString()}`),
+      dropped: () => undefined,
+    },
+    { keepBytes: 1000, prefixBytes: 0 },
+  );
+  const print = (text: string): void => {
+    data += text;
+    renderer.grow(data.length);
+    renderer.pump(1000);
+  };
+  print('init\n');
+  renderer.mark(data.length, { index: 7, try: 1 });
+  print('one\ntwo\nthr');
+  renderer.mark(data.length, undefined);
+  print('ee\nbetween\n');
+  renderer.mark(data.length, { index: 7, try: 2 });
+  print('again\n');
+  renderer.end();
+  renderer.pump(1000);
+  renderer.close();
+  expect(said).toEqual(['- init', '7.1 one', '7.1 two', '7.1 three', '- between', '7.2 again']);
 });
 
 test('a prompt is shown after its wait, a progress bar at its end', () => {
@@ -79,7 +108,7 @@ test('a mark that comes late: what is shown already counts for its stretch', () 
   const screen = new Screen(9);
   screen.print('aa\nbb\n');
   screen.pump();
-  screen.renderer.mark(0, 4);
+  screen.renderer.mark(0, { index: 4, try: 1 });
   screen.print('cc\ndd\nee\nff\ngg\n');
   screen.mark(undefined);
   screen.pump();
@@ -89,7 +118,7 @@ test('a mark that comes late: what is shown already counts for its stretch', () 
   late.pump();
   late.print('bb\ncc\n');
   late.pump();
-  late.renderer.mark(3, 5);
+  late.renderer.mark(3, { index: 5, try: 1 });
   late.print('dd\nee\nff\ngg\nhh\n');
   late.mark(undefined);
   late.pump();

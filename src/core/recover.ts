@@ -1,0 +1,171 @@
+/** From the events of a ledger back to the state of the core: what is settled stays settled, the rest is open again. */
+import { dispatchNumber, miniBatchIndex } from '../domain/ids.ts';
+import type { RunEnded, RunEvent, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type { MiniBatchIndex } from '../domain/ids.ts';
+import { IndexSet } from './indexset.ts';
+import { initialState } from './state.ts';
+import type { CoreConfig, CoreState, Trouble } from './types.ts';
+
+interface Given {
+  readonly dispatch: number;
+  readonly items: number;
+}
+
+export interface RecoveredRun {
+  /** Mini-batches in the manifest. */
+  readonly created: number;
+  readonly items: number;
+  /** All of the input has been listed. */
+  readonly creationFinished: boolean;
+  /** Failed mini-batches get all their tries again. */
+  readonly retryFailed: boolean;
+}
+
+/** Fold of a ledger, in the order of its events. One bit a mini-batch, and what is known of those in trouble. */
+export class Recovery {
+  readonly settled = new IndexSet();
+  /** Mini-batches below this may have been handed out. */
+  reservedBelow = 0;
+  /** End of the committed bytes of the spool. */
+  spoolEnd = 0;
+  /** The extent that ends there. */
+  lastExtent: SpoolExtent | undefined;
+  /** How the run ended; undefined while it has not, or has been resumed since. */
+  ended: RunEnded | undefined;
+  created = 0;
+  items = 0;
+  creationFinished = false;
+  /** How often the run has been resumed. */
+  resumed = 0;
+  /** Fingerprint of the code in force. */
+  fingerprint: string | undefined;
+  private done = 0;
+  private failedItems = 0;
+  private returned = 0;
+  private readonly trouble = new Map<MiniBatchIndex, Trouble>();
+  private readonly failed = new Map<MiniBatchIndex, Given>();
+
+  get settledCount(): number {
+    return this.done + this.failed.size;
+  }
+
+  apply(event: RunEvent): void {
+    switch (event.type) {
+      case 'try-finished':
+        this.finished(event);
+        return;
+      case 'redispatched':
+        this.handedOut(event.index, event.dispatch);
+        return;
+      case 'dispatch-reserved':
+        this.reservedBelow = Math.max(this.reservedBelow, event.below);
+        return;
+      case 'creation-progress':
+      case 'creation-finished':
+        this.created = event.miniBatches;
+        this.items = event.items;
+        this.creationFinished ||= event.type === 'creation-finished';
+        return;
+      case 'code-snapshotted':
+        this.fingerprint = event.fingerprint;
+        return;
+      case 'run-resumed':
+        this.resumed += 1;
+        this.ended = undefined;
+        for (const { index } of event.retried) this.reopen(index);
+        return;
+      case 'run-ended':
+        this.ended = event;
+        return;
+      default:
+        return;
+    }
+  }
+
+  /** The state to go on from, at monotonic time `now`. */
+  toState(config: CoreConfig, run: RecoveredRun, now: number): CoreState {
+    if (run.retryFailed) for (const index of [...this.failed.keys()]) this.reopen(index);
+    const state = initialState(config, now);
+    state.created = run.created;
+    state.items = run.items;
+    state.creationFinished = run.creationFinished;
+    state.reservedBelow = Math.min(this.reservedBelow, run.created);
+    state.reserveAsked = state.reservedBelow;
+    state.done = this.done;
+    state.failed = this.failed.size;
+    state.failedItems = this.failedItems;
+    state.returned = this.returned;
+    this.reopenInDoubt(state, now);
+    for (const range of this.settled.gaps(state.reservedBelow, run.created)) state.fresh.push({ ...range });
+    return state;
+  }
+
+  /** Failed mini-batches, ascending. */
+  failures(): readonly { readonly index: MiniBatchIndex; readonly items: number }[] {
+    return [...this.failed].map(([index, { items }]) => ({ index, items })).sort((a, b) => a.index - b.index);
+  }
+
+  /** What may have been handed out and has no end: waits, and its next hand-out has a number of its own. */
+  private reopenInDoubt(state: CoreState, now: number): void {
+    for (const range of this.settled.gaps(0, state.reservedBelow)) {
+      for (let i = range.from; i < range.to; i++) {
+        const index = miniBatchIndex(i);
+        state.trouble.set(index, this.trouble.get(index) ?? newTrouble(1));
+        state.waiting.push({ index, readyAt: now });
+      }
+    }
+  }
+
+  private finished(event: TryFinished): void {
+    const { index, dispatch, items } = event;
+    if (event.settles === 'done') {
+      this.trouble.delete(index);
+      this.settled.add(index);
+      this.done += 1;
+      this.failedItems += event.failed;
+      this.returned += event.rows?.rows ?? event.succeeded;
+      if (event.rows && event.rows.offset + event.rows.bytes >= this.spoolEnd) {
+        this.spoolEnd = event.rows.offset + event.rows.bytes;
+        this.lastExtent = event.rows;
+      }
+    } else if (event.settles === 'failed') {
+      this.trouble.delete(index);
+      this.settled.add(index);
+      this.failed.set(index, { dispatch, items });
+      this.failedItems += items;
+    } else {
+      const trouble = this.handedOut(index, dispatch);
+      trouble.lastWorker = event.worker;
+      if (event.settles === 'requeue') return;
+      trouble.fails += 1;
+      trouble.lostEachTime &&= event.failure?.kind === 'worker-lost';
+    }
+  }
+
+  private handedOut(index: MiniBatchIndex, dispatch: number): Trouble {
+    const trouble = this.trouble.get(index) ?? newTrouble(dispatch);
+    if (dispatch > trouble.lastDispatch) trouble.lastDispatch = dispatchNumber(dispatch);
+    this.trouble.set(index, trouble);
+    return trouble;
+  }
+
+  /** A failed mini-batch is open again, with all its tries. */
+  private reopen(index: MiniBatchIndex): void {
+    const given = this.failed.get(index);
+    if (!given) return;
+    this.failed.delete(index);
+    this.settled.remove(index);
+    this.failedItems -= given.items;
+    this.trouble.set(index, newTrouble(given.dispatch));
+  }
+}
+
+function newTrouble(lastDispatch: number): Trouble {
+  return {
+    fails: 0,
+    lostEachTime: true,
+    infraLosses: 0,
+    lastDispatch: dispatchNumber(lastDispatch),
+    lastWorker: undefined,
+  };
+}

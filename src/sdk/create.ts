@@ -1,0 +1,72 @@
+import { rm } from 'node:fs/promises';
+import { createManifest } from '../dataset/index.ts';
+import type { RunEvent } from '../domain/event.ts';
+import type { RunLayout } from '../domain/layout.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { Problem } from '../domain/problem.ts';
+import { snapshotCode } from '../environment/index.ts';
+import { LedgerWriter } from '../ledger/index.ts';
+import { SpoolWriter } from '../output/index.ts';
+import { systemClock } from './clock.ts';
+import type { OpenedRun } from './compose.ts';
+import { createFaces } from './faces.ts';
+import { createRunFolder, notCode } from './folder.ts';
+import { prepareEntry, refusal } from './host.ts';
+import type { Prepared } from './host.ts';
+import type { OpenedInput } from './input.ts';
+import { lockRun } from './locking.ts';
+import { packageVersion } from './package.ts';
+
+/**
+ * Makes the folder of a new run with everything it starts from. Where that fails the folder is gone again: a run
+ * that was refused leaves nothing behind.
+ * @throws ParallelRunError exit code 2
+ */
+export async function createRun(
+  plan: Plan,
+  warnings: readonly Problem[],
+  input: OpenedInput,
+  prepared: Prepared,
+): Promise<OpenedRun> {
+  const layout = await createRunFolder(plan);
+  try {
+    return await fill(plan, layout, warnings, input, prepared);
+  } catch (error) {
+    await rm(layout.folder, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+async function fill(
+  plan: Plan,
+  layout: RunLayout,
+  warnings: readonly Problem[],
+  input: OpenedInput,
+  prepared: Prepared,
+): Promise<OpenedRun> {
+  const lock = await lockRun(plan, layout);
+  const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
+  if (!snapshot.ok) throw refusal(snapshot.error);
+  const entry = await prepareEntry(plan, layout);
+  const at = systemClock.now();
+  const opening: RunEvent[] = [
+    { type: 'run-created', at, runId: plan.runId, version: packageVersion(), pid: process.pid },
+    { type: 'run-state', at, state: 'Preparing' },
+    { type: 'code-snapshotted', at, ...snapshot.value },
+    { type: 'environment-ready', at, ...prepared.ready },
+  ];
+  if (input.columns) opening.push({ type: 'schema-decided', at, columns: input.columns });
+  return {
+    plan,
+    layout,
+    input,
+    prepared,
+    entry,
+    lock,
+    ledger: await LedgerWriter.create(layout.ledger),
+    spool: await SpoolWriter.create(layout.spool),
+    manifest: await createManifest({ manifest: layout.manifest, index: layout.manifestIndex }),
+    faces: createFaces(plan, layout, warnings, false),
+    opening,
+  };
+}

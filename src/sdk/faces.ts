@@ -1,0 +1,47 @@
+import { resolve } from 'node:path';
+import type { RunEvent } from '../domain/event.ts';
+import type { RunLayout } from '../domain/layout.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { Problem } from '../domain/problem.ts';
+import { createLogSink, createRunLog, runLogContext } from '../logs/index.ts';
+import type { FileLogSink, RunLog } from '../logs/index.ts';
+import { systemClock } from './clock.ts';
+import { LiveRun } from './handle.ts';
+
+/** What shows a run: its handle and its logs; both are folds of the same events. */
+export interface Faces {
+  readonly run: LiveRun;
+  readonly log: RunLog;
+  readonly sink: FileLogSink;
+  /** Events of an earlier part of the run: counted, not shown again. */
+  readonly prime: (events: readonly RunEvent[]) => void;
+  /** Told of log files that can't be written; set once there is somebody to tell. */
+  onLogError: (path: string, reason: string) => void;
+}
+
+export function createFaces(plan: Plan, layout: RunLayout, warnings: readonly Problem[], resumed: boolean): Faces {
+  const run = new LiveRun(plan, layout, warnings, systemClock);
+  const sink = createLogSink(layout.folder, {
+    onError: (path, reason) => {
+      faces.onLogError(path, reason);
+    },
+  });
+  const log = createRunLog(sink, { ...runLogContext(plan, namedRoot(plan)), resumed }, systemClock);
+  const faces: Faces = {
+    run,
+    log,
+    sink,
+    prime: (events) => {
+      log.prime(events);
+      run.publish(events);
+    },
+    onLogError: () => undefined,
+  };
+  return faces;
+}
+
+/** The root, where a command in this folder wouldn't find it by itself. */
+function namedRoot(plan: Plan): string | undefined {
+  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
+  return root === resolve(process.env.PARALLELRUN_ROOT ?? 'runs') ? undefined : root;
+}
