@@ -46,8 +46,9 @@ export class World {
   readonly commands: CoreCommand[] = [];
   private processes = 0;
 
-  constructor(config: Partial<CoreConfig> = {}) {
-    this.state = initialState({ ...defaults, ...config }, 0);
+  /** @param state where a run goes on; else a new one */
+  constructor(config: Partial<CoreConfig> = {}, state?: CoreState) {
+    this.state = state ?? initialState({ ...defaults, ...config }, 0);
   }
 
   send(event: CoreEvent): CoreCommand[] {

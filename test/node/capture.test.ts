@@ -46,6 +46,20 @@ test('lines are there while the worker lives', async () => {
   });
 });
 
+test('what a try printed stands in the logs before its failure is told', async () => {
+  await withRig({}, async (rig) => {
+    const worker = await rig.ready();
+    let shown: string | undefined;
+    rig.give(worker, { do: 'fail', text: 'bad pixel', out: 'last words\n' });
+    await rig.until(() => {
+      if (rig.all('try-outcome').length === 0) return false;
+      shown ??= rig.logs.text(STDOUT).replace(STAMP, '');
+      return true;
+    }, 'the failure');
+    expect(shown).toBe(' mini_batch=0 try=1|last words\n');
+  });
+});
+
 test('bytes that are no text survive', async () => {
   await withRig({}, async (rig) => {
     // through JSON: characters up to ÿ become two bytes each
@@ -76,6 +90,10 @@ test('100 MB of one mini-batch: head, tail, and how much was dropped', async () 
       expect(rig.logs.bytes(path).length).toBeLessThanOrEqual(2 * keep + 300);
       expect(dropped).toBeGreaterThan(bytes - 2 * keep);
     }
+    // the raw file has gone, and its index says so
+    expect(rig.read('state/capture/10.1.2.3-Process-1.stdout')).toBe('');
+    const index = rig.read('state/capture/10.1.2.3-Process-1.stdout.idx').trim().split('\n');
+    expect(index.at(-1)).toMatch(new RegExp(`^\\d{13} ${bytes + 15} ${bytes + 15}$`));
     const warnings = rig.all('warning').map((e) => e.warning);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatchObject({

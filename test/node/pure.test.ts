@@ -178,3 +178,29 @@ test('each rise of the counter explains one death, and old rises none', () => {
   witness.refresh(30_000);
   expect(witness.explainsKill()).toBe(false);
 });
+
+describe('raw files of ended workers', () => {
+  test('large ones go at once, the oldest where all together are too much; ranges keep their meaning', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'raw-'));
+    const file = (name: string, bytes: number, index: string): string => {
+      const path = join(folder, name);
+      writeFileSync(path, Buffer.alloc(bytes));
+      writeFileSync(`${path}.idx`, index);
+      return path;
+    };
+    try {
+      const budget = new RawBudget(250);
+      const large = file('large', RETIRED_FILE_BYTES_MAX + 1, `5 100 ${RETIRED_FILE_BYTES_MAX + 101}\n`);
+      const [a, b, c] = ['a', 'b', 'c'].map((name) => file(name, 100, '7 0 100\n'));
+      budget.retire([large, a ?? '', b ?? '', c ?? '']);
+      const sizes = [large, a, b, c].map((path) => statSync(path ?? '').size);
+      expect(sizes).toEqual([0, 0, 100, 100]);
+      const end = RETIRED_FILE_BYTES_MAX + 101;
+      expect(readFileSync(`${large}.idx`, 'utf8')).toBe(`5 100 ${end}\n5 ${end} ${end}\n`);
+      expect(readFileSync(`${a}.idx`, 'utf8')).toBe('7 0 100\n7 100 100\n');
+      expect(readFileSync(`${b}.idx`, 'utf8')).toBe('7 0 100\n');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
