@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Growth of the heap over what was alive after the last collection that calls for another one. */
-const GROWTH_BYTES = 3 * 1024 * 1024;
-const LOOK_MS = 100;
+const GROWTH_BYTES = 2 * 1024 * 1024;
+const LOOK_MS = 50;
 
 /**
  * Keeps the heap of a long run near what it really holds. A run makes a lot of short-lived objects and holds few; by
@@ -19,12 +19,18 @@ export function keepHeapSmall(): void {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as (() => void) | undefined;
   if (collect === undefined) return;
-  let alive = process.memoryUsage().heapUsed;
+  let alive = held();
   setInterval(() => {
-    const used = process.memoryUsage().heapUsed;
-    if (used < alive) alive = used;
-    if (used - alive < Math.max(GROWTH_BYTES, alive / 4)) return;
+    const now = held();
+    if (now < alive) alive = now;
+    if (now - alive < Math.max(GROWTH_BYTES, alive / 8)) return;
     collect();
-    alive = process.memoryUsage().heapUsed;
+    alive = held();
   }, LOOK_MS).unref();
+}
+
+/** Objects and the buffers that hang on them. */
+function held(): number {
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
 }

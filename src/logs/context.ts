@@ -2,7 +2,7 @@
 import { unreachable } from '../domain/assert.ts';
 import type { Cutting, EnvironmentSpec, InputSpec, OutputSpec, Plan } from '../domain/plan.ts';
 import type { RunContext } from '../views/text/cause.ts';
-import { bytes, count, duration, safeText } from '../views/text/words.ts';
+import { bytes, count, counted, duration, safeText } from '../views/text/words.ts';
 
 export interface RunLogContext extends RunContext {
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
@@ -39,7 +39,7 @@ function settingLines(plan: Plan): readonly string[] {
     line('task.program_arguments', JSON.stringify(plan.scriptArguments)),
     line('task.environment', environmentText(plan.environment)),
     // Names only: values may be secrets.
-    line('environment_variables', Object.keys(plan.environmentVariables).join(', ')),
+    line('environment_variables', Object.keys(plan.environmentVariables).join(', ') || 'none'),
     line('task.append_row_to', outputText(plan.output)),
     line('mini_batch_size', cuttingText(plan.cutting)),
     line('error_threshold', thresholds.errorThreshold),
@@ -77,11 +77,11 @@ function environmentText(spec: EnvironmentSpec): string {
 function cuttingText(cutting: Cutting): string {
   switch (cutting.by) {
     case 'files':
-      return `${count(cutting.files)} files`;
+      return counted(cutting.files, 'file');
     case 'bytes':
       return bytes(cutting.bytes);
     case 'rows':
-      return `${count(cutting.rows)} rows`;
+      return counted(cutting.rows, 'row');
     case 'rank':
       return `none: ${count(cutting.count)} mini-batches without input`;
     default:

@@ -6,11 +6,11 @@
 import type { TryFinished, WorkerShutDown, WorkerStartFailed } from '../domain/event.ts';
 import { splitWorkerId, type WorkerId } from '../domain/ids.ts';
 import { logPath } from '../domain/layout.ts';
-import { driverLogPrefix, logStamp } from '../domain/logline.ts';
+import { driverLogPrefix, logStamp, tryLabel } from '../domain/logline.ts';
 import type { LogSink } from '../domain/ports.ts';
 import { signatureOf } from '../views/signature.ts';
 import { codeOfStartFailure, codeOfTryFailure } from '../views/text/codes.ts';
-import { failureText, failureTitle } from '../views/text/failure.ts';
+import { failureText, failureTitle, shutdownTitle } from '../views/text/failure.ts';
 import { counted, safeLines, safeText, startStatusWord } from '../views/text/words.ts';
 
 const WHOLE_CHARS_PER_ERROR = 8 * 1024 * 1024;
@@ -40,6 +40,7 @@ export class ErrorLog {
       event,
       head,
       inputs + (whole ?? `${failureTitle(failure)}\n(same error as above; see there for its traceback)`),
+      tryLabel(event.index, event.try),
     );
   }
 
@@ -51,8 +52,11 @@ export class ErrorLog {
   }
 
   shutDown(event: WorkerShutDown): void {
-    if (event.traceback === undefined) return;
-    this.write(event, `WARNING shutdown() failed status=${event.status}`, safeLines(event.traceback).trimEnd());
+    const { status, seconds, traceback } = event;
+    if (status === 'SHUTDOWN_DONE') return;
+    const title = shutdownTitle({ status, seconds, ...(traceback === undefined ? {} : { traceback }) });
+    const trace = traceback === undefined || traceback === '' ? '' : `\n${safeLines(traceback).trimEnd()}`;
+    this.write(event, `WARNING PR2209 status=${status}`, title + trace);
   }
 
   /** The text, unless there has been enough of this error. */
@@ -65,10 +69,15 @@ export class ErrorLog {
     return text;
   }
 
-  private write(event: { readonly at: number; readonly worker: WorkerId }, head: string, body: string): void {
+  private write(
+    event: { readonly at: number; readonly worker: WorkerId },
+    head: string,
+    body: string,
+    label = '',
+  ): void {
     const { node, process } = splitWorkerId(event.worker);
     this.sink.append(logPath.userError(node, process), `${logStamp(event.at)} ${head}\n${body}\n\n`);
-    const prefix = driverLogPrefix(event.at, safeText(node), safeText(process));
+    const prefix = driverLogPrefix(event.at, safeText(node), safeText(process), label);
     const lines = `${head}\n${body}`.split('\n');
     this.sink.append(logPath.driver, `${prefix}${lines.join(`\n${prefix}`)}\n`);
   }

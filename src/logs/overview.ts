@@ -80,7 +80,7 @@ export function progressText(status: RunStatus): string {
   const { miniBatches: batches, items } = status;
   const left = timeLeft(status);
   return [
-    `${status.stage}: ${miniBatches(batches.created)} (tasks) created${batches.creationFinished ? '' : ' so far'}`,
+    `${status.stage}: ${miniBatches(batches.created)} (${batches.created === 1 ? 'task' : 'tasks'}) created${batches.creationFinished ? '' : ' so far'}`,
     `${count(batches.processed)} of ${count(batches.created)} processed (${count(batches.succeeded)} succeeded, ${count(batches.failed)} failed)`,
     `${count(items.succeeded)} items succeeded, ${count(items.failed)} failed`,
     `elapsed ${duration(status.elapsedSeconds * 1000)}`,

@@ -93,6 +93,9 @@ class RunLogFiles implements RunLog {
   tick(): void {
     if (this.closed) return;
     const now = this.clock.monotonic();
+    // the last mini-batch ends with no event but its own
+    const wall = this.clock.now();
+    this.overview.stageOf(this.status.status(wall), wall);
     if (now >= this.nextProgress) {
       this.nextProgress = now + PROGRESS_EVERY_MS;
       const at = this.clock.now();

@@ -17,7 +17,7 @@ import { logPath } from '../domain/layout.ts';
 import { logStamp, microStamp } from '../domain/logline.ts';
 import type { LogSink } from '../domain/ports.ts';
 import { codeOfStartFailure, codeOfTryFailure } from '../views/text/codes.ts';
-import { exitText, failureMessage, failureTitle } from '../views/text/failure.ts';
+import { exitText, failureMessage, failureTitle, shutdownTitle } from '../views/text/failure.ts';
 import { safeText, startStatusWord } from '../views/text/words.ts';
 import { csvText, seconds6 } from './csv.ts';
 
@@ -129,11 +129,16 @@ export class WorkerLog {
   }
 
   shutDown(event: WorkerShutDown): void {
-    const level = event.status === 'SHUTDOWN_DONE' ? 'INFO' : 'WARNING';
+    const { status, seconds, traceback } = event;
+    const level = status === 'SHUTDOWN_DONE' ? 'INFO' : 'WARNING';
+    const why =
+      status === 'SHUTDOWN_DONE'
+        ? ''
+        : ` error=PR2209 message=${quoted(shutdownTitle({ status, seconds, ...(traceback === undefined ? {} : { traceback }) }))}`;
     this.line(
       event,
       level,
-      `event=shutdown ${this.ids(event.worker)} seconds=${seconds6(event.seconds)} status=${event.status}`,
+      `event=shutdown ${this.ids(event.worker)} seconds=${seconds6(seconds)} status=${status}${why}`,
     );
   }
 

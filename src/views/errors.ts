@@ -125,6 +125,9 @@ export class ErrorGroupsFold {
       state.exampleIsFinal = true;
       state.group.status = status;
       state.group.title = failureTitle(failure);
+      const where = frameOf(failure);
+      if (where === undefined) delete state.group.where;
+      else state.group.where = where;
       state.group.example = this.bounded(example());
     }
     state.group.tries += 1;

@@ -1,6 +1,7 @@
 /** What makes two failures the same error: exception type and the script's own frames, or kind and facts. */
 import { unreachable } from '../domain/assert.ts';
 import type { ExceptionFacts, ExitFacts, StackFrame, StartFailure, TryFailure } from '../domain/failure.ts';
+import { frameInStacks } from './stackframes.ts';
 
 /** Deep recursion must not make signatures long, nor make each depth an error of its own. */
 const FRAMES_MAX = 8;
@@ -17,16 +18,18 @@ export function frameOf(failure: Failure): StackFrame | undefined {
       return failure.frames.findLast((frame) => frame.own) ?? failure.frames.at(-1);
     case 'invalid-return':
       return failure.frame;
-    case 'input-error':
     case 'timeout':
     case 'overhead-timeout':
+    case 'load-timeout':
+    case 'init-timeout':
+      return failure.stacks === undefined ? undefined : frameInStacks(failure.stacks);
     case 'worker-lost':
+    case 'exit':
+      return failure.trace === undefined ? undefined : frameInStacks(failure.trace);
+    case 'input-error':
     case 'protocol-error':
     case 'node-lost':
     case 'canceled':
-    case 'load-timeout':
-    case 'init-timeout':
-    case 'exit':
     case 'spawn':
     case 'no-run-function':
       return undefined;

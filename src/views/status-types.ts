@@ -1,7 +1,7 @@
 /** The state of a run in numbers, as command line, logs, portal and SDK show it. */
 import type { RunState } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
-import type { EpochMs, RunId } from '../domain/ids.ts';
+import type { EpochMs, RunId, WorkerId } from '../domain/ids.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import type { ErrorGroup } from './errors.ts';
 import type { NodeState, RunningTry, WorkerCounts } from './presence.ts';
@@ -14,6 +14,7 @@ export type RunStage =
   | 'waiting for workers'
   | 'running'
   | 'running while mini-batches are created'
+  | 'shutting down workers'
   | 'stopping'
   | 'canceling'
   | 'assembling the output'
@@ -55,6 +56,18 @@ export interface RunMetrics {
   readonly 'Job progress': number;
 }
 
+/** Workers whose `shutdown()` raised or took too long. It fails no mini-batch, but what it was to do may be missing. */
+export interface ShutdownFailures {
+  readonly workers: number;
+  readonly example: {
+    readonly worker: WorkerId;
+    readonly status: 'SHUTDOWN_EXCEPTION' | 'SHUTDOWN_TIMEOUT';
+    readonly seconds: number;
+    /** Of one that raised. */
+    readonly traceback?: string;
+  };
+}
+
 export interface RunStatus {
   readonly runId: RunId;
   readonly state: RunState;
@@ -85,6 +98,7 @@ export interface RunStatus {
   /** Most mini-batches first. */
   readonly errorGroups: readonly ErrorGroup[];
   readonly warnings: number;
+  readonly shutdownFailures?: ShutdownFailures;
   readonly output?: { readonly path: string; readonly rows: number; readonly bytes: number };
   readonly metrics: RunMetrics;
 }

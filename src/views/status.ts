@@ -4,18 +4,18 @@
  * error; nothing per mini-batch, so a run of millions costs no more than a run of hundreds.
  */
 import { unreachable } from '../domain/assert.ts';
-import type { RunEvent, RunState, TryFinished } from '../domain/event.ts';
+import type { RunEvent, RunState, TryFinished, WorkerShutDown } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
 import type { EpochMs, RunId } from '../domain/ids.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { ErrorGroupsFold } from './errors.ts';
 import { WorkerStates } from './presence.ts';
-import type { ItemCounts, MiniBatchCounts, RunMetrics, RunStage, RunStatus } from './status-types.ts';
+import type { ItemCounts, MiniBatchCounts, RunMetrics, RunStage, RunStatus, ShutdownFailures } from './status-types.ts';
 import { Throughput } from './throughput.ts';
 
 export type { ErrorExample, ErrorGroup } from './errors.ts';
 export type { NodeState, RunningTry, WorkerCounts } from './presence.ts';
-export type { ItemCounts, MiniBatchCounts, RunMetrics, RunStage, RunStatus } from './status-types.ts';
+export type { ItemCounts, MiniBatchCounts, RunMetrics, RunStage, RunStatus, ShutdownFailures } from './status-types.ts';
 
 const SLOWEST_MAX = 5;
 
@@ -39,6 +39,7 @@ export class StatusFold {
   private lateOutcomes = 0;
   private warnings = 0;
   private canceling = false;
+  private shutdownFailures: ShutdownFailures | undefined;
   private output: RunStatus['output'] | undefined;
   private readonly errors = new ErrorGroupsFold();
   private readonly presence = new WorkerStates();
@@ -76,6 +77,8 @@ export class StatusFold {
         this.presence.apply(event);
         this.errors.startFailed(event);
         return;
+      case 'worker-shut-down':
+        return this.shutDown(event);
       case 'node-joined':
       case 'node-left':
       case 'worker-started':
@@ -108,7 +111,6 @@ export class StatusFold {
       case 'code-snapshotted':
       case 'environment-ready':
       case 'schema-decided':
-      case 'worker-shut-down':
       case 'dispatch-reserved':
       case 'redispatched':
       case 'recorded':
@@ -116,6 +118,13 @@ export class StatusFold {
       default:
         return unreachable(event);
     }
+  }
+
+  private shutDown({ worker, status, seconds, traceback }: WorkerShutDown): void {
+    if (status === 'SHUTDOWN_DONE') return;
+    const example = { worker, status, seconds, ...(traceback === undefined ? {} : { traceback }) };
+    const before = this.shutdownFailures;
+    this.shutdownFailures = { workers: (before?.workers ?? 0) + 1, example: before?.example ?? example };
   }
 
   private finished(event: TryFinished): void {
@@ -193,6 +202,7 @@ export class StatusFold {
       lateOutcomes: this.lateOutcomes,
       errorGroups: this.errors.groups(),
       warnings: this.warnings,
+      ...(this.shutdownFailures === undefined ? {} : { shutdownFailures: this.shutdownFailures }),
       ...(this.output === undefined ? {} : { output: this.output }),
       metrics: metricsOf(miniBatches, items, progress),
     };
@@ -254,6 +264,8 @@ export class StatusFold {
     if (!this.presence.anyReady && this.succeeded + this.failed === 0) {
       return this.createdMiniBatches === 0 && !this.creationFinished ? 'creating mini-batches' : 'waiting for workers';
     }
+    const open = this.createdMiniBatches - this.succeeded - this.failed;
+    if (this.creationFinished && open === 0 && this.createdMiniBatches > 0) return 'shutting down workers';
     return this.creationFinished ? 'running' : 'running while mini-batches are created';
   }
 }

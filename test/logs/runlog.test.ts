@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../src/domain/event.ts';
-import { epochMs, tryNumber } from '../../src/domain/ids.ts';
+import { dispatchNumber, epochMs, tryNumber } from '../../src/domain/ids.ts';
 import { logPath } from '../../src/domain/layout.ts';
 import type { Clock } from '../../src/domain/ports.ts';
 import type { RunLogContext } from '../../src/logs/context.ts';
@@ -155,6 +155,48 @@ describe('the files of a run', () => {
     for (const line of sink.text(logPath.master).trimEnd().split('\n')) {
       expect(line).toMatch(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}\|(DEBUG|INFO|WARNING|ERROR)\|\d+\|main\|./);
     }
+  });
+
+  it('count as picked what was begun, not what was handed out ahead and came back', async () => {
+    const lost = { kind: 'node-lost', node: NODE } as const;
+    const sink = await written([
+      ...opening(2),
+      // its third hand-out, the first one that was begun
+      finished(0, 300, { dispatch: dispatchNumber(3) }),
+      failedTry(1, 400, lost, { settles: 'requeue', status: 'NODE_LOST', dispatch: dispatchNumber(2) }),
+      failedTry(1, 500, exception(), { dispatch: dispatchNumber(4) }),
+      finished(1, 600, { try: tryNumber(2), dispatch: dispatchNumber(6) }),
+    ]);
+    const rows = sink.text(logPath.processedMiniBatches).trimEnd().split('\n').slice(1);
+    expect(rows.map((row) => row.split(',').slice(0, 2)).filter(([id]) => id !== '')).toEqual([
+      ['0', '1'],
+      ['1', '1'],
+      ['1', '2'],
+      ['1', '3'],
+    ]);
+  });
+
+  it('say so where shutdown() takes too long', async () => {
+    const shutDown = { type: 'worker-shut-down', at: at(400), status: 'SHUTDOWN_TIMEOUT', seconds: 30.04 } as const;
+    const sink = await written([
+      ...opening(1),
+      finished(0, 300),
+      { ...shutDown, worker: worker(1) },
+      { ...shutDown, worker: worker(2) },
+      { type: 'run-ended', at: at(500), state: 'Completed', exitCode: 0 },
+    ]);
+    expect(sink.text(logPath.overview)).toContain(
+      'shutting down workers: 1 mini-batch (task) created; 1 of 1 processed',
+    );
+    expect(sink.text(logPath.overview)).toContain(
+      'warning PR2209  shutdown() was ended after 30 s\n  hit    2 worker processes\n',
+    );
+    expect(sink.text(logPath.userError(NODE, 'Process-2'))).toContain(
+      'WARNING PR2209 status=SHUTDOWN_TIMEOUT\nshutdown() was ended after 30 s\n',
+    );
+    expect(sink.text(logPath.worker(NODE, 'Process-1'))).toContain(
+      'status=SHUTDOWN_TIMEOUT error=PR2209 message="shutdown() was ended after 30 s"\n',
+    );
   });
 
   it('write both lines of every mini-batch at every logging level', async () => {

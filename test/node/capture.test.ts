@@ -66,9 +66,7 @@ test('bytes that are no text survive', async () => {
     rig.give(await rig.ready(), { do: 'print', out: 'a\u0000b\u001b[31m\u00ff\n' });
     await rig.event('try-outcome');
     await rig.stop();
-    expect(rig.logs.text(STDOUT).replace(STAMP, '')).toBe(
-      ' mini_batch=0 try=1|a\u0000b\u001b[31m\u00ff\n',
-    );
+    expect(rig.logs.text(STDOUT).replace(STAMP, '')).toBe(' mini_batch=0 try=1|a\u0000b\u001b[31m\u00ff\n');
   });
 });
 

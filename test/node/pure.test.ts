@@ -1,11 +1,15 @@
 /** The small pure parts: addresses, environment, `/proc` parsers, rows, messages, OOM counters. */
-import { expect, test } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { chooseAddress, defaultRouteInterface } from '../../src/node/address.ts';
 import { parseCpu, parseDisks, parseNetwork, parseSockets } from '../../src/node/counters.ts';
 import { parseGpuLine } from '../../src/node/gpus.ts';
 import { asWorkerMessage } from '../../src/node/messages.ts';
 import { OomWitness, oomCounterFiles } from '../../src/node/oom.ts';
 import { parseCounters, parseStat, treeOf } from '../../src/node/procfs.ts';
+import { RETIRED_FILE_BYTES_MAX, RawBudget } from '../../src/node/rawbudget.ts';
 import { PROCESS_HEADER, processRow, systemHeader, systemRow } from '../../src/node/samples.ts';
 
 const ROUTES = `Iface	Destination	Gateway	Flags	RefCnt	Use	Metric	Mask	MTU	Window	IRTT

@@ -9,7 +9,7 @@ import type { ProblemCode } from '../../domain/problem.ts';
 import type { ErrorGroup, RunStatus } from '../status.ts';
 import { frameOf } from '../signature.ts';
 import { codeOfRunFailure, codeOfStartFailure, codeOfTryFailure } from './codes.ts';
-import { failureTitle, failureWhy, frameText } from './failure.ts';
+import { failureTitle, failureWhy, frameText, shutdownTitle } from './failure.ts';
 import { labelled, plain, type Paint } from './problem.ts';
 import { traceTail } from './trace.ts';
 import { countsSentence, verdictSentence } from './verdict.ts';
@@ -78,6 +78,7 @@ export function errorGroupLines(
   context: RunContext,
   paint: Paint = plain,
   isFirstOfRun = false,
+  runCompleted = false,
 ): readonly string[] {
   const { failure, index } = group.example;
   const why = failureWhy(failure);
@@ -85,9 +86,14 @@ export function errorGroupLines(
     failure.kind === 'invalid-return' && group.example.items !== undefined
       ? ` for a mini-batch of ${counted(group.example.items, 'item')}`
       : '';
+  const startsMadeGood = runCompleted && index === undefined ? '; other workers started and did the work' : '';
   return [
     `${paint('error', 'error')} ${paint('strong', codeOfGroup(group))}  ${paint('strong', group.title)}${items}`,
-    ...labelled('hit', `${hitLine(group)}${isFirstOfRun ? '; the first error of the run' : ''}`, paint),
+    ...labelled(
+      'hit',
+      `${hitLine(group)}${startsMadeGood}${isFirstOfRun ? '; the first error of the run' : ''}`,
+      paint,
+    ),
     ...labelled('where', exampleLine(group, context), paint),
     ...traceTail(failure).map((line) => `         ${paint('faint', '|')} ${line}`),
     ...(why === undefined ? [] : labelled('why', why, paint)),
@@ -110,8 +116,27 @@ export function causeBlock(status: RunStatus, context: RunContext, paint: Paint 
     `${paint(style, verdictSentence(status))}${code}`,
     `  ${countsSentence(status)}`,
     ...reasonLines(status, context, paint),
-    ...shown.flatMap((group) => ['', ...errorGroupLines(group, context, paint, isFirst(group, status))]),
+    ...shown.flatMap((group) => [
+      '',
+      ...errorGroupLines(group, context, paint, isFirst(group, status), status.state === 'Completed'),
+    ]),
     ...otherLines(others, context),
+    ...shutdownLines(status, context, paint),
+  ];
+}
+
+/** A shutdown() that failed makes no run fail, but somebody waits for what it was to do. */
+function shutdownLines(status: RunStatus, context: RunContext, paint: Paint): readonly string[] {
+  const { shutdownFailures } = status;
+  if (shutdownFailures === undefined) return [];
+  const { workers, example } = shutdownFailures;
+  const { node, process } = splitWorkerId(example.worker);
+  return [
+    '',
+    `${paint('warning', 'warning')} ${paint('strong', 'PR2209')}  ${paint('strong', shutdownTitle(example))}`,
+    ...labelled('hit', counted(workers, 'worker process', 'worker processes'), paint),
+    ...labelled('why', 'the results are not touched by it; what shutdown() was to do may be missing', paint),
+    ...labelled('open', `${context.folder}/${logPath.userError(node, process)}`, paint),
   ];
 }
 

@@ -68,6 +68,19 @@ export function failureTitle(failure: Failure): string {
   }
 }
 
+/** One line: why a `shutdown()` failed. */
+export function shutdownTitle(of: {
+  readonly status: 'SHUTDOWN_EXCEPTION' | 'SHUTDOWN_TIMEOUT';
+  readonly seconds: number;
+  readonly traceback?: string;
+}): string {
+  if (of.status === 'SHUTDOWN_TIMEOUT') return `shutdown() was ended after ${duration(of.seconds * 1000)}`;
+  const lines = (of.traceback ?? '').split(/\r?\n/);
+  // Python's exception stands last, JavaScript's first: its frames are indented
+  const said = lines.findLast((line) => line.trim() !== '' && !/^\s/.test(line)) ?? '';
+  return cut(safeText(said === '' ? 'shutdown() failed' : `shutdown() failed: ${said.trim()}`), TITLE_CHARS_MAX);
+}
+
 /** One line with the whole message, where the title has only its first line. */
 export function failureMessage(failure: Failure): string {
   if (!('exceptionType' in failure)) return failureTitle(failure);
@@ -78,13 +91,18 @@ export function failureMessage(failure: Failure): string {
 export function failureWhy(failure: Failure): string | undefined {
   switch (failure.kind) {
     case 'invalid-return':
+      if (failure.returned === 'undefined' || failure.returned === 'null') {
+        return 'run must return an array with an element for each item that succeeded; a run without return gives undefined';
+      }
       return failure.returned === 'NoneType'
         ? 'run must return a list, tuple, array or DataFrame; a script that catches an exception and falls off its end returns None'
         : 'run must return a list, tuple, array or DataFrame, one element for each item that succeeded';
     case 'unencodable-row':
       return 'each element of what run returns becomes a row of the output file; this one could not be turned into text';
     case 'timeout':
-      return 'the process was ended; the stacks of its threads show where it hung; the limit is retry_settings.timeout (--timeout)';
+      return failure.stacks === undefined
+        ? 'the process was ended; it gave no stacks in time to show where it hung; the limit is retry_settings.timeout (--timeout)'
+        : 'the process was ended; the stacks of its threads show where it hung; the limit is retry_settings.timeout (--timeout)';
     case 'overhead-timeout':
       return 'the worker took the mini-batch but did not call run in time: its process is stopped, swapping, or blocked in reading; the limit is --task_overhead_timeout';
     case 'worker-lost':

@@ -1,6 +1,7 @@
 /** The few lines of a traceback that say it: the script's own last frames and the exception. */
 import type { ExceptionFacts, StackFrame } from '../../domain/failure.ts';
 import type { Failure } from '../signature.ts';
+import { threadOf } from '../stackframes.ts';
 import { failureTrace } from './failure.ts';
 import { cut, safeText } from './words.ts';
 
@@ -41,13 +42,8 @@ function messageLines(facts: ExceptionFacts): readonly string[] {
 
 /** Of dumped stacks: the thread that matters, innermost frames first as the dump has them; else the end. */
 function stackLines(lines: readonly string[]): readonly string[] {
-  const fatal = lines.findIndex((line) => line.startsWith('Fatal Python error'));
-  const heads = lines.flatMap((line, place) => (/^(Current thread|Thread) 0x/.test(line) ? [place] : []));
-  // faulthandler lists the main thread last; "Current thread" is the one that crashed.
-  const current = lines.findIndex((line) => line.startsWith('Current thread 0x'));
-  const start = current >= 0 ? current : heads.at(-1);
-  if (start === undefined) return lines.slice(-LINES_MAX);
-  const end = lines.findIndex((line, place) => place > start && (line.trim() === '' || line.startsWith('Thread 0x')));
-  const thread = lines.slice(start, end < 0 ? undefined : end).slice(0, LINES_MAX - 1);
-  return fatal >= 0 && fatal < start ? [lines[fatal] ?? '', ...thread] : thread;
+  const thread = threadOf(lines)?.slice(0, LINES_MAX - 1);
+  if (thread === undefined) return lines.slice(-LINES_MAX);
+  const fatal = lines.find((line) => line.startsWith('Fatal Python error'));
+  return fatal === undefined ? thread : [fatal, ...thread];
 }
