@@ -6,7 +6,7 @@ export function usageError(what: string, facts: { why?: string; next?: string } 
   return new ParallelRunError([{ code: 'PR1901', severity: 'error', what, ...facts }], 2);
 }
 
-const SUGGESTION = /\n?\((Did you mean (?:one of )?(.*?)\?)\)\s*$/s;
+const SUGGESTION = /\n?\((Did you mean .*?)\?\)\s*$/s;
 
 /** commander's own message as a problem, its suggestion as what to do next. */
 export function problemOfUsage(error: CommanderError, command: string | undefined): Problem {

@@ -5,6 +5,7 @@ import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Problem } from '../domain/problem.ts';
 import { snapshotCode } from '../environment/index.ts';
+import type { Lock } from '../environment/lock.ts';
 import { LedgerWriter } from '../ledger/index.ts';
 import { SpoolWriter } from '../output/index.ts';
 import { systemClock } from './clock.ts';
@@ -29,9 +30,12 @@ export async function createRun(
   prepared: Prepared,
 ): Promise<OpenedRun> {
   const layout = await createRunFolder(plan);
+  let lock: Lock | undefined;
   try {
-    return await fill(plan, layout, warnings, input, prepared);
+    lock = await lockRun(plan, layout);
+    return await fill(plan, layout, lock, warnings, input, prepared);
   } catch (error) {
+    await lock?.release();
     await rm(layout.folder, { recursive: true, force: true });
     throw error;
   }
@@ -40,11 +44,11 @@ export async function createRun(
 async function fill(
   plan: Plan,
   layout: RunLayout,
+  lock: Lock,
   warnings: readonly Problem[],
   input: OpenedInput,
   prepared: Prepared,
 ): Promise<OpenedRun> {
-  const lock = await lockRun(plan, layout);
   const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
   if (!snapshot.ok) throw refusal(snapshot.error);
   const entry = await prepareEntry(plan, layout);

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
@@ -11,9 +11,11 @@ import { ParallelRunError } from '../domain/problem.ts';
  */
 export async function createRunFolder(plan: Plan): Promise<RunLayout> {
   const layout = runLayout(plan.runFolder);
+  let mine = false;
   try {
     await mkdir(dirname(layout.folder), { recursive: true });
     await mkdir(layout.folder);
+    mine = true;
     await mkdir(layout.state, { mode: 0o700 });
     await chmod(layout.state, 0o700);
     for (const folder of [layout.parts, layout.capture, layout.work, layout.temp]) await mkdir(folder, { mode: 0o700 });
@@ -30,19 +32,21 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
     await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
     return layout;
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code, message, path } = error as NodeJS.ErrnoException;
+    if (mine) await rm(layout.folder, { recursive: true, force: true });
+    const taken = code === 'EEXIST' && !mine;
     throw new ParallelRunError(
       [
         {
           code: 'PR5001',
           severity: 'error',
-          what: code === 'EEXIST' ? `a run named ${plan.runId} exists already` : 'the run folder could not be created',
-          where: { file: plan.runFolder },
+          what: taken ? `a run named ${plan.runId} exists already` : 'the folders of the run could not be created',
+          where: { file: taken ? plan.runFolder : (path ?? plan.runFolder) },
           why: message,
           next:
-            code === 'EEXIST'
+            taken
               ? 'choose another --name, or leave it out'
-              : 'name a folder that can be written with --root',
+              : 'name folders that can be written with --root and --output',
         },
       ],
       2,

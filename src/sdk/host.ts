@@ -48,8 +48,15 @@ export async function prepareEntry(plan: Plan, layout: RunLayout): Promise<Entry
   if (entry.language === 'python') return { codeFolder: layout.code, script, moduleName: entry.moduleName };
   const { bundleEntry } = await import('../environment/bundle.ts');
   const bundled = await bundleEntry({ codeFolder: layout.code, file: entry.file, outFile: bundlePath(script) });
-  if (!bundled.ok) throw refusal(bundled.error);
+  if (!bundled.ok) throw refusal(inOriginal(bundled.error, plan, layout));
   return { codeFolder: layout.code, script: bundled.value.script, moduleName: entry.moduleName };
+}
+
+/** A mistake is mended in the user's own file, not in the copy, which goes with the refusal. */
+function inOriginal(problem: Problem, plan: Plan, layout: RunLayout): Problem {
+  const { where } = problem;
+  if (!where?.file.startsWith(`${layout.code}/`)) return problem;
+  return { ...problem, where: { ...where, file: plan.entry.codeFolder + where.file.slice(layout.code.length) } };
 }
 
 /** Beside the script, so that relative paths and packages resolve as from there. */

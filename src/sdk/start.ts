@@ -37,9 +37,12 @@ export async function start(request: JobRequest, options: StartOptions = {}): Pr
   const prepared = await prepareHost(plan, progress, options.signal);
   options.signal?.throwIfAborted();
   const run = compose(await createRun(plan, warnings, input, prepared));
-  options.signal?.addEventListener('abort', () => {
+  const cancel = (): void => {
     run.cancel('orderly', 'command');
-  });
+  };
+  // It may have been aborted while the folder was filled.
+  if (options.signal?.aborted) cancel();
+  options.signal?.addEventListener('abort', cancel, { once: true });
   return run;
 }
 
