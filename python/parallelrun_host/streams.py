@@ -13,6 +13,7 @@ from functools import partial
 
 from .descriptors import private_copy
 
+_dup2 = os.dup2
 _fstat = os.fstat
 _write = os.write
 
@@ -60,6 +61,18 @@ class Streams:
                 err.flush()
         except BaseException:
             _flush_quietly(err)
+
+    def reopen(self):
+        """
+        Descriptors 1 and 2 that a mini-batch closed are there again for the next one: its prints must not fail, and no
+        file that it opens may become its standard output.
+        """
+        for fd, copy in ((1, self._out), (2, self._err)):
+            try:
+                _fstat(fd)
+            except OSError:
+                if copy >= 0:
+                    _dup2(copy, fd)
 
     def marks(self):
         """Flushes, then gives the sizes of the stdout and stderr files in bytes; 0 where it is no regular file."""

@@ -18,6 +18,9 @@ _DTYPES = {
     "nullable-bool": object,
     "string": object,
 }
+#: Texts that stand for "no value", as where the types were decided; said here because pandas before 2.0 lacks "None".
+MISSING = ("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+           "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
 _TRUTH = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
 PANDAS_MISSING = (
@@ -47,10 +50,10 @@ class Tables:
     def read(self, source):
         """The rows of one source as a DataFrame with RangeIndex from 0. Raises InputError."""
         path = source["file"]
-        options, truths = self._tables[source["table"]]
+        options, truths, header = self._tables[source["table"]]
         data = read_range(path, source["start"], source["end"])
         try:
-            frame = self._pandas.read_csv(io.BytesIO(data), **options)
+            frame = self._pandas.read_csv(io.BytesIO(header + data), **options)
         except Exception as error:
             raise InputError(path, _reason(error, source)) from error
         if not isinstance(frame.index, self._pandas.RangeIndex):  # pandas makes an index of what is too much
@@ -67,18 +70,25 @@ class Tables:
 
 
 def _options(table):
+    """
+    -> (arguments of read_csv, names of the truth columns, line to put in front of each slice). The line says how wide
+    the table is: pandas before 2.0 refuses a slice whose rows all end early.
+    """
     columns = table["schema"]["columns"]
     names = [column["name"] for column in columns]
+    header = (table["delimiter"].join("c%d" % number for number in range(len(names))) + "\n").encode("utf-8")
     options = {
         "sep": table["delimiter"],
-        "header": None,
+        "header": 0,
         "names": names,
+        "keep_default_na": False,
+        "na_values": list(MISSING),
         "dtype": {column["name"]: _DTYPES[column["type"]] for column in columns},
         "encoding": "utf-8",
         "engine": "c",
         "low_memory": False,
     }
-    return options, [column["name"] for column in columns if column["type"] == "nullable-bool"]
+    return options, [column["name"] for column in columns if column["type"] == "nullable-bool"], header
 
 
 def _truth_column(column, path, source):

@@ -73,6 +73,7 @@ class Worker:
         """One hand-out, from its source to its end message, which is left to be sent."""
         batch, items, failure = self._read(source, index)
         self._place.restore()
+        self._streams.reopen()
         out, err = self._marks or self._streams.marks()
         start_cpu = self._cpu()
         start = self._time()

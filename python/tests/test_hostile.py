@@ -54,6 +54,21 @@ class Hostile(HostTest):
         for _ in range(3):
             self.assertEqual(rig.run()["body"], b"fine\n")
 
+    def test_closed_standard_streams_are_open_again_for_the_next_mini_batch(self):
+        rig = self.started("""
+            import os, subprocess
+            def run(batch):
+                print("said")
+                subprocess.run(["echo", "by a child"], check=True)
+                os.close(1); os.close(2)
+                return ["fine"]
+            """)
+        for _ in range(2):
+            end = rig.run()
+            self.assertEqual((end["m"], end["body"]), ("done", b"fine\n"))
+        self.assertEqual(rig.stop()[1], 0)
+        self.assertEqual(rig.stdout, "said\nby a child\n" * 2)
+
     def test_list_emptied_by_the_script(self):
         rig = self.started("def run(batch):\n    del batch[:]\n    return batch\n")
         end = rig.run(["a", "b", "c"])

@@ -7,6 +7,7 @@ import tempfile
 import unittest
 
 from parallelrun_host.minibatch import InputError
+from parallelrun_host.tables import MISSING
 
 from .rig import HostTest, have
 
@@ -85,7 +86,8 @@ class Slices(unittest.TestCase):
             data = header + b"".join(lines)
             path = self.write(data)
             whole = self.pd.read_csv(io.BytesIO(data), sep=delimiter,
-                                     dtype={"big": "uint64", "text": object})
+                                     dtype={"big": "uint64", "text": object},
+                                     keep_default_na=False, na_values=list(MISSING))
             reader = self.tables(table(delimiter=delimiter))
             frames = []
             at, number = len(header), 0
@@ -116,6 +118,25 @@ class Slices(unittest.TestCase):
         with self.assertRaises(InputError) as caught:
             self.read(*arguments, **more)
         return caught.exception
+
+    def test_missing_values_are_the_same_whatever_the_version_of_pandas(self):
+        schema = (("a", "string"), ("b", "float64"))
+        texts = list(MISSING) + ["none", "NAN", "-", "0"]
+        data = "".join("%s,1\n" % text for text in texts).encode()
+        frame = self.read(data, 0, len(data), len(texts), schema=schema)
+        self.assertEqual(list(frame["a"].isna()), [True] * 19 + [False] * 4)
+        self.assertEqual(list(frame["a"])[19:], ["none", "NAN", "-", "0"])
+        data = "".join("x,%s\n" % text for text in MISSING).encode()
+        self.assertTrue(self.read(data, 0, len(data), 19, schema=schema)["b"].isna().all())
+
+    def test_rows_that_end_early(self):
+        schema = (("a", "int64"), ("b", "string"), ("c", "float64"))
+        frame = self.read(b"1,x\n2,y\n", 0, 8, 2, schema=schema)
+        self.assertEqual(list(frame.columns), ["a", "b", "c"])
+        self.assertEqual([str(kind) for kind in frame.dtypes], ["int64", "object", "float64"])
+        self.assertEqual((list(frame["a"]), list(frame["b"]), frame["c"].isna().all()), ([1, 2], ["x", "y"], True))
+        frame = self.read(b"1\r2\r", 0, 4, 2, schema=schema)
+        self.assertEqual((list(frame["a"]), list(frame.index)), ([1, 2], [0, 1]))
 
     def test_changed_files(self):
         data = b"1,x\n2,y\n3,z\n"

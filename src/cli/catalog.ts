@@ -144,6 +144,21 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/resume.ts'),
   },
   {
+    name: 'verify',
+    summary: 'recompute from result and ledger what became of every input item',
+    examples: [
+      ['parallelrun verify last', 'one line where all is well; else what, where, why'],
+      ['parallelrun verify last --each', 'and a line for each mini-batch: its rows, or why it failed'],
+    ],
+    takesJob: false,
+    form: (command) => {
+      command.argument('<run>', RUN_ARGUMENT);
+      command.option('--each', 'a line for each mini-batch too');
+      command.addOption(root());
+    },
+    load: () => import('./commands/verify.ts'),
+  },
+  {
     name: 'cancel',
     summary: 'ask a run to end: running mini-batches finish, none is started',
     examples: [['parallelrun cancel last --now', 'workers are killed']],

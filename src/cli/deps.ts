@@ -127,6 +127,44 @@ export type Resumed =
   | { readonly kind: 'going on'; readonly run: RunHandle; readonly settled: number }
   | { readonly kind: 'ended'; readonly ended: RunEnded };
 
+/** What became of a mini-batch; see `sdk/verify.ts`. */
+export interface AccountedMiniBatch {
+  readonly index: number;
+  readonly items: number | undefined;
+  readonly state: 'rows' | 'failed' | 'pending';
+  readonly rows?: { readonly from: number; readonly to: number };
+  readonly failedItems: number;
+  readonly reason?: string;
+}
+export interface Verification {
+  readonly runId: string;
+  readonly state: 'Completed' | 'Failed' | 'Canceled' | 'Interrupted';
+  readonly ok: boolean;
+  readonly items: {
+    readonly total: number;
+    readonly complete: boolean;
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly pending: number;
+  };
+  readonly shortItems: number;
+  readonly miniBatches: {
+    readonly total: number;
+    readonly done: number;
+    readonly failed: number;
+    readonly pending: number;
+  };
+  readonly rows: number;
+  readonly checked?: {
+    readonly what: 'result' | 'partial result' | 'spool';
+    readonly path: string;
+    readonly bytes: number;
+    readonly headerBytes: number;
+  };
+  readonly differences: readonly Problem[];
+  accounts(): Iterable<AccountedMiniBatch>;
+}
+
 /** The SDK as far as the command line uses it; each function throws `ParallelRunError` for what a person must mend. */
 export interface CliSdk {
   start(request: JobRequest, options?: StartOptions): Promise<RunHandle>;
@@ -137,6 +175,7 @@ export interface CliSdk {
   testJob(request: JobRequest, options: TestOptions): Promise<ForegroundReport>;
   replay(root: string, runId: string, index: number, options: ReplayOptions): Promise<ForegroundReport>;
   resume(root: string, runId: string, options: ResumeOptions): Promise<Resumed>;
+  verify(root: string, runId: string): Promise<Verification>;
   pruneRuns(root: string, options: PruneOptions): Promise<readonly PrunedRun[]>;
 }
 

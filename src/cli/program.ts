@@ -32,16 +32,16 @@ async function main(deps: CliDeps, args: readonly string[]): Promise<number> {
     await program.parseAsync([...own], { from: 'user' });
     return outcome.exitCode;
   } catch (error) {
-    return told(error, console, own[0]);
+    return told(error, console, own);
   }
 }
 
 /** Tells what was thrown and finds its exit code. */
-async function told(error: unknown, console: Console, first: string | undefined): Promise<number> {
+async function told(error: unknown, console: Console, args: readonly string[]): Promise<number> {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0;
-    const command = COMMANDS.find((spec) => spec.name === first)?.name;
-    await console.problems([problemOfUsage(error, command)]);
+    const command = COMMANDS.find((spec) => spec.name === args[0]);
+    await console.problems([problemOfUsage(error, command, args)]);
     return 2;
   }
   if (error instanceof ParallelRunError) {

@@ -2,6 +2,8 @@ import { unreachable } from '../domain/assert.ts';
 import type { CliDeps } from './deps.ts';
 import { GOING, stopStep, type CancelCause, type StopCommand, type StopInput, type StopState } from './signals.ts';
 
+const NOTHING_YET = 'Canceling: no mini-batch has been started.';
+
 /** What can be told to cancel: a run, once there is one. */
 export interface Cancelable {
   cancel(how: 'orderly' | 'now', by: CancelCause): void;
@@ -62,7 +64,7 @@ export class StopControl {
         this.stopBound = this.deps.timer(command.ms, () => this.take({ type: 'bound-over' }));
         return;
       case 'say':
-        this.say(command.text);
+        this.say(this.target === undefined ? NOTHING_YET : command.text);
         return;
       case 'leave':
         this.deps.leave(command.exitCode);

@@ -35,6 +35,8 @@ export function onTick(state: CoreState, now: number, out: CoreCommand[]): RunFa
       out.push({ type: 'warn-no-mini-batch', seconds: Math.round((now - state.startedAt) / 1000) });
     }
   }
+  // While commits wait for space nothing can end: that is no fault of the workers.
+  if (state.held) state.lastProgressAt = now;
   const budget = initBudgetUsedUp(state, now);
   if (budget) return budget;
   if (!state.everReady && state.workers.size > 0 && now - state.startedAt > allInInitTimeoutMs) {

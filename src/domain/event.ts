@@ -237,6 +237,8 @@ export interface RunWarning extends At {
     | { readonly kind: 'processes-left'; readonly worker: WorkerId; readonly pids: readonly number[] }
     | { readonly kind: 'stuck-process'; readonly worker: WorkerId; readonly pid: number }
     | { readonly kind: 'skipped-input'; readonly path: string; readonly reason: string }
+    /** The run waits for space on this disk; or it goes on, space has come back. */
+    | { readonly kind: 'disk-full'; readonly path: string; readonly waiting: boolean }
     | { readonly kind: 'note'; readonly text: string };
 }
 /** Recorded by the script through `Run`. */

@@ -76,7 +76,7 @@ async function fromRequirements(spec: Requirements, options: PrepareOptions): Pr
   }
   const folder = join(options.cacheFolder, 'environments');
   try {
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true, mode: 0o700 });
     await access(folder, constants.W_OK | constants.X_OK);
     const requirements = await resolveLocalPaths(spec);
     const key = environmentKey(requirements, base.value);

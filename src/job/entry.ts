@@ -7,12 +7,11 @@ import type { SourceLocation } from '../domain/problem.ts';
 import type { JobContext } from './context.ts';
 import { isWithin, look, similarPath, toLocalPath } from './paths.ts';
 import { listed, onCommandLine } from './problems.ts';
+import { NODE_EXTENSIONS, PYTHON_EXTENSIONS } from './script-name.ts';
 import type { Setting } from './settings.ts';
 import { describeFound } from './values.ts';
 import { lookUp } from './written.ts';
 
-const PYTHON_EXTENSIONS = ['.py'];
-const NODE_EXTENSIONS = ['.ts', '.mts', '.tsx', '.js', '.mjs', '.cjs'];
 const DOTTED_MODULE = /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$/;
 /** Modules that Python or the worker host has loaded before the script: an import of that name finds theirs. */
 const TAKEN_MODULES = new Set(
@@ -134,7 +133,7 @@ async function resolveFile(wanted: Wanted, { problems }: JobContext): Promise<st
     problems.error('PR2001', `the entry script ${text} was not found`, {
       where: at,
       why: `${file}: ${found.error}`,
-      ...(similar === undefined ? {} : { next: `did you mean ${similar}?` }),
+      next: similar === undefined ? 'check the path, and the folder it counts from' : `did you mean ${similar}?`,
     });
     return undefined;
   }

@@ -81,12 +81,32 @@ export function resolveTemplate(
   };
   return parseTemplate(text).flatMap((part) => {
     if (part.kind !== 'group') return [resolve(part)];
-    const absent = part.pieces.some((piece) => piece.kind === 'expression' && names.get(piece.name)?.kind === 'absent');
+    const absent = part.pieces.some((piece) => piece.kind === 'expression' && isAbsent(piece, names, locate, problems));
     // The group keeps a space at both ends: it must not glue itself to its neighbours.
     return absent
       ? [{ text: ' ', fixed: false }]
       : [{ text: ' ', fixed: false }, ...part.pieces.map(resolve), { text: ' ', fixed: false }];
   });
+}
+
+/** In an optional group an input that the job doesn't have is absent, too; one that looks misspelt is told. */
+function isAbsent(
+  { name, source }: { readonly name: string; readonly source: string },
+  names: Names,
+  locate: (part: string) => SourceLocation,
+  problems: Problems,
+): boolean {
+  const meaning = names.get(name);
+  if (meaning !== undefined) return meaning.kind === 'absent';
+  if (!/^(?:parent\.)?inputs\./.test(name)) return false;
+  const meant = similarName(name, [...names.keys()]);
+  if (meant !== undefined) {
+    problems.warning('PR1015', `${source} stands for nothing; its optional group is left out`, {
+      where: locate(source),
+      next: `did you mean \${{${meant}}}?`,
+    });
+  }
+  return true;
 }
 
 /**

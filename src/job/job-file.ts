@@ -6,6 +6,7 @@ import type { Problems } from './problems.ts';
 import { reasonOf } from './problems.ts';
 import { readYaml, YAML_BYTES_MAX } from './read-yaml.ts';
 import { applyOverrides } from './set.ts';
+import { isScriptName } from './script-name.ts';
 import { PIPELINE } from './shape.ts';
 import { warnOfUnknownKeys } from './unknown-keys.ts';
 
@@ -33,8 +34,24 @@ export async function readJobFile(
 }
 
 async function readText(file: string, shown: string, problems: Problems): Promise<string | undefined> {
+  if (isScriptName(file)) {
+    problems.error('PR1001', `${shown} is an entry script, not a job file`, {
+      where: { file: shown },
+      why: 'without a job file the script is named with --entry-script',
+      next: `parallelrun run --entry-script ${/^[\w./-]+$/.test(shown) ? shown : 'FILE'} --input PATH`,
+    });
+    return undefined;
+  }
   try {
-    const { size } = await stat(file);
+    const found = await stat(file);
+    if (found.isDirectory()) {
+      problems.error('PR1001', `the job file ${shown} is a folder`, {
+        where: { file: shown },
+        next: 'name a file in it; a folder of inputs is named with --input, beside --entry-script FILE',
+      });
+      return undefined;
+    }
+    const { size } = found;
     if (size > YAML_BYTES_MAX) {
       problems.error('PR1001', `the job file ${shown} is too large`, {
         where: { file: shown },

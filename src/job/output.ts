@@ -209,7 +209,8 @@ async function checkTarget(
       why: `${file} is ${kind}`,
       next: 'remove it, or choose another name',
     });
-  } else if (!overwrite) {
+  } else if (!overwrite && !isWithin(file, runFolder)) {
+    // In the run folder it is there because the run is: that has been said.
     problems.error('PR5204', 'the result file exists already', {
       where,
       why: file,

@@ -81,6 +81,8 @@ export async function checkSideInput(side: SplitPath, problems: Problems): Promi
     mismatch(side, 'it is a file, and type is uri_folder', problems);
 }
 
+const CHECK_PATH = 'check the path, and the folder it counts from';
+
 async function selectGlob(split: SplitPath, local: string, problems: Problems): Promise<SelectedPath | undefined> {
   const { root, pattern } = splitGlob(local);
   const found = await look(root);
@@ -88,6 +90,7 @@ async function selectGlob(split: SplitPath, local: string, problems: Problems): 
   problems.error('PR3101', `the input ${split.text} was not found`, {
     where: split.at,
     why: `${root}: ${found.ok ? 'it is a file, not a folder' : found.error}`,
+    next: CHECK_PATH,
   });
   return undefined;
 }
@@ -95,11 +98,11 @@ async function selectGlob(split: SplitPath, local: string, problems: Problems): 
 async function reportMissing(split: SplitPath, local: string, reason: string, problems: Problems): Promise<void> {
   const similar = await similarPath(local, split.text);
   const home = split.text.startsWith('~') ? 'write the home folder out; ~ is only replaced by a shell' : undefined;
-  const next = home ?? (similar === undefined ? undefined : `did you mean ${similar}?`);
+  const next = home ?? (similar === undefined ? CHECK_PATH : `did you mean ${similar}?`);
   problems.error('PR3101', `the input ${split.text} was not found`, {
     where: split.at,
     why: `${local}: ${reason}`,
-    ...(next === undefined ? {} : { next }),
+    next,
   });
 }
 

@@ -11,7 +11,16 @@ const CODE = { worker: 0, begun: 1, done: 2 } as const;
 export type LedgerRecord = readonly unknown[] | RunEvent;
 
 export class Encoder {
-  private readonly workers = new Map<WorkerId, number>();
+  private workers = new Map<WorkerId, number>();
+
+  /** What has been introduced so far; `reset` goes back to it when what was encoded since could not be written. */
+  mark(): ReadonlyMap<WorkerId, number> {
+    return new Map(this.workers);
+  }
+
+  reset(mark: ReadonlyMap<WorkerId, number>): void {
+    this.workers = new Map(mark);
+  }
 
   /** @returns the records of an event, in the order to be written. */
   encode(event: RunEvent): LedgerRecord[] {

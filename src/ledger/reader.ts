@@ -87,7 +87,8 @@ export class LedgerReader {
    */
   async tail(): Promise<'none' | 'torn' | 'damaged'> {
     const { size } = await this.file.stat();
-    const rest = Buffer.alloc(Math.min(size - this.wholeBytes, TAIL_BYTES_MAX));
+    // Shorter than its first line: ended before that was written.
+    const rest = Buffer.alloc(Math.max(0, Math.min(size - this.wholeBytes, TAIL_BYTES_MAX)));
     await this.file.read(rest, 0, rest.length, this.wholeBytes);
     if (rest.length === 0) return 'none';
     if (rest.length < 8 || rest.every((byte) => byte === 0)) return 'torn';

@@ -40,16 +40,22 @@ export class LedgerWriter {
 
   /**
    * Writes the events as one frame and syncs. Not to be called again before it has settled. After a failure the
-   * frame may be torn on the disk; the next commit overwrites it.
+   * frame may be torn on the disk; the next commit, of the same events or others, overwrites it.
    */
   async commit(events: readonly RunEvent[]): Promise<void> {
     if (events.length === 0) return;
-    const records: LedgerRecord[] = [];
-    for (const event of events) records.push(...this.encoder.encode(event));
-    const frame = this.frames.encode(records);
-    await writeAll(this.file, frame, this.end);
-    await this.file.datasync();
-    this.end += frame.length;
+    const mark = this.encoder.mark();
+    try {
+      const records: LedgerRecord[] = [];
+      for (const event of events) records.push(...this.encoder.encode(event));
+      const frame = this.frames.encode(records);
+      await writeAll(this.file, frame, this.end);
+      await this.file.datasync();
+      this.end += frame.length;
+    } catch (error) {
+      this.encoder.reset(mark);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

@@ -85,7 +85,8 @@ logs/worker/<ip>/Process-<n>.txt
 logs/user/<ip>/Process-<n>.txt
     What the entry script logs through its helper class.
 logs/user/stdout/<ip>/, logs/user/stderr/<ip>/
-    What the script printed, per process, with time stamps.
+    What the script printed, per process, with time stamps and the mini-batch and try that printed it:
+    grep -rh 'mini_batch=17 try=1' . finds all lines about a try.
 logs/user/error/<ip>/Process-<n>.txt
     Tracebacks of this process, each with its mini-batch, try and inputs; stacks of a run() that took too long;
     the last words of a process that was killed.
@@ -101,7 +102,8 @@ logs/job_result.txt
 logs/job_error.txt
     The errors, grouped, most frequent first. Some may have been made good by a retry.
 azureml-logs/70_driver_log.txt
-    Everything the entry scripts printed, and every traceback, of all processes: time, node, process | line.
+    Everything the entry scripts printed, and every traceback, of all processes:
+    time, node, process, mini-batch and try | line.
 outputs/
     What the run produced, unless the job names another place.
 

@@ -1,6 +1,7 @@
-import type { RunEvent, TryBegun, TryFinished } from '../domain/event.ts';
+import type { RunEvent, SpoolExtent, TryBegun, TryFinished } from '../domain/event.ts';
 import type { Clock } from '../domain/ports.ts';
-import type { LedgerPort, SpoolPort } from './ports.ts';
+import { Patience } from './patience.ts';
+import type { LedgerPort, RowsPiece, SpoolPort } from './ports.ts';
 
 /** How long the first of a group waits for others. */
 const GROUP_MS = 5;
@@ -9,11 +10,10 @@ const NOTE_BEGUN_AFTER_MS = 1_000;
 /** More uncommitted bytes hold back new work; half of it lets it go on. */
 export const UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024;
 
-export type PendingRows = { readonly bytes: Uint8Array } | { readonly part: string; readonly length: number };
-
 interface Entry {
   readonly event: RunEvent;
-  readonly rows?: PendingRows & { readonly count: number };
+  /** Of a done try. */
+  readonly rows?: RowsPiece;
 }
 
 /**
@@ -30,6 +30,8 @@ export class Committer {
   private closing = false;
   private pendingBytes = 0;
   private pressed = false;
+  private waiting = false;
+  private readonly patience: Patience;
   private readonly parts: { ledger: LedgerPort; spool: SpoolPort; clock: Clock };
   private readonly publish: (events: readonly RunEvent[]) => void;
   private readonly onFailure: (error: unknown) => void;
@@ -41,8 +43,15 @@ export class Committer {
       publish: (events: readonly RunEvent[]) => void;
       onFailure: (error: unknown) => void;
       onPressure: (on: boolean) => void;
+      /** The disk is full and space is waited for; or it has come back. */
+      onWaiting: (waiting: boolean) => void;
     },
   ) {
+    this.patience = new Patience((waiting) => {
+      this.waiting = waiting;
+      hooks.onWaiting(waiting);
+      this.checkPressure();
+    });
     this.parts = parts;
     this.publish = hooks.publish;
     this.onFailure = hooks.onFailure;
@@ -54,10 +63,15 @@ export class Committer {
   }
 
   /** A done try: its rows are in the spool before the event is in the ledger. */
-  addDone(event: TryFinished, rows: PendingRows, count: number): void {
-    this.pendingBytes += 'bytes' in rows ? rows.bytes.length : rows.length;
+  addDone(event: TryFinished, rows: RowsPiece): void {
+    this.pendingBytes += sizeOf(rows);
     this.checkPressure();
-    this.enqueue({ event, rows: { ...rows, count } });
+    this.enqueue({ event, rows });
+  }
+
+  /** A full disk is not waited for any longer. */
+  giveUp(): void {
+    this.patience.giveUp();
   }
 
   /** Resolves when all that was added before is durable and shown; after a failure never mind what is lost. */
@@ -112,40 +126,22 @@ export class Committer {
   /** @returns the events to show; those that could not be made durable are shown too, after `onFailure`. */
   private async commit(entries: readonly Entry[]): Promise<RunEvent[]> {
     if (this.failed !== undefined) return entries.filter((e) => e.rows === undefined).map((e) => e.event);
+    const { ledger, spool } = this.parts;
     try {
-      const { events, released } = await this.store(entries);
-      await this.parts.ledger.commit(this.durable(events));
-      for (const part of released) await this.parts.spool.releasePart(part);
+      const pieces = entries.flatMap((e) => (e.rows ? [e.rows] : []));
+      const extents = pieces.length > 0 ? await this.patience.run(() => spool.write(pieces)) : [];
+      const events = withExtents(entries, extents);
+      const durable = this.durable(events);
+      await this.patience.run(() => ledger.commit(durable));
+      for (const piece of pieces) if ('part' in piece) await spool.releasePart(piece.part);
+      for (const piece of pieces) this.pendingBytes -= sizeOf(piece);
+      this.checkPressure();
       return events;
     } catch (error) {
       this.failed = error;
       this.onFailure(error);
       return entries.filter((e) => e.rows === undefined).map((e) => e.event);
     }
-  }
-
-  private async store(entries: readonly Entry[]): Promise<{ events: RunEvent[]; released: string[] }> {
-    const events: RunEvent[] = [];
-    const released: string[] = [];
-    let dirty = false;
-    for (const { event, rows } of entries) {
-      if (!rows || event.type !== 'try-finished') {
-        events.push(event);
-        continue;
-      }
-      dirty = true;
-      if ('bytes' in rows) {
-        this.pendingBytes -= rows.bytes.length;
-        events.push({ ...event, rows: this.parts.spool.append(rows.bytes, rows.count) });
-      } else {
-        this.pendingBytes -= rows.length;
-        events.push({ ...event, rows: await this.parts.spool.appendPart(rows.part, rows.length, rows.count) });
-        released.push(rows.part);
-      }
-    }
-    if (dirty) await this.parts.spool.sync();
-    this.checkPressure();
-    return { events, released };
   }
 
   /** What of the events goes to the ledger: all but the begin marks of short tries. */
@@ -182,7 +178,8 @@ export class Committer {
   }
 
   private checkPressure(): void {
-    const on = this.pressed ? this.pendingBytes > UNCOMMITTED_BYTES_MAX / 2 : this.pendingBytes > UNCOMMITTED_BYTES_MAX;
+    const limit = this.pressed ? UNCOMMITTED_BYTES_MAX / 2 : UNCOMMITTED_BYTES_MAX;
+    const on = this.waiting || this.pendingBytes > limit;
     if (on === this.pressed) return;
     this.pressed = on;
     this.onPressure(on);
@@ -192,4 +189,18 @@ export class Committer {
     await this.barrier();
     this.closing = true;
   }
+}
+
+/** Done tries with the place of their rows. */
+function withExtents(entries: readonly Entry[], extents: readonly SpoolExtent[]): RunEvent[] {
+  let next = 0;
+  return entries.map(({ event, rows }) => {
+    if (!rows || event.type !== 'try-finished') return event;
+    const extent = extents[next++];
+    return extent ? { ...event, rows: extent } : event;
+  });
+}
+
+function sizeOf(piece: RowsPiece): number {
+  return 'bytes' in piece ? piece.bytes.length : piece.length;
 }

@@ -1,3 +1,3 @@
 export { coreConfig } from './config.ts';
 export { Orchestrator } from './orchestrator.ts';
-export type { Draft, ManifestPort, OrchestratorParts } from './ports.ts';
+export type { Draft, ManifestPort, OrchestratorParts, RowsPiece } from './ports.ts';

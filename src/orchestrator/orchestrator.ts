@@ -18,6 +18,7 @@ import { Committer } from './committer.ts';
 import { coreConfig } from './config.ts';
 import { createMiniBatches } from './creation.ts';
 import { tryFinished } from './outcome.ts';
+import { isDiskFull } from './patience.ts';
 import type { OrchestratorParts } from './ports.ts';
 
 const TICK_MS = 100;
@@ -34,6 +35,7 @@ export class Orchestrator {
   private stopping: Promise<void> | undefined;
   private creationEnded = false;
   private columnsKey: string | undefined;
+  private waitsForSpace = false;
   /** Why the shell can't go on; stands over any verdict of the core, which may have come before it. */
   private broken: Verdict | undefined;
   private resolveVerdict: (verdict: Verdict) => void = () => undefined;
@@ -51,6 +53,9 @@ export class Orchestrator {
       },
       onPressure: (on) => {
         this.feed([{ type: 'pressure', on }]);
+      },
+      onWaiting: (waiting) => {
+        this.onDiskFull(waiting);
       },
     });
   }
@@ -91,6 +96,7 @@ export class Orchestrator {
 
   cancel(how: 'orderly' | 'now', by: 'SIGINT' | 'SIGTERM' | 'command'): void {
     if (this.core.phase === 'finished') return;
+    if (this.waitsForSpace) this.committer.giveUp();
     this.note({ type: 'cancel-requested', at: this.parts.clock.now(), by, now: how === 'now' });
     if (this.core.phase === 'running') this.state('CancelRequested');
     this.feed([{ type: 'cancel', now: how === 'now', exitCode: by === 'SIGTERM' ? 143 : 130 }]);
@@ -197,8 +203,9 @@ export class Orchestrator {
     const stored = known || columns === undefined ? lean : { ...lean, columns };
     this.committer.addDone(
       stored,
-      rows instanceof Uint8Array ? { bytes: rows } : { part: rows.part, length: rows.bytes },
-      returned,
+      rows instanceof Uint8Array
+        ? { bytes: rows, rows: returned }
+        : { part: rows.part, length: rows.bytes, rows: returned },
     );
   }
 
@@ -348,6 +355,13 @@ export class Orchestrator {
     }
   }
 
+  /** Shown at once, not stored: there is no space to store it. */
+  private onDiskFull(waiting: boolean): void {
+    const warning = { kind: 'disk-full', path: this.parts.plan.runFolder, waiting } as const;
+    this.parts.publish([{ type: 'warning', at: this.parts.clock.now(), warning }]);
+    this.waitsForSpace = waiting;
+  }
+
   private state(state: RunState): void {
     this.note({ type: 'run-state', at: this.parts.clock.now(), state });
   }
@@ -382,10 +396,6 @@ export class Orchestrator {
 
 function commitFailure(error: unknown, path: string): RunFailure {
   return isDiskFull(error) ? { kind: 'disk-full', path } : { kind: 'output-failed', path, reason: messageOf(error) };
-}
-
-function isDiskFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
 }
 
 function messageOf(error: unknown): string {

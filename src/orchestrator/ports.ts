@@ -26,11 +26,15 @@ export interface LedgerPort {
   commit(events: readonly RunEvent[]): Promise<void>;
 }
 
+/** Rows of one mini-batch: bytes, or the part file a worker wrote. */
+export type RowsPiece =
+  | { readonly bytes: Uint8Array; readonly rows: number }
+  | { readonly part: string; readonly length: number; readonly rows: number };
+
 export interface SpoolPort {
-  append(rows: Uint8Array, count: number): SpoolExtent;
-  appendPart(path: string, bytes: number, count: number): Promise<SpoolExtent>;
+  /** Resolves when all pieces are on the disk, one behind the other. After a failure it may be called again. */
+  write(pieces: readonly RowsPiece[]): Promise<readonly SpoolExtent[]>;
   releasePart(path: string): Promise<void>;
-  sync(): Promise<void>;
 }
 
 export interface OrchestratorParts {

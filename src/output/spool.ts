@@ -8,15 +8,18 @@ const COPY_BYTES = 256 * 1024;
 /** Below the limit of every kernel for one gathered write. */
 const PIECES_PER_WRITE = 512;
 
+/** Rows of one mini-batch: bytes, or the part file a worker wrote. `rows` counts them. */
+export type SpoolPiece =
+  | { readonly bytes: Uint8Array; readonly rows: number }
+  | { readonly part: string; readonly length: number; readonly rows: number };
+
 /**
- * Rows of mini-batches in the order of their commitment. Bytes become durable with `sync`; what lies behind the last
- * extent in the ledger is nothing and is overwritten or cut off. One writer, positioned writes, never O_APPEND.
+ * Rows of mini-batches in the order of their commitment. What lies behind the last extent in the ledger is nothing and
+ * is overwritten or cut off. One writer, positioned writes, never O_APPEND.
  */
 export class SpoolWriter {
   private readonly file: FileHandle;
   private end: number;
-  private buffered: Uint8Array[] = [];
-  private bufferedBytes = 0;
 
   private constructor(file: FileHandle, end: number) {
     this.file = file;
@@ -45,67 +48,55 @@ export class SpoolWriter {
     }
   }
 
-  /** Takes rows into the buffer; they are written by `sync`. */
-  append(bytes: Uint8Array, rows: number): SpoolExtent {
-    const offset = this.end + this.bufferedBytes;
-    if (bytes.length > 0) this.buffered.push(bytes);
-    this.bufferedBytes += bytes.length;
-    return { offset, bytes: bytes.length, rows, crc32: crc32(bytes) };
+  /**
+   * Writes the pieces one behind the other and makes them durable. All or nothing: after a failure the end is where
+   * it was, and the same call may be repeated. It then writes everything anew: what a failed sync left in the page
+   * cache can't be trusted, so a bare second sync would prove nothing.
+   */
+  async write(pieces: readonly SpoolPiece[]): Promise<SpoolExtent[]> {
+    const extents: SpoolExtent[] = [];
+    let gathered: Uint8Array[] = [];
+    let gatheredAt = this.end;
+    let position = this.end;
+    for (const piece of pieces) {
+      if ('bytes' in piece) {
+        const { bytes, rows } = piece;
+        extents.push({ offset: position, bytes: bytes.length, rows, crc32: crc32(bytes) });
+        if (bytes.length > 0) gathered.push(bytes);
+        position += bytes.length;
+        continue;
+      }
+      await writeGathered(this.file, gathered, gatheredAt);
+      gathered = [];
+      const crc = await this.copyPart(piece.part, piece.length, position);
+      extents.push({ offset: position, bytes: piece.length, rows: piece.rows, crc32: crc });
+      position += piece.length;
+      gatheredAt = position;
+    }
+    await writeGathered(this.file, gathered, gatheredAt);
+    await this.file.datasync();
+    this.end = position;
+    return extents;
   }
 
-  /**
-   * Copies a worker's part file behind what is there, then removes it at `release`.
-   * Fails where the part isn't as long as its worker said.
-   */
-  async appendPart(part: string, bytes: number, rows: number): Promise<SpoolExtent> {
-    await this.write();
+  /** @returns the checksum of what was copied; fails where the part isn't as long as its worker said */
+  private async copyPart(part: string, length: number, position: number): Promise<number> {
     const source = await open(part, 'r');
-    const offset = this.end;
     let crc = 0;
     try {
       const buffer = Buffer.allocUnsafe(COPY_BYTES);
       let copied = 0;
-      while (copied < bytes) {
-        const { bytesRead } = await source.read(buffer, 0, Math.min(COPY_BYTES, bytes - copied), copied);
-        if (bytesRead === 0) throw new Error(`part file ${part} ends after ${copied} of ${bytes} bytes`);
+      while (copied < length) {
+        const { bytesRead } = await source.read(buffer, 0, Math.min(COPY_BYTES, length - copied), copied);
+        if (bytesRead === 0) throw new Error(`part file ${part} ends after ${copied} of ${length} bytes`);
         const chunk = buffer.subarray(0, bytesRead);
         crc = crc32(chunk, crc);
-        await writeAll(this.file, chunk, offset + copied);
+        await writeAll(this.file, chunk, position + copied);
         copied += bytesRead;
       }
+      return crc;
     } finally {
       await source.close();
-    }
-    this.end += bytes;
-    return { offset, bytes, rows, crc32: crc };
-  }
-
-  /** Writes and makes durable all that was appended. */
-  async sync(): Promise<void> {
-    await this.write();
-    await this.file.datasync();
-  }
-
-  private async write(): Promise<void> {
-    if (this.bufferedBytes === 0) return;
-    await this.writeBuffered();
-    this.end += this.bufferedBytes;
-    this.buffered = [];
-    this.bufferedBytes = 0;
-  }
-
-  /** Gathered by the kernel, not copied together here; what a short write left is written piece by piece. */
-  private async writeBuffered(): Promise<void> {
-    let position = this.end;
-    for (let from = 0; from < this.buffered.length; from += PIECES_PER_WRITE) {
-      const pieces = this.buffered.slice(from, from + PIECES_PER_WRITE);
-      let { bytesWritten } = await this.file.writev(pieces, position);
-      for (const piece of pieces) {
-        if (bytesWritten < piece.length)
-          await writeAll(this.file, piece.subarray(bytesWritten), position + bytesWritten);
-        bytesWritten = Math.max(0, bytesWritten - piece.length);
-        position += piece.length;
-      }
     }
   }
 
@@ -117,6 +108,20 @@ export class SpoolWriter {
 /** A part file whose rows are committed is of no more use; that it is gone already is no error. */
 export async function releasePart(part: string): Promise<void> {
   await unlink(part).catch(() => undefined);
+}
+
+/** Gathered by the kernel, not copied together here; what a short write left is written piece by piece. */
+async function writeGathered(file: FileHandle, all: readonly Uint8Array[], start: number): Promise<void> {
+  let position = start;
+  for (let from = 0; from < all.length; from += PIECES_PER_WRITE) {
+    const pieces = all.slice(from, from + PIECES_PER_WRITE);
+    let { bytesWritten } = await file.writev(pieces, position);
+    for (const piece of pieces) {
+      if (bytesWritten < piece.length) await writeAll(file, piece.subarray(bytesWritten), position + bytesWritten);
+      bytesWritten = Math.max(0, bytesWritten - piece.length);
+      position += piece.length;
+    }
+  }
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {

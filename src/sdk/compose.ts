@@ -59,9 +59,7 @@ export function compose(opened: OpenedRun): LiveRun {
     engine,
     ledger: opened.ledger,
     spool: {
-      append: (rows, count) => opened.spool.append(rows, count),
-      appendPart: (path, bytes, count) => opened.spool.appendPart(path, bytes, count),
-      sync: () => opened.spool.sync(),
+      write: (pieces) => opened.spool.write(pieces),
       releasePart,
     },
     manifest: opened.manifest,

@@ -11,7 +11,7 @@ import { SpoolWriter } from '../output/index.ts';
 import { systemClock } from './clock.ts';
 import type { OpenedRun } from './compose.ts';
 import { createFaces } from './faces.ts';
-import { createRunFolder, notCode } from './folder.ts';
+import { createRunFolder, notCode, syncRunFolder } from './folder.ts';
 import { prepareEntry, refusal } from './host.ts';
 import type { Prepared } from './host.ts';
 import type { OpenedInput } from './input.ts';
@@ -60,6 +60,10 @@ async function fill(
     { type: 'environment-ready', at, ...prepared.ready },
   ];
   if (input.columns) opening.push({ type: 'schema-decided', at, columns: input.columns });
+  const ledger = await LedgerWriter.create(layout.ledger);
+  const spool = await SpoolWriter.create(layout.spool);
+  const manifest = await createManifest({ manifest: layout.manifest, index: layout.manifestIndex });
+  await syncRunFolder(layout);
   return {
     plan,
     layout,
@@ -67,9 +71,9 @@ async function fill(
     prepared,
     entry,
     lock,
-    ledger: await LedgerWriter.create(layout.ledger),
-    spool: await SpoolWriter.create(layout.spool),
-    manifest: await createManifest({ manifest: layout.manifest, index: layout.manifestIndex }),
+    ledger,
+    spool,
+    manifest,
     faces: createFaces(plan, layout, warnings, false),
     opening,
   };

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
@@ -43,15 +43,26 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
           what: taken ? `a run named ${plan.runId} exists already` : 'the folders of the run could not be created',
           where: { file: taken ? plan.runFolder : (path ?? plan.runFolder) },
           why: message,
-          next:
-            taken
-              ? 'choose another --name, or leave it out'
-              : 'name folders that can be written with --root and --output',
+          next: taken
+            ? 'choose another --name, or leave it out'
+            : 'name folders that can be written with --root and --output',
         },
       ],
       2,
       { cause: error },
     );
+  }
+}
+
+/** What a run starts from survives a loss of power: before the first hand-out, and once it is all there. */
+export async function syncRunFolder(layout: RunLayout): Promise<void> {
+  for (const path of [layout.plan, layout.state, layout.folder, dirname(layout.folder)]) {
+    const handle = await open(path, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
   }
 }
 

@@ -7,6 +7,8 @@ export { listRuns, openRun, StoredRun } from './stored.ts';
 export type { RunListEntry } from './stored.ts';
 export { resume } from './resume.ts';
 export type { ResumeChanges, ResumeOptions, Resumed } from './resume.ts';
+export { verify } from './verify.ts';
+export type { Verification } from './verify.ts';
 export { pruneRuns } from './prune.ts';
 export type { PruneOptions, PrunedRun } from './prune.ts';
 export { testJob, replay } from './foreground.ts';

@@ -136,7 +136,7 @@ function emptyInput(plan: Plan, skipped: OpenedInput['skipped']): ParallelRunErr
         what: 'the input is empty',
         where: { file: first ? first.root : '' },
         why: example
-          ? `${skipped.length} entries were skipped, the first ${example.path}: ${example.reason}`
+          ? `${example.path} was left out: ${example.reason}${skipped.length > 1 ? `; and ${skipped.length - 1} more` : ''}`
           : plan.inputs.some((input) => input.select.by === 'glob')
             ? 'no file matches the pattern'
             : 'there is no file below it',

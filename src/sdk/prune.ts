@@ -1,6 +1,8 @@
 import { lstat, readdir, rm } from 'node:fs/promises';
 import { listRuns } from './stored.ts';
 
+const UNBEGUN_MS = 60_000;
+
 export interface PruneOptions {
   /** So many of the newest ended runs stay. */
   readonly keep?: number;
@@ -26,7 +28,10 @@ export async function pruneRuns(root: string, options: PruneOptions): Promise<Pr
   if (keep === undefined && olderThanMs === undefined) return pruned;
   const ended = (await listRuns(root)).filter((run) => !run.live && run.problem === undefined);
   for (const [position, run] of ended.entries()) {
-    const ageMs = Date.now() - ((run.startedAt ?? Date.now()) + run.elapsedSeconds * 1000);
+    const since = run.startedAt ?? (await lstat(run.folder)).mtimeMs;
+    const ageMs = Date.now() - (since + run.elapsedSeconds * 1000);
+    // A folder without a run yet may be filled by another process just now.
+    if (run.startedAt === undefined && ageMs < UNBEGUN_MS) continue;
     if (keep !== undefined && position < keep) continue;
     if (olderThanMs !== undefined && ageMs <= olderThanMs) continue;
     const why =

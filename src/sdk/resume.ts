@@ -5,14 +5,13 @@ import { openManifest, reopenManifest } from '../dataset/index.ts';
 import type { RunEnded, RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Column, Plan } from '../domain/plan.ts';
-import { ParallelRunError } from '../domain/problem.ts';
-import type { Problem } from '../domain/problem.ts';
-import { LedgerReader, LedgerWriter } from '../ledger/index.ts';
+import { LedgerFormatError, LedgerReader, LedgerWriter } from '../ledger/index.ts';
 import { coreConfig } from '../orchestrator/index.ts';
 import { SpoolDamagedError, SpoolWriter, verifyExtent } from '../output/index.ts';
 import { systemClock } from './clock.ts';
 import { checkCode } from './codecheck.ts';
 import { compose } from './compose.ts';
+import { damaged, notBegun } from './damage.ts';
 import { createFaces } from './faces.ts';
 import type { Faces } from './faces.ts';
 import { prepareEntry, prepareHost } from './host.ts';
@@ -58,7 +57,7 @@ export async function resume(root: string, runId: string, options: ResumeOptions
   const lock = await lockRun(plan, layout);
   try {
     const faces = createFaces(plan, layout, [], true);
-    const past = await recover(layout, faces);
+    const past = await recover(plan, layout, faces);
     const { recovery } = past;
     if (recovery.ended && !goesOn(recovery.ended, recovery, options)) {
       await lock.release();
@@ -136,10 +135,13 @@ interface Past {
 }
 
 /** One pass over the ledger: for the core, and for all that shows the run. */
-async function recover(layout: RunLayout, faces: Faces): Promise<Past> {
+async function recover(plan: Plan, layout: RunLayout, faces: Faces): Promise<Past> {
   const recovery = new Recovery();
   let columns: readonly Column[] | undefined;
-  const reader = await LedgerReader.open(layout.ledger);
+  const reader = await LedgerReader.open(layout.ledger).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw notBegun(plan);
+    throw error instanceof LedgerFormatError ? damaged(layout.ledger, error.message) : error;
+  });
   try {
     for (let events = await reader.read(); events.length > 0; events = await reader.read()) {
       faces.prime(events);
@@ -154,6 +156,8 @@ async function recover(layout: RunLayout, faces: Faces): Promise<Past> {
         `the frame at byte ${reader.wholeBytes} is not what was written, and others follow it`,
       );
     }
+    // The first frame is written when all else of the folder is there.
+    if (recovery.fingerprint === undefined) throw notBegun(plan);
     return { recovery, wholeBytes: reader.wholeBytes, columns };
   } finally {
     await reader.close();
@@ -170,18 +174,6 @@ async function openSpool(plan: Plan, layout: RunLayout, recovery: Recovery): Pro
       throw damaged(layout.spool, `the rows of run ${plan.runId} are gone`);
     throw error;
   }
-}
-
-function damaged(file: string, why: string): ParallelRunError {
-  const problem: Problem = {
-    code: 'PR5005',
-    severity: 'error',
-    what: 'the stored state of the run is damaged',
-    where: { file },
-    why,
-    next: 'nothing was changed; run the job again under another name',
-  };
-  return new ParallelRunError([problem], 4);
 }
 
 function itemsOf(layout: RunLayout, count: number): number {

@@ -1,4 +1,5 @@
 /** Runs as they lie in their folders, live or ended; read by anybody, changed by their orchestrator alone. */
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { openManifest } from '../dataset/index.ts';
 import type { RunEvent } from '../domain/event.ts';
@@ -31,21 +32,32 @@ export class StoredRun {
     return (await lockHolder(this.layout.state, 'run')) !== undefined;
   }
 
+  /** False where there is no ledger yet: another process fills the folder just now, or ended while it did. */
+  private begun(): boolean {
+    return existsSync(this.layout.ledger);
+  }
+
   async status(): Promise<RunStatus> {
     const fold = new StatusFold();
     let last = 0;
-    for await (const events of readLedger(this.layout.ledger)) {
-      for (const event of events) {
-        fold.apply(event);
-        last = event.at;
+    if (this.begun()) {
+      for await (const events of readLedger(this.layout.ledger)) {
+        for (const event of events) {
+          fold.apply(event);
+          last = event.at;
+        }
       }
     }
     // Of a run that is neither ended nor live, the clock stopped at its last sign of life.
-    return fold.status((await this.live()) ? Date.now() : last);
+    return { ...fold.status((await this.live()) ? Date.now() : last), runId: this.plan.runId };
   }
 
   /** Events in order; `follow`: until the run has ended or the signal says stop. */
   async *events(options: { readonly follow?: boolean; readonly signal?: AbortSignal } = {}): AsyncGenerator<RunEvent> {
+    while (!this.begun()) {
+      if (options.follow !== true || options.signal?.aborted || !(await this.live())) return;
+      await new Promise((resolve) => setTimeout(resolve, FOLLOW_POLL_MS));
+    }
     const reader = await LedgerReader.open(this.layout.ledger);
     try {
       for (;;) {
@@ -73,21 +85,11 @@ export class StoredRun {
   }
 
   private readEntry(index: number): { source: MiniBatchSource; items: number } {
+    if (!existsSync(this.layout.manifestIndex)) throw noSuchMiniBatch(this.plan, index, 0);
     const manifest = openManifest({ manifest: this.layout.manifest, index: this.layout.manifestIndex });
     try {
       if (!Number.isInteger(index) || index < 0 || index >= manifest.count) {
-        throw new ParallelRunError(
-          [
-            {
-              code: 'PR5003',
-              severity: 'error',
-              what: `run ${this.plan.runId} has no mini-batch ${index}`,
-              why: manifest.count === 0 ? 'it has none' : `they are numbered 0 to ${manifest.count - 1}`,
-              next: `parallelrun errors ${this.plan.runId}`,
-            },
-          ],
-          2,
-        );
+        throw noSuchMiniBatch(this.plan, index, manifest.count);
       }
       const { source, items } = manifest.read(miniBatchIndex(index));
       return { source: JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource, items };
@@ -95,6 +97,22 @@ export class StoredRun {
       manifest.close();
     }
   }
+}
+
+function noSuchMiniBatch({ runId }: Plan, index: number, count: number): ParallelRunError {
+  const why = count === 0 ? 'it has none' : `they are numbered 0 to ${count - 1}`;
+  return new ParallelRunError(
+    [
+      {
+        code: 'PR5003',
+        severity: 'error',
+        what: `run ${runId} has no mini-batch ${index}`,
+        why,
+        next: `parallelrun errors ${runId}`,
+      },
+    ],
+    2,
+  );
 }
 
 /** @throws ParallelRunError PR5002, exit code 2, where the root has no such run or it can't be read */

@@ -14,6 +14,7 @@ export type RunStage =
   | 'waiting for workers'
   | 'running'
   | 'running while mini-batches are created'
+  | 'waiting for disk space'
   | 'shutting down workers'
   | 'stopping'
   | 'canceling'

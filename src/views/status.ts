@@ -39,6 +39,7 @@ export class StatusFold {
   private lateOutcomes = 0;
   private warnings = 0;
   private canceling = false;
+  private diskFull = false;
   private shutdownFailures: ShutdownFailures | undefined;
   private output: RunStatus['output'] | undefined;
   private readonly errors = new ErrorGroupsFold();
@@ -92,6 +93,7 @@ export class StatusFold {
         return;
       case 'warning':
         this.warnings += 1;
+        if (event.warning.kind === 'disk-full') this.diskFull = event.warning.waiting;
         return;
       case 'run-aborting':
         this.reason = event.reason;
@@ -261,6 +263,7 @@ export class StatusFold {
   private runningStage(): RunStage {
     if (this.reason !== undefined) return 'stopping';
     if (this.canceling) return 'canceling';
+    if (this.diskFull) return 'waiting for disk space';
     if (!this.presence.anyReady && this.succeeded + this.failed === 0) {
       return this.createdMiniBatches === 0 && !this.creationFinished ? 'creating mini-batches' : 'waiting for workers';
     }

@@ -122,6 +122,7 @@ export class Host {
     const source = parse(decoder.decode(body)) as MiniBatchSource;
     const read = await this.#readItems(source, hello);
     if (cwd() !== this.#home) chdir(this.#home);
+    this.#meter.reopen();
     this.stage = 'run';
     this.index = i;
     // with a frame still held, no user code ran since it was made: its readings are still true

@@ -34,6 +34,11 @@ export function formatFrames(frames: readonly PausedFrame[], urlOf: (scriptId: s
   return lines.join('\n');
 }
 
+/** Whether any frame lies in a file, not all of them in Node itself. */
+export function isInFiles(frames: readonly PausedFrame[], urlOf: (scriptId: string) => string | undefined): boolean {
+  return frames.some((frame) => (frame.url || (urlOf(frame.location.scriptId) ?? '')).startsWith('file://'));
+}
+
 function show({ file, line, column }: Position): string {
   return `${file}:${line}:${column}`;
 }

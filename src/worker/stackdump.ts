@@ -10,7 +10,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { InspectorClient } from './inspector-client.ts';
-import { formatFrames } from './paused.ts';
+import { formatFrames, isInFiles } from './paused.ts';
 import type { PausedFrame } from './paused.ts';
 
 const DEADLINE_MS = 4000;
@@ -41,7 +41,11 @@ async function dump(pid: number, stderrFile: string): Promise<string> {
   // not awaited: a process that sits in a system call answers neither
   const asked = Promise.all([client.call('Debugger.enable'), client.call('Debugger.pause')]).then(() => true);
   const frames = await Promise.race([paused, sleep(PAUSE_MS)]);
-  if (frames !== undefined) return formatFrames(frames, (scriptId) => scripts.get(scriptId));
+  if (frames !== undefined) {
+    const urlOf = (scriptId: string): string | undefined => scripts.get(scriptId);
+    // stopped in Node's own code with nothing of the script below: that is how the signal itself is handled
+    return isInFiles(frames, urlOf) ? formatFrames(frames, urlOf) : waiting(client);
+  }
   const answers = await Promise.race([asked, sleep(1, false)]);
   return answers ? waiting(client) : nativeCode(pid);
 }

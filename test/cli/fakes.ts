@@ -56,6 +56,7 @@ const NO_SDK: CliSdk = {
   testJob: refuse('testJob'),
   replay: refuse('replay'),
   resume: refuse('resume'),
+  verify: refuse('verify'),
   pruneRuns: refuse('pruneRuns'),
 };
 

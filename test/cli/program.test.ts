@@ -67,12 +67,17 @@ describe('usage', () => {
   });
 
   it.each([
-    [['rum', 'job.yml'], "unknown command 'rum'", 'did you mean run?'],
+    [['rum', 'job.yml'], "unknown command 'rum'", 'did you mean run? Otherwise: parallelrun --help\n'],
     [['run', '--inptu', 'x'], "unknown option '--inptu'", 'did you mean --input?'],
     [['run', '--mini_batch_size', '3'], "unknown option '--mini_batch_size'", 'did you mean --mini-batch-size?'],
     [['run', '--input'], "option '--input <path>' argument missing", 'parallelrun run --help'],
     [['run', 'a.yml', 'b.yml'], 'too many arguments', 'parallelrun run --help'],
-    [['status'], "missing required argument 'run'", 'parallelrun status --help'],
+    [['status'], "missing required argument 'run'", 'parallelrun status last; more: parallelrun status --help'],
+    [['score.py', 'my images'], "unknown command 'score.py'", "run --entry-script score.py --input 'my images'\n"],
+    [['score.ts'], "unknown command 'score.ts'", 'parallelrun run --entry-script score.ts --input PATH\n'],
+    [['job.yml'], "unknown command 'job.yml'", 'parallelrun run job.yml\n'],
+    [['replay', 'demo', '17'], 'too many arguments', 'next   parallelrun replay demo/17\n'],
+    [['test', 'score.py', 'in'], 'too many arguments', 'parallelrun test --entry-script score.py --input in\n'],
     [['run', '--summary-only', '--append-row-to', 'x'], 'cannot be used with', 'parallelrun run --help'],
     [['prune', '--keep', '1', '--older-than', '3d'], 'cannot be used with', 'parallelrun prune --help'],
     [['prune', '--keep', '-1'], '"-1" is no value for --keep', ''],
@@ -103,6 +108,12 @@ describe('usage', () => {
   it('tells that options of the script stand after --', async () => {
     await world.main('run', '--entry-script', 's.py', '--my-model', 'x');
     expect(world.stderr.text).toContain('options of the script itself stand after --');
+  });
+
+  it('tells that options stand after the command', async () => {
+    expect(await world.main('--json', 'list')).toBe(2);
+    expect(world.stderr.text).toContain('options stand after the command');
+    expect(world.stdout.json()).toMatchObject([{ code: 'PR1901' }]);
   });
 
   it('keeps standard output NDJSON when help is asked for with --json', async () => {

@@ -220,6 +220,7 @@ describe('signals during run', () => {
     world.signal('SIGTERM');
     expect(await exit).toBe(143);
     expect(world.stdout.json()).toMatchObject([{ type: 'problem', code: 'PR5905' }]);
+    expect(world.stderr.text).toContain('Canceling: no mini-batch has been started.\n');
     expect(world.timers.size).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 /** What people get wrong: a clear error with what, where, why and what next, or correct work; nothing half done. */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Workspace } from './rig.ts';
@@ -38,6 +38,16 @@ describe('refused before anything starts', () => {
   test('a result that exists', async () => {
     space.write('out/parallel_run_step.txt', 'old');
     await refused(['--entry-script', 'score.py', '--input', 'in', '--output', 'out'], [/--overwrite/]);
+  });
+  test('TypeScript with a syntax error, found late: the line in the own file, no half a run', async () => {
+    space.write('code/late.ts', 'export function run(x: string[] { return x }\n');
+    await refused(['--entry-script', 'code/late.ts', '--input', 'in'], [/PR2301/, /\/code\/late\.ts:1:33/]);
+    expect((await space.cli('list', '--json')).stdout).toBe('');
+  });
+  test('an output folder that can not be made, found late', async () => {
+    space.write('file', '');
+    symlinkSync(join(space.folder, 'gone', 'away'), join(space.folder, 'link'));
+    await refused(['--entry-script', 'score.py', '--input', 'in', '--output', 'link/x'], [/link/]);
   });
   test('an interpreter that is none', () =>
     refused(['--entry-script', 'score.py', '--input', 'in', '--python', '/no/python'], [/\/no\/python/]));

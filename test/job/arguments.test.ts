@@ -82,6 +82,13 @@ describe('optional groups', () => {
     ).toEqual([['a', '--two', '1 2', 'b'], []]);
   });
 
+  it('go without an input that the job does not have; one that looks misspelt is told', () => {
+    const names = new Map([['inputs.opt', textMeaning('o')]]);
+    expect(split('a $[[--two ${{inputs.x}}]] b', names)).toEqual([['a', 'b'], []]);
+    expect(split('a $[[--opt ${{inputs.otp}}]] b', names)).toEqual([['a', 'b'], ['PR1015']]);
+    expect(split('a $[[--opt ${{outputs.x}}]] b', names)).toEqual([['a', '--opt', '', 'b'], ['PR1015']]);
+  });
+
   it('an absent input outside of a group is an error', () => {
     expect(split('${{inputs.opt}}', new Map([['inputs.opt', { kind: 'absent' } as const]]))).toEqual([
       [''],

@@ -520,4 +520,41 @@ describe('the name and the root', () => {
     expect([taken?.code, taken?.next]).toEqual(['PR5001', 'give another name with --name, or none']);
     expect(short(await problemsOf(cwd, { flags: { ...CLI, root: 'file/below' } }))).toEqual(['PR5202']);
   });
+
+  it('says of a name that is taken only that, not that its result is there as well', async () => {
+    const cwd = await workspace({ 'runs/taken/outputs/parallel_run_step.txt': 'row' });
+    expect(short(await problemsOf(cwd, { flags: { ...CLI, name: 'taken' } }))).toEqual(['PR5001']);
+  });
+});
+
+describe('what is no job file', () => {
+  it('says of a script and of a folder how they are meant to be given', async () => {
+    const cwd = await workspace();
+    const [script, ...others] = await problemsOf(cwd, { jobFile: 'score.py' });
+    expect(others).toEqual([]);
+    expect(script).toMatchObject({
+      code: 'PR1001',
+      what: 'score.py is an entry script, not a job file',
+      next: 'parallelrun run --entry-script score.py --input PATH',
+    });
+    const [folder] = await problemsOf(cwd, { jobFile: 'images' });
+    expect(folder).toMatchObject({ code: 'PR1001', what: 'the job file images is a folder' });
+    expect(folder?.next).toContain('--input');
+  });
+
+  it('says what next of a script and an input that are not there', async () => {
+    const problems = await problemsOf(await workspace(), { flags: { entryScript: 'other.py', input: 'elsewhere' } });
+    expect(problems.map(({ code, next }) => [code, next])).toEqual([
+      ['PR2001', 'check the path, and the folder it counts from'],
+      ['PR3101', 'check the path, and the folder it counts from'],
+    ]);
+  });
+
+  it('takes each kind of script that the bundler knows', async () => {
+    const cwd = await workspace({ 'a.cts': '', 'b.mts': '' });
+    for (const entryScript of ['a.cts', 'b.mts']) {
+      const { plan } = await compiled(cwd, { flags: { ...CLI, entryScript } });
+      expect(plan.entry.language).toBe('node');
+    }
+  });
 });

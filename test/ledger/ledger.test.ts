@@ -167,3 +167,48 @@ test('another file is refused', async () => {
   await writeFile(path, 'something else entirely\n');
   await expect(LedgerReader.open(path)).rejects.toThrow(LedgerFormatError);
 });
+
+describe('a ledger that is taken up again', () => {
+  const [a, b, c] = fc.sample(fc.array(anyEvent, { minLength: 2, maxLength: 4 }), { numRuns: 3, seed: 11 });
+
+  async function tailOf(): Promise<{ tail: string; wholeBytes: number }> {
+    const reader = await LedgerReader.open(path);
+    while ((await reader.read()).length > 0);
+    const found = { tail: await reader.tail(), wholeBytes: reader.wholeBytes };
+    await reader.close();
+    return found;
+  }
+
+  test('goes on behind the last whole frame, wherever the next one was torn', async () => {
+    await write([a ?? [], b ?? []]);
+    const whole = await readFile(path);
+    await write2(path, whole.length);
+    const full = await readFile(path);
+    for (const cut of [whole.length + 1, whole.length + 7, whole.length + 8, full.length - 1]) {
+      await writeFile(path, full.subarray(0, cut));
+      const { tail, wholeBytes } = await tailOf();
+      expect({ tail, wholeBytes }).toEqual({ tail: 'torn', wholeBytes: whole.length });
+      await write2(path, wholeBytes);
+      expect(await readAll()).toEqual([...(a ?? []), ...(b ?? []), ...(c ?? [])]);
+    }
+  });
+
+  test('zeros that the disk put behind it are a torn tail; another frame behind a wrong one is damage', async () => {
+    await write([a ?? [], b ?? []]);
+    const whole = await readFile(path);
+    await writeFile(path, Buffer.concat([whole, Buffer.alloc(5000)]));
+    expect(await tailOf()).toEqual({ tail: 'torn', wholeBytes: whole.length });
+    const damaged = Buffer.from(whole);
+    damaged[30] = (damaged[30] ?? 0) ^ 1;
+    await writeFile(path, damaged);
+    expect((await tailOf()).tail).toBe('damaged');
+    await writeFile(path, whole);
+    expect((await tailOf()).tail).toBe('none');
+  });
+
+  async function write2(file: string, wholeBytes: number): Promise<void> {
+    const writer = await LedgerWriter.reopen(file, wholeBytes);
+    await writer.commit(c ?? []);
+    await writer.close();
+  }
+});

@@ -189,13 +189,13 @@ describe('the files of a run', () => {
       'shutting down workers: 1 mini-batch (task) created; 1 of 1 processed',
     );
     expect(sink.text(logPath.overview)).toContain(
-      'warning PR2209  shutdown() was ended after 30 s\n  hit    2 worker processes\n',
+      'warning PR2209  shutdown() took too long and was ended after 30 s\n  hit    2 worker processes\n',
     );
     expect(sink.text(logPath.userError(NODE, 'Process-2'))).toContain(
-      'WARNING PR2209 status=SHUTDOWN_TIMEOUT\nshutdown() was ended after 30 s\n',
+      'WARNING PR2209 status=SHUTDOWN_TIMEOUT\nshutdown() took too long and was ended after 30 s\n',
     );
     expect(sink.text(logPath.worker(NODE, 'Process-1'))).toContain(
-      'status=SHUTDOWN_TIMEOUT error=PR2209 message="shutdown() was ended after 30 s"\n',
+      'status=SHUTDOWN_TIMEOUT error=PR2209 message="shutdown() took too long and was ended after 30 s"\n',
     );
   });
 

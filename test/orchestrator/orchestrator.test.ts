@@ -91,18 +91,51 @@ test('a part file is copied, and released only after the commit', async () => {
   );
 });
 
-test('a full disk stops the run, resumable, and no more is shown as done', async () => {
+const noSpace = () => Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+
+test('a disk that fails stops the run, resumable, and no more is shown as done', async () => {
   const rig = new Rig(5000);
-  rig.commit = (events) => {
-    if (types(events).includes('try-finished'))
-      return Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
-    return Promise.resolve();
-  };
+  rig.commit = (events) =>
+    types(events).includes('try-finished') ? Promise.reject(new Error('input/output error')) : Promise.resolve();
   const verdict = await rig.orchestrator.run();
-  expect(verdict).toMatchObject({ state: 'Failed', exitCode: 3, reason: { kind: 'disk-full' } });
+  expect(verdict).toMatchObject({ state: 'Failed', exitCode: 3, reason: { kind: 'output-failed' } });
   expect(rig.published.filter((e) => e.type === 'try-finished')).toEqual([]);
   expect(rig.engine.stops).toContain('now');
   expect(rig.assembled).toEqual([]);
+});
+
+test.each(['spool', 'ledger'] as const)(
+  'a full %s is waited for: the same again until there is space, then exact',
+  async (which) => {
+    const rig = new Rig(300);
+    let refusals = 2;
+    const refuse = (): Promise<void> => (refusals-- > 0 ? Promise.reject(noSpace()) : Promise.resolve());
+    let asked = 0;
+    if (which === 'spool') rig.spool = () => (++asked > 1 ? refuse() : Promise.resolve());
+    else
+      rig.commit = (events) => (types(events).includes('try-finished') && ++asked > 1 ? refuse() : Promise.resolve());
+    expect(await rig.orchestrator.run()).toEqual({ state: 'Completed', exitCode: 0 });
+    const done = rig.committed.flatMap((e) =>
+      e.type === 'try-finished' && e.settles === 'done' ? [Number(e.index)] : [],
+    );
+    expect(done.sort((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, i) => i));
+    const told = rig.published.flatMap((e) =>
+      e.type === 'warning' && e.warning.kind === 'disk-full' ? [e.warning.waiting] : [],
+    );
+    expect(told).toEqual([true, false]);
+  },
+);
+
+test('nothing new is handed out while the disk is full; Ctrl-C then stops the run, resumable', async () => {
+  const rig = new Rig(5000);
+  rig.spool = () => Promise.reject(noSpace());
+  const running = rig.orchestrator.run();
+  await expect.poll(() => rig.published.some((e) => e.type === 'warning' && e.warning.kind === 'disk-full')).toBe(true);
+  const handedOut = rig.engine.dispatched.length;
+  rig.orchestrator.cancel('orderly', 'SIGINT');
+  expect(await running).toMatchObject({ state: 'Failed', exitCode: 3, reason: { kind: 'disk-full' } });
+  expect(rig.engine.dispatched.length).toBeLessThanOrEqual(handedOut);
+  expect(rig.published.filter((e) => e.type === 'try-finished')).toEqual([]);
 });
 
 test('a run that fails assembles what succeeded as partial', async () => {

@@ -6,7 +6,7 @@ import type { TryFailure } from '../../src/domain/failure.ts';
 import type { Plan } from '../../src/domain/plan.ts';
 import type { Assignment, Clock, Engine, EngineEvent, TryOutcome } from '../../src/domain/ports.ts';
 import { Orchestrator } from '../../src/orchestrator/index.ts';
-import type { Draft } from '../../src/orchestrator/index.ts';
+import type { Draft, RowsPiece } from '../../src/orchestrator/index.ts';
 
 export const NODE = nodeAddress('10.0.0.1');
 
@@ -127,6 +127,8 @@ export class Rig {
   /** What happened at the disk, in order: `spool`, `sync`, `ledger`, `manifest`. */
   readonly disk: string[] = [];
   commit: (events: readonly RunEvent[]) => Promise<void> = () => Promise.resolve();
+  /** What the spool's disk says before it takes rows. */
+  spool: (pieces: readonly RowsPiece[]) => Promise<void> = () => Promise.resolve();
   assembled: string[] = [];
   private spoolEnd = 0;
   readonly clock: Clock & { time: number } = {
@@ -137,9 +139,10 @@ export class Rig {
   readonly orchestrator: Orchestrator;
 
   constructor(count: number, changes: Partial<Plan> = {}, failCreation?: Error) {
-    const append = (bytes: Uint8Array, rows: number): SpoolExtent => {
-      this.spooled.push(Buffer.from(bytes));
-      const extent = { offset: this.spoolEnd, bytes: bytes.length, rows, crc32: 0 };
+    const place = (piece: RowsPiece): SpoolExtent => {
+      const bytes = 'bytes' in piece ? Buffer.from(piece.bytes) : Buffer.from(`part ${piece.part} ${piece.length}\n`);
+      this.spooled.push(bytes);
+      const extent = { offset: this.spoolEnd, bytes: bytes.length, rows: piece.rows, crc32: 0 };
       this.spoolEnd += bytes.length;
       return extent;
     };
@@ -155,14 +158,13 @@ export class Rig {
         },
       },
       spool: {
-        append,
-        appendPart: (path, bytes, rows) => Promise.resolve(append(Buffer.from(`part ${path} ${bytes}\n`), rows)),
+        write: async (pieces) => {
+          await this.spool(pieces);
+          this.disk.push('sync');
+          return pieces.map(place);
+        },
         releasePart: (path) => {
           this.released.push(path);
-          return Promise.resolve();
-        },
-        sync: () => {
-          this.disk.push('sync');
           return Promise.resolve();
         },
       },

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { bundleEntry } from '../../src/environment/bundle.ts';
+import { isInFiles } from '../../src/worker/paused.ts';
 import type { Agent } from './rig.ts';
 import { Workshop } from './rig.ts';
 
@@ -78,4 +79,11 @@ test('a system call that does not return is named as such', async () => {
   agent.run(0, { kind: 'files', root: code, files: ['pipe'] });
   await agent.message('begin');
   expect(await dump(agent)).toMatch(/^The process is inside a system call or native code, no JavaScript is running\./);
+});
+
+test('stopped in Node itself, with nothing of the script below, is no stack to show', () => {
+  const frame = (url: string) => ({ functionName: 'f', url, location: { scriptId: '7', lineNumber: 1 } });
+  expect(isInFiles([frame('node:events')], () => undefined)).toBe(false);
+  expect(isInFiles([frame('node:fs'), frame('file:///code/score.mjs')], () => undefined)).toBe(true);
+  expect(isInFiles([frame('')], (id) => (id === '7' ? 'file:///code/score.mjs' : undefined))).toBe(true);
 });

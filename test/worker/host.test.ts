@@ -235,6 +235,25 @@ describe('what a script does to its process', () => {
     expect(await agent.message('done', 1)).toMatchObject({ k: 1, o: [5, 0] });
   });
 
+  test('closed standard streams are open again for the next mini-batch', async () => {
+    const agent = shop.script(`
+      import { closeSync } from 'node:fs';
+      import { execFileSync } from 'node:child_process';
+      export function run([path]) {
+        console.log(path);
+        execFileSync('echo', ['by a child'], { stdio: 'inherit' });
+        console.error('careful');
+        closeSync(1);
+        closeSync(2);
+        return [path];
+      }`);
+    agent.run(0, ['one']);
+    agent.run(1, ['two']);
+    await agent.message('done', 1);
+    expect(agent.stdout()).toBe('/data/one\nby a child\n/data/two\nby a child\n');
+    expect(agent.stderr().match(/careful/g)).toHaveLength(2);
+  });
+
   test('replaced globals do not reach the host', async () => {
     const agent = shop.script(`
       JSON.parse = JSON.stringify = () => { throw new Error('mine'); };

@@ -74,7 +74,8 @@ export function shutdownTitle(of: {
   readonly seconds: number;
   readonly traceback?: string;
 }): string {
-  if (of.status === 'SHUTDOWN_TIMEOUT') return `shutdown() was ended after ${duration(of.seconds * 1000)}`;
+  if (of.status === 'SHUTDOWN_TIMEOUT')
+    return `shutdown() took too long and was ended after ${duration(of.seconds * 1000)}`;
   const lines = (of.traceback ?? '').split(/\r?\n/);
   // Python's exception stands last, JavaScript's first: its frames are indented
   const said = lines.findLast((line) => line.trim() !== '' && !/^\s/.test(line)) ?? '';

@@ -19,6 +19,10 @@ export function warningText(warning: RunWarning['warning']): string {
       return `process ${warning.pid} of ${safeText(warning.worker)} can't be ended (it hangs in the kernel); another takes its place`;
     case 'skipped-input':
       return `input ${safeText(warning.path)} is left out: ${safeText(warning.reason)}`;
+    case 'disk-full':
+      return warning.waiting
+        ? `the disk of ${safeText(warning.path)} is full: nothing new is started until there is space; nothing is lost; Ctrl-C stops the run, resumable`
+        : `there is space again on the disk of ${safeText(warning.path)}: the run goes on`;
     case 'note':
       return cut(safeText(warning.text), 2000);
     default:

@@ -1,0 +1,21 @@
+import type { CommandInput } from '../command.ts';
+import { isOn } from '../command.ts';
+import { findRun, rootOf } from '../find-run.ts';
+import { accountLine, verificationLines } from '../render/verify.ts';
+
+/** What became of every input item. Exit code 0 where everything fits together, 1 where not. */
+export async function execute({ deps, console, args, parsed }: CommandInput): Promise<number> {
+  const sdk = await deps.sdk();
+  const root = rootOf(deps, parsed);
+  const { accounts, differences, ...found } = await sdk.verify(root, await findRun(root, args[0] ?? ''));
+  if (isOn(parsed, 'each')) {
+    for (const account of accounts()) {
+      await console.emit({ type: 'mini-batch', ...account });
+      if (!console.json) await console.human.write(`${accountLine(account)}\n`);
+    }
+  }
+  await console.problems(differences);
+  await console.emit({ type: 'verification', ...found, differences });
+  if (!console.json) console.say(verificationLines({ ...found, differences }));
+  return found.ok ? 0 : 1;
+}

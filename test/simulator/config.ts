@@ -1,0 +1,128 @@
+/** What a seed draws before anything happens: sizes, limits, data, and which faults there are. */
+import type { CoreConfig } from '../../src/core/types.ts';
+import type { Rng } from './rng.ts';
+
+export type Misbehaviour = 'exception' | 'invalid-return' | 'hang' | 'crash' | 'input-error';
+const MISBEHAVIOURS: readonly Misbehaviour[] = ['exception', 'invalid-return', 'hang', 'crash', 'input-error'];
+
+/** Probabilities of what can go wrong by itself; 0 where the fault is switched off in this seed. */
+export interface FaultRates {
+  readonly exception: number;
+  readonly hang: number;
+  readonly crashBefore: number;
+  readonly crashAfter: number;
+  readonly nodeLost: number;
+  readonly shortReturn: number;
+  readonly initFails: number;
+  readonly slowInit: number;
+  readonly slowRun: number;
+  readonly duplicate: number;
+  /** Of an answer that reaches the next orchestrator too. */
+  readonly zombie: number;
+  /** Mean number of crashes of the orchestrator. */
+  readonly crashes: number;
+  /** Share of them in which the machine loses power. */
+  readonly powerLoss: number;
+  readonly diskFull: number;
+  readonly syncFails: number;
+  readonly clockJumps: number;
+  readonly cancel: number;
+  readonly creationStalls: number;
+}
+
+export interface SimConfig {
+  readonly core: CoreConfig;
+  readonly slots: number;
+  /** Items of each mini-batch. */
+  readonly items: readonly number[];
+  /** What a mini-batch does at each try, whatever the phase: the fault is in the data. */
+  readonly bad: readonly (Misbehaviour | undefined)[];
+  /** Rows fewer than items that a mini-batch returns each time. */
+  readonly short: readonly number[];
+  readonly faults: FaultRates;
+  /** Microseconds. */
+  readonly chaosUntil: number;
+  readonly runTime: readonly [number, number];
+  readonly runLimit: number;
+  readonly delay: number;
+  readonly syncTime: number;
+  readonly creationChunk: number;
+  readonly creationPause: number;
+  readonly parts: number;
+  readonly pressureBytes: number;
+  readonly creationFails: boolean;
+  readonly cancelAt: number | undefined;
+  readonly retryFailed: boolean;
+  readonly resumeCanceled: boolean;
+}
+
+export const MS = 1000;
+export const SECOND = 1000 * MS;
+
+export function drawConfig(rng: Rng): SimConfig {
+  /** Swarm testing: each fault is absent from half of the seeds. */
+  const rate = (from: number, to: number): number => (rng.chance(0.5) ? 0 : rng.span(from * 1e6, to * 1e6) / 1e6);
+  const slots = rng.between(1, 16);
+  const most = rng.chance(0.7) ? 20 : rng.chance(0.7) ? 100 : 300;
+  const count = rng.chance(0.03) ? 0 : rng.between(1, most);
+  const runLimit = rng.span(200 * MS, 5 * SECOND);
+  const badShare = rate(0.003, 0.3);
+  const shortShare = rate(0.01, 0.3);
+  const items = Array.from({ length: count }, () => rng.between(1, 6));
+  const crashes = rng.chance(0.5) ? 0 : rng.between(1, 6);
+  const faults: FaultRates = {
+    exception: rate(0.01, 0.3),
+    hang: rate(0.005, 0.05),
+    crashBefore: rate(0.01, 0.2),
+    crashAfter: rate(0.01, 0.2),
+    nodeLost: rate(0.005, 0.3),
+    shortReturn: rate(0.005, 0.1),
+    initFails: rate(0.02, 0.95),
+    slowInit: rng.chance(0.9) ? 0 : 0.2,
+    slowRun: rate(0.02, 0.2),
+    duplicate: rate(0.02, 0.3),
+    zombie: rate(0.1, 0.9),
+    crashes,
+    powerLoss: rng.chance(0.25) ? 0 : rng.float(),
+    diskFull: rng.chance(0.5) ? 0 : rate(0.02, 0.9),
+    syncFails: 0,
+    clockJumps: rate(0.1, 1),
+    cancel: rng.chance(0.5) ? 0 : rate(0.1, 0.9),
+    creationStalls: rng.chance(0.9) ? 0 : 0.1,
+  };
+  const runTime: [number, number] = [rng.span(200, 5 * MS), rng.span(5 * MS, 200 * MS)];
+  const chaosUntil = Math.round((0.2 + 1.5 * rng.float()) * ((count * runTime[1]) / slots + SECOND));
+  return {
+    core: {
+      maxTries: rng.between(1, 5),
+      thresholds: {
+        errorThreshold: rng.chance(0.6) ? -1 : rng.between(0, 40),
+        miniBatchErrorThreshold: rng.chance(0.6) ? -1 : rng.between(0, 8),
+        failedPercent: rng.chance(0.7) ? 100 : rng.between(0, 60),
+      },
+      needsRows: rng.chance(0.8),
+      allowEmpty: rng.chance(0.5),
+      progressTimeoutMs: rng.chance(0.8) ? 270_000 : runLimit / MS / 2,
+      firstMiniBatchTimeoutMs: 600_000,
+      allInInitTimeoutMs: 630_000,
+    },
+    slots,
+    items,
+    bad: items.map(() => (rng.chance(badShare) ? rng.pick(MISBEHAVIOURS) : undefined)),
+    short: items.map((n) => (rng.chance(shortShare) ? rng.between(0, n) : 0)),
+    faults,
+    chaosUntil,
+    runTime,
+    runLimit,
+    delay: rng.chance(0.5) ? 0 : rng.span(100, 500 * MS),
+    syncTime: rng.span(100, 20 * MS),
+    creationChunk: rng.span(1, 300),
+    creationPause: rng.chance(0.5) ? 0 : rng.span(100, 300 * MS),
+    parts: rate(0.05, 0.9),
+    pressureBytes: rng.chance(0.7) ? 1e9 : rng.between(16, 400),
+    creationFails: rng.chance(0.02),
+    cancelAt: rng.chance(faults.cancel) ? rng.below(chaosUntil) : undefined,
+    retryFailed: rng.chance(0.3),
+    resumeCanceled: rng.chance(0.5),
+  };
+}

@@ -1,0 +1,72 @@
+/** Ledger on a simulated file: frames and records by the real codec; reader and writer follow src/ledger. */
+import { Decoder, Encoder } from '../../src/ledger/codec.ts';
+import type { LedgerRecord } from '../../src/ledger/codec.ts';
+import { FrameEncoder, MAGIC, decodeFrame } from '../../src/ledger/frames.ts';
+import type { RunEvent } from '../../src/domain/event.ts';
+import type { SimFile } from './disk.ts';
+
+const shared = new FrameEncoder();
+
+export class LedgerModel {
+  private readonly encoder = new Encoder();
+  readonly file: SimFile;
+  end: number;
+
+  constructor(file: SimFile, end: number) {
+    this.file = file;
+    this.end = end;
+  }
+
+  frame(events: readonly RunEvent[]): Uint8Array {
+    const records: LedgerRecord[] = [];
+    for (const event of events) records.push(...this.encoder.encode(event));
+    return Uint8Array.from(shared.encode(records));
+  }
+}
+
+export function createLedger(file: SimFile): void {
+  file.write(0, Buffer.from(MAGIC, 'latin1'));
+  file.sync();
+}
+
+export interface LedgerRead {
+  readonly events: RunEvent[];
+  readonly wholeBytes: number;
+  readonly tail: 'none' | 'torn' | 'damaged';
+}
+
+export function readLedgerFile(file: SimFile): LedgerRead {
+  const { bytes, size } = file.cache;
+  const decoder = new Decoder();
+  const events: RunEvent[] = [];
+  let at = MAGIC.length;
+  for (;;) {
+    const scan = decodeFrame(bytes.subarray(at, size));
+    if (scan.kind !== 'frame') break;
+    at += scan.bytes;
+    for (const record of scan.records) {
+      const event = decoder.decode(record);
+      if (event) events.push(event);
+    }
+  }
+  return { events, wholeBytes: at, tail: tailOf(bytes.subarray(at, size), at, size) };
+}
+
+/**
+ * As LedgerReader.tail, with one difference: what a crash left of one frame is torn whatever its pages hold; only a
+ * whole frame behind it proves that something was written over (docs/simulator.md, "Found").
+ */
+function tailOf(rest: Buffer, wholeBytes: number, size: number): LedgerRead['tail'] {
+  if (rest.length === 0) return 'none';
+  if (rest.length < 8 || rest.every((byte) => byte === 0)) return 'torn';
+  if (wholeBytes + 8 + rest.readUInt32LE(0) >= size) return 'torn';
+  return hasFrame(rest) ? 'damaged' : 'torn';
+}
+
+/** A payload is a JSON array: few offsets are worth a checksum. */
+function hasFrame(rest: Buffer): boolean {
+  for (let at = rest.indexOf('[', 9); at >= 8; at = rest.indexOf('[', at + 1)) {
+    if (decodeFrame(rest.subarray(at - 8)).kind === 'frame') return true;
+  }
+  return false;
+}
