@@ -77,12 +77,15 @@ export class Space {
   }
 }
 
-/** Ids of the processes of runs below a folder: orchestrators carry it in their environment as workers do. */
-export function processesBelow(folder) {
+/**
+ * Ids of the processes of runs below a folder: orchestrators, workers, and what they start.
+ * @param variable that carries the folder in their environment; `AZ_BATCHAI_INPUT_AZUREML`: workers only
+ */
+export function processesBelow(folder, variable = 'PARALLELRUN_ROOT') {
   return readdirSync('/proc').filter((name) => {
     if (!/^\d+$/.test(name)) return false;
     try {
-      return readFileSync(`/proc/${name}/environ`, 'utf8').includes(`PARALLELRUN_ROOT=${folder}`);
+      return readFileSync(`/proc/${name}/environ`, 'utf8').includes(`${variable}=${folder}`);
     } catch {
       return false;
     }

@@ -90,6 +90,8 @@ function pointsOf(trace, folder) {
 function pathOf(kind, rest) {
   if (kind === 'openat' && !/O_CREAT|O_TRUNC/.test(rest)) return undefined;
   const paths = [...rest.matchAll(/"([^"]*)"/g)].map((m) => m[1]);
+  // strace filters a renaming by the old name.
+  if (kind.startsWith('rename')) return paths[0];
   const onFile = /^\d+<([^>]*)>/.exec(rest)?.[1];
   return kind === 'openat' || onFile === undefined ? paths.at(-1) : onFile;
 }

@@ -9,7 +9,7 @@
  * Checked: rows in order, none lost, none twice; what the ledger had committed at a kill never ran again; repeated
  * work at most one mini-batch per worker and kill of the orchestrator; no process left.
  */
-import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMain, root } from './lib.mjs';
@@ -26,7 +26,7 @@ def run(mini_batch):
     time.sleep(${ITEM_MS / 1000})
     return [name + " scored"]
 `;
-const MOMENT_MS = [150, 1100];
+const MOMENT_MS = [150, 1500];
 
 /** mulberry32. */
 function random(seed) {
@@ -77,7 +77,7 @@ class KillTest {
     const first = await Promise.race([pause, child.ended]);
     if (first !== 'moment') return this.over(first);
     const victim = ['orchestrator', 'worker', 'both'][Math.floor(this.draw() * 3)];
-    const workers = processesBelow(this.space.root).filter((pid) => Number(pid) !== child.pid);
+    const workers = processesBelow(this.space.root, 'AZ_BATCHAI_INPUT_AZUREML');
     const worker = workers[Math.floor(this.draw() * workers.length)];
     this.kills[victim] += 1;
     if (victim !== 'orchestrator' && worker !== undefined) kill(worker);
@@ -111,6 +111,13 @@ class KillTest {
   }
 }
 
+/** Before its ledger is there a run can't be resumed: that is the crash sweep's matter. */
+async function begun(space, child) {
+  const ledger = space.path('r', 'state/ledger.journal');
+  while (child.exitCode === null && !(existsSync(ledger) && statSync(ledger).size > 100))
+    await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
 async function killTest() {
   const kills = Number(option('kills', '50'));
   const workers = Number(option('workers', '2'));
@@ -125,6 +132,7 @@ async function killTest() {
   const from = performance.now();
   const test = new KillTest(space, random(seed));
   let child = test.start(space.runArguments('r'));
+  await begun(space, child);
   let struck = 0;
   for (; struck < kills && child; struck++) child = await test.strike(child);
   if (child) test.over(await child.ended);

@@ -162,7 +162,7 @@ export interface Verification {
     readonly headerBytes: number;
   };
   readonly differences: readonly Problem[];
-  accounts(): Iterable<AccountedMiniBatch>;
+  readonly accounts: () => Iterable<AccountedMiniBatch>;
 }
 
 /** The SDK as far as the command line uses it; each function throws `ParallelRunError` for what a person must mend. */

@@ -154,7 +154,7 @@ function compareNames(a: Table, b: Table): DatasetError | undefined {
       file: b.file,
       line: 1,
       why: `compared with ${a.file}, ${differences.length > 0 ? differences.join(' and ') : orderDifference(a.names, b.names)}`,
-      next: 'give files with other columns to a run of their own, or narrow the input with a glob',
+      next: 'give files with other columns to a run of their own, or narrow the input with a glob; if they are no tables, give a number of files as mini-batch size',
     }),
   );
 }

@@ -11,7 +11,7 @@ import { compileEntry } from './entry.ts';
 import { compileEnvironment } from './environment.ts';
 import { compileInputs } from './inputs.ts';
 import { readJobFile } from './job-file.ts';
-import { checkUnsupported, compileLimits, compileProcesses } from './limits.ts';
+import { checkUnsupported, compileAdvertise, compileLimits, compileProcesses } from './limits.ts';
 import { compileOutput } from './output.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { onCommandLine, Problems } from './problems.ts';
@@ -133,6 +133,7 @@ async function finish(
   const inputs = await compileInputs(context);
   const output = await compileOutput(context, inputs.inputs);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
+  const advertise = compileAdvertise(settings, problems);
   if (entry === undefined || problems.hasErrors) return err(problems.all());
   const origins = originsOf(settings, {
     programArguments: parts.script.origin,
@@ -181,7 +182,7 @@ async function finish(
     resourceMonitorIntervalMs: settings.resourceMonitorInterval.value ?? 5000,
     ...(profiling === undefined || profiling === '' ? {} : { profilingModule: profiling }),
     allowEmpty: settings.allowEmpty.value === true,
-    ...(settings.advertise.value === undefined ? {} : { advertise: settings.advertise.value }),
+    ...(advertise === undefined ? {} : { advertise }),
     origins,
   };
   return ok({

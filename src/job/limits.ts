@@ -3,6 +3,7 @@ import type { Limits } from '../domain/plan.ts';
 import type { Problems } from './problems.ts';
 import { onCommandLine } from './problems.ts';
 import type { Settings } from './settings.ts';
+import { describeFound } from './values.ts';
 
 /** A `shutdown()` that takes longer is ended; its results are committed long before. */
 export const SHUTDOWN_TIMEOUT_MS = 30_000;
@@ -36,6 +37,20 @@ export function compileLimits(settings: Settings): Limits {
     progressTimeoutMs: clamp(limits.progressTimeoutMs),
     firstMiniBatchTimeoutMs: clamp(limits.firstMiniBatchTimeoutMs),
   };
+}
+
+/** Names folders and stands in each line of the logs: an address or a host name, nothing that leads elsewhere. */
+const ADVERTISED = /^[A-Za-z0-9:][A-Za-z0-9._:-]{0,252}$/;
+
+export function compileAdvertise(settings: Settings, problems: Problems): string | undefined {
+  const { value, at } = settings.advertise;
+  if (value === undefined || ADVERTISED.test(value)) return value;
+  problems.error('PR1011', '--advertise has a value that is not allowed', {
+    where: at ?? onCommandLine('--advertise', value),
+    why: `found ${describeFound(value)}; allowed: an address or a host name, such as 10.0.0.5`,
+    next: 'leave it out, and the address is found by itself',
+  });
+  return undefined;
 }
 
 /** @returns worker processes of a node, never more than a machine can bear; says so where that changes the wish. */

@@ -6,6 +6,9 @@ import { MAGIC, decodeFrame } from './frames.ts';
 
 const CHUNK_BYTES = 128 * 1024;
 
+/** A few frames at a time: what is alive while a long ledger is folded stays small, and so does the work of the collector. */
+const EVENTS_PER_READ = 128;
+
 /** More than this behind the last whole frame is looked at only so far. */
 const TAIL_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -49,9 +52,10 @@ export class LedgerReader {
     return this.position - this.rest.length;
   }
 
-  /** Events of the next whole frames, a hundred kilobytes or so at a time; empty at the present end of the file. */
+  /** Events of the next whole frames, some hundred at a time; empty at the present end of the file. */
   async read(): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
+    this.takeFrames(events);
     while (events.length === 0 && this.corrupt === undefined) {
       const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
       const { bytesRead } = await this.file.read(chunk, 0, CHUNK_BYTES, this.position);
@@ -68,7 +72,7 @@ export class LedgerReader {
 
   private takeFrames(events: RunEvent[]): void {
     let at = 0;
-    for (;;) {
+    while (events.length < EVENTS_PER_READ && this.corrupt === undefined) {
       const scan = decodeFrame(this.rest.subarray(at));
       if (scan.kind === 'corrupt') this.corrupt = scan.reason;
       if (scan.kind !== 'frame') break;

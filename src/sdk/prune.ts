@@ -36,18 +36,19 @@ export async function pruneRuns(root: string, options: PruneOptions): Promise<Pr
     if (olderThanMs !== undefined && ageMs <= olderThanMs) continue;
     const why =
       keep !== undefined ? `not among the ${keep} newest` : `ended ${Math.floor(ageMs / 86_400_000)} days ago`;
-    pruned.push({ runId: run.runId, folder: run.folder, bytes: await bytesBelow(run.folder), why });
+    pruned.push({ runId: run.runId, folder: run.folder, bytes: await bytesBelow(Buffer.from(run.folder)), why });
     if (!options.dryRun) await rm(run.folder, { recursive: true, force: true });
   }
   return pruned;
 }
 
-async function bytesBelow(folder: string): Promise<number> {
+/** Names are bytes: not each is UTF-8. What is gone meanwhile takes no room. */
+async function bytesBelow(folder: Buffer): Promise<number> {
   let bytes = 0;
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) bytes += await bytesBelow(path);
-    else bytes += (await lstat(path)).size;
+  for (const name of await readdir(folder, { encoding: 'buffer' })) {
+    const path = Buffer.concat([folder, Buffer.from('/'), name]);
+    const found = await lstat(path).catch(() => undefined);
+    bytes += found?.isDirectory() === true ? await bytesBelow(path) : (found?.size ?? 0);
   }
   return bytes;
 }

@@ -46,7 +46,7 @@ export interface Verification {
   };
   readonly differences: readonly Problem[];
   /** Every mini-batch in order, with its rows or its reason. */
-  accounts(): Iterable<AccountedMiniBatch>;
+  readonly accounts: () => Iterable<AccountedMiniBatch>;
 }
 
 /**

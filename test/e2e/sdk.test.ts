@@ -1,5 +1,5 @@
 /** The SDK where it meets folders: what is aborted early, and run folders that hold no run yet. */
-import { mkdirSync, readdirSync, renameSync, rmSync, utimesSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { listRuns, openRun, ParallelRunError, pruneRuns, replay, start } from '../../src/sdk/index.ts';
@@ -75,4 +75,16 @@ test('prune takes such a folder only when nobody can be filling it any more', as
   const old = Date.now() / 1000 - 3600;
   utimesSync(moved, old, old);
   expect((await pruneRuns(space.root, { keep: 0, dryRun: false })).map((run) => run.folder)).toHaveLength(1);
+});
+
+test('prune copes with names that are not UTF-8', async () => {
+  await (await start(job)).result();
+  const name = Buffer.from([0x6f, 0xff, 0x2e]);
+  const path = Buffer.concat([Buffer.from(join(space.root, 'r', 'outputs/')), name]);
+  writeFileSync(path, 'x'.repeat(1000));
+  const [shown] = await pruneRuns(space.root, { keep: 0, dryRun: true });
+  const [gone] = await pruneRuns(space.root, { keep: 0, dryRun: false });
+  expect(shown?.bytes).toBeGreaterThan(1000);
+  expect(gone?.runId).toBe('r');
+  expect(readdirSync(space.root)).toEqual([]);
 });

@@ -527,6 +527,18 @@ describe('the name and the root', () => {
   });
 });
 
+describe('the advertised address', () => {
+  it.each(['', '../../x', 'a/b', 'no such', '-x', 'a|b', 'x'.repeat(254)])('refuses %j', async (advertise) => {
+    const [problem, ...others] = await problemsOf(await workspace(), { flags: { ...CLI, advertise } });
+    expect([problem?.code, others]).toEqual(['PR1011', []]);
+  });
+
+  it.each(['10.0.0.5', 'fe80::1', '::1', 'node-3.example'])('takes %s', async (advertise) => {
+    const { plan } = await compiled(await workspace(), { flags: { ...CLI, advertise } });
+    expect(plan.advertise).toBe(advertise);
+  });
+});
+
 describe('what is no job file', () => {
   it('says of a script and of a folder how they are meant to be given', async () => {
     const cwd = await workspace();

@@ -180,7 +180,8 @@ export class AgentModel {
     const lost = world.random.worker.chance(world.faults.shortReturn) ? 1 : 0;
     const returned = Math.max(0, items - (world.config.short[index] ?? 0) - lost);
     const bytes = world.config.core.needsRows ? rowsOf(index, dispatch, returned) : new Uint8Array();
-    if (bytes.length === 0 || !world.random.worker.chance(world.config.parts)) return { ok: true, returned, rows: bytes };
+    if (bytes.length === 0 || !world.random.worker.chance(world.config.parts))
+      return { ok: true, returned, rows: bytes };
     const part = `${index}.${dispatch}`;
     world.parts.set(part, bytes);
     return { ok: true, returned, rows: { part, bytes: bytes.length } };
@@ -193,8 +194,7 @@ export class AgentModel {
     const timing = { start1: at, end1: at, start2: 0, end2: 0, runSeconds, elapsedSeconds: runSeconds };
     const outcome: TryOutcome = { type: 'try-outcome', at, worker, pid: 1, index, dispatch, timing, result };
     this.tell(outcome);
-    // A part file is removed with its outcome: see docs/simulator.md, "Not modelled".
-    if (!(result.ok && 'part' in result.rows)) this.duplicate(outcome);
+    this.duplicate(outcome);
   }
 
   private giveBack(worker: WorkerId, assignments: readonly Assignment[]): void {

@@ -11,6 +11,7 @@ const FAULTS_OF_OTHERS: readonly string[] = ['node-lost', 'canceled'];
 interface Fold {
   readonly done: Map<number, TryFinished>;
   readonly failed: Map<number, TryFinished>;
+  readonly failedItems: number;
 }
 
 /** Ends of mini-batches by the ledger; each has one, and used up its tries itself. */
@@ -22,8 +23,8 @@ function fold(world: World, events: readonly RunEvent[]): Fold {
   let failedItems = 0;
   for (const event of events) {
     if (event.type === 'run-resumed') {
-      for (const { index } of event.retried) {
-        failed.delete(index);
+      for (const { index, items } of event.retried) {
+        if (failed.delete(index)) failedItems -= items;
         fails.delete(index);
       }
     }
@@ -39,7 +40,11 @@ function fold(world: World, events: readonly RunEvent[]): Fold {
       done.set(index, event);
       failedItems += event.failed;
       if (event.rows) {
-        holds(event.rows.offset === spoolEnd, 'extents', () => `${index} lies at ${event.rows?.offset}, not ${spoolEnd}`);
+        holds(
+          event.rows.offset === spoolEnd,
+          'extents',
+          () => `${index} lies at ${event.rows?.offset}, not ${spoolEnd}`,
+        );
         spoolEnd = event.rows.offset + event.rows.bytes;
       }
       continue;
@@ -52,15 +57,17 @@ function fold(world: World, events: readonly RunEvent[]): Fold {
       failedItems += items;
     }
   }
-  return { done, failed };
+  return { done, failed, failedItems };
 }
 
 /** The result: rows of exactly the done ones, in order, each once, each mini-batch's from one dispatch. */
 export function checkAssembled(world: World, events: readonly RunEvent[], whole: boolean): void {
-  const { done, failed } = fold(world, events);
+  const { done, failed, failedItems } = fold(world, events);
   const { items, core, short } = world.config;
   if (whole) {
     holds(done.size + failed.size === items.length, 'all have an end', () => `${done.size} + ${failed.size}`);
+    const { errorThreshold } = core.thresholds;
+    holds(errorThreshold < 0 || failedItems <= errorThreshold, 'threshold', () => `${failedItems} items failed`);
     for (const [index, event] of done)
       holds(event.failed >= (short[index] ?? 0), 'shortfall', () => `${index} lacks ${event.failed} rows`);
   }

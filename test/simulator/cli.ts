@@ -76,7 +76,9 @@ async function showRange(bundle: string, from: number, seeds: number, jobs: numb
   const seconds = (performance.now() - started) / 1000;
   const tame = showCounters(seen, done);
   for (const { seed, hash, rule, message } of failures.sort((a, b) => a.seed - b.seed).slice(0, 20)) {
-    console.log(`VIOLATION  seed ${seed}  trace ${hash}  ${message.startsWith(rule) ? message : `${rule}: ${message}`}`);
+    console.log(
+      `VIOLATION  seed ${seed}  trace ${hash}  ${message.startsWith(rule) ? message : `${rule}: ${message}`}`,
+    );
   }
   const rate = `${Math.round(done / seconds)} runs/s, ${Math.round(events / seconds)} events/s`;
   console.log(`seeds ${from} to ${from + seeds - 1}: ${failures.length} violations, ${seconds.toFixed(1)} s, ${rate}`);

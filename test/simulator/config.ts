@@ -85,21 +85,18 @@ export function drawConfig(rng: Rng): SimConfig {
     crashes,
     powerLoss: rng.chance(0.25) ? 0 : rng.float(),
     diskFull: rng.chance(0.5) ? 0 : rate(0.02, 0.9),
-    syncFails: 0,
+    syncFails: rng.chance(0.6) ? 0 : rate(0.002, 0.05),
     clockJumps: rate(0.1, 1),
     cancel: rng.chance(0.5) ? 0 : rate(0.1, 0.9),
     creationStalls: rng.chance(0.9) ? 0 : 0.1,
   };
   const runTime: [number, number] = [rng.span(200, 5 * MS), rng.span(5 * MS, 200 * MS)];
   const chaosUntil = Math.round((0.2 + 1.5 * rng.float()) * ((count * runTime[1]) / slots + SECOND));
+  const bad = items.map(() => (rng.chance(badShare) ? rng.pick(MISBEHAVIOURS) : undefined));
   return {
     core: {
       maxTries: rng.between(1, 5),
-      thresholds: {
-        errorThreshold: rng.chance(0.6) ? -1 : rng.between(0, 40),
-        miniBatchErrorThreshold: rng.chance(0.6) ? -1 : rng.between(0, 8),
-        failedPercent: rng.chance(0.7) ? 100 : rng.between(0, 60),
-      },
+      thresholds: drawThresholds(rng, items, bad),
       needsRows: rng.chance(0.8),
       allowEmpty: rng.chance(0.5),
       progressTimeoutMs: rng.chance(0.8) ? 270_000 : runLimit / MS / 2,
@@ -108,7 +105,7 @@ export function drawConfig(rng: Rng): SimConfig {
     },
     slots,
     items,
-    bad: items.map(() => (rng.chance(badShare) ? rng.pick(MISBEHAVIOURS) : undefined)),
+    bad,
     short: items.map((n) => (rng.chance(shortShare) ? rng.between(0, n) : 0)),
     faults,
     chaosUntil,
@@ -124,5 +121,22 @@ export function drawConfig(rng: Rng): SimConfig {
     cancelAt: rng.chance(faults.cancel) ? rng.below(chaosUntil) : undefined,
     retryFailed: rng.chance(0.3),
     resumeCanceled: rng.chance(0.5),
+  };
+}
+
+/** Half of those that are set are exactly what the data makes fail: greater is not greater or equal. */
+function drawThresholds(
+  rng: Rng,
+  items: readonly number[],
+  bad: readonly (Misbehaviour | undefined)[],
+): CoreConfig['thresholds'] {
+  const exactly = rng.chance(0.5);
+  const badCount = bad.filter((each) => each !== undefined).length;
+  const badItems = items.reduce((sum, n, i) => sum + (bad[i] === undefined ? 0 : n), 0);
+  const percent = items.length === 0 ? 0 : (100 * badCount) / items.length;
+  return {
+    errorThreshold: rng.chance(0.6) ? -1 : exactly ? badItems : rng.between(0, 40),
+    miniBatchErrorThreshold: rng.chance(0.6) ? -1 : exactly ? badCount : rng.between(0, 8),
+    failedPercent: rng.chance(0.6) ? 100 : exactly && Number.isInteger(percent) ? percent : rng.between(0, 60),
   };
 }

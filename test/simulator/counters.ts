@@ -26,6 +26,7 @@ export const SOMETIMES: readonly string[] = [
   'cancel during work',
   'outcome after cancel',
   'disk full: stopped',
+  'sync failed',
   'stopped resumable',
   'held back by pressure',
   'failed ones tried again',

@@ -74,6 +74,15 @@ export class SimFile {
     this.pending = [];
   }
 
+  /** What is read from there on is written once more. */
+  rewrite(from: number): void {
+    this.write(from, Uint8Array.from(this.cache.bytes.subarray(from, this.cache.size)));
+  }
+
+  dropUnsynced(): void {
+    this.pending = [];
+  }
+
   kill(rng: Rng): void {
     this.written(this.underWay ? rng.float() : 1);
   }
@@ -93,11 +102,12 @@ export class SimFile {
       this.disk.write(at, bytes.subarray(0, rng.below(bytes.length + 1)));
       return;
     }
-    // The size is there, the bytes of some pages are not.
+    // The size is there; some pages hold what they held before, zeros behind the former end.
     const image = Uint8Array.from(bytes);
-    for (let from = 0; from < image.length; ) {
+    const before = this.disk.bytes.subarray(at, Math.max(at, this.disk.size));
+    for (let from = 0; from < image.length;) {
       const to = Math.min(image.length, from + PAGE_BYTES - ((at + from) % PAGE_BYTES));
-      if (rng.chance(0.5)) image.fill(0, from, to);
+      if (rng.chance(0.5)) image.fill(0, from, to).set(before.subarray(from, to), from);
       from = to;
     }
     this.disk.write(at, image);

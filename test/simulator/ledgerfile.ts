@@ -52,19 +52,15 @@ export function readLedgerFile(file: SimFile): LedgerRead {
   return { events, wholeBytes: at, tail: tailOf(bytes.subarray(at, size), at, size) };
 }
 
-/**
- * As LedgerReader.tail, with one difference: what a crash left of one frame is torn whatever its pages hold; only a
- * whole frame behind it proves that something was written over (docs/simulator.md, "Found").
- */
+/** As LedgerReader.tail. */
 function tailOf(rest: Buffer, wholeBytes: number, size: number): LedgerRead['tail'] {
   if (rest.length === 0) return 'none';
   if (rest.length < 8 || rest.every((byte) => byte === 0)) return 'torn';
-  if (wholeBytes + 8 + rest.readUInt32LE(0) >= size) return 'torn';
-  return hasFrame(rest) ? 'damaged' : 'torn';
+  return wholeBytes + 8 + rest.readUInt32LE(0) >= size ? 'torn' : 'damaged';
 }
 
 /** A payload is a JSON array: few offsets are worth a checksum. */
-function hasFrame(rest: Buffer): boolean {
+export function hasFrame(rest: Buffer): boolean {
   for (let at = rest.indexOf('[', 9); at >= 8; at = rest.indexOf('[', at + 1)) {
     if (decodeFrame(rest.subarray(at - 8)).kind === 'frame') return true;
   }

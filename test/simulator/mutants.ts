@@ -58,15 +58,15 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'the spool is not cut at recovery',
     rule: 'a commit begins at the committed end',
     file: model('world'),
-    from: 'this.live(state, wholeBytes, recovery.spoolEnd, events, opening);',
-    to: 'this.live(state, wholeBytes, this.spool.cache.size + 8, events, opening);',
+    from: '    this.spool.truncate(recovery.spoolEnd);\n',
+    to: '',
   },
   {
     name: 'the ledger is not cut at recovery',
     rule: 'what follows a torn frame is lost',
     file: model('world'),
-    from: 'this.live(state, wholeBytes, recovery.spoolEnd, events, opening);',
-    to: 'this.live(state, this.ledger.cache.size + (wholeBytes < this.ledgerSizeFound ? 1 : 0), recovery.spoolEnd, events, opening);',
+    from: '      this.ledger.truncate(wholeBytes);\n',
+    to: '',
   },
   {
     name: 'a second hand-out leaves before its record is durable',
@@ -96,14 +96,11 @@ export const MUTANTS: readonly Mutant[] = [
     to: `      this.note({ type: 'dispatch-reserved'`,
   },
   {
-    name: 'parts of a commit are released before it',
-    rule: 'rows live somewhere until they are committed',
+    name: 'what failed to be stored is stored again later',
+    rule: 'no sync is tried again blindly',
     file: model('committer'),
-    from: `      this.commit(events, fail, () => {
-        for (const part of released)`,
-    to: `      for (const part of released) this.world.releasePart(part);
-      this.commit([...events, ...events.slice(0, 1)], fail, () => {
-        for (const part of released)`,
+    from: '      this.failed = true;\n',
+    to: '',
   },
   {
     name: 'Completed although the shell failed',
@@ -198,7 +195,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'nothing goes to a dead worker',
     file: core('outcomes'),
     from: 'if (worker && endsWorker(failure)) setReady(state, worker, false);',
-    to: 'if (!worker && endsWorker(failure)) return { as: \'requeue\' };',
+    to: "if (!worker && endsWorker(failure)) return { as: 'requeue' };",
   },
   {
     name: 'greater or equal (items)',
@@ -322,6 +319,27 @@ export const MENDED: readonly Mutant[] = [
     file: core('watch'),
     from: '(state.failed / state.created) * 100 > failedPercent)',
     to: 'state.failed * 100 > failedPercent * state.created)',
+  },
+  {
+    name: 'a torn frame is torn, whatever its pages hold',
+    rule: 'only a whole frame behind it proves damage',
+    file: model('ledgerfile'),
+    from: "return wholeBytes + 8 + rest.readUInt32LE(0) >= size ? 'torn' : 'damaged';",
+    to: "return wholeBytes + 8 + rest.readUInt32LE(0) >= size || !hasFrame(rest) ? 'torn' : 'damaged';",
+  },
+  {
+    name: 'the last frame is written again at recovery',
+    rule: 'what is read as committed is on the disk',
+    file: model('world'),
+    from: '      this.ledger.truncate(wholeBytes);\n',
+    to: '      this.ledger.truncate(wholeBytes);\n      this.ledger.rewrite(this.lastFrameBefore(wholeBytes));\n',
+  },
+  {
+    name: 'a part that a commit needs is not released with a late duplicate',
+    rule: 'rows live somewhere until they are committed',
+    file: model('shell'),
+    from: '    this.world.parts.delete(result.rows.part);',
+    to: '    if (!this.taken.has(result.rows.part)) this.world.parts.delete(result.rows.part);',
   },
 ];
 

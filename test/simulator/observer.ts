@@ -127,7 +127,11 @@ export class Observer {
     commands: readonly CoreCommand[],
   ): void {
     const late = commands.some((c) => c.type === 'late');
-    holds(late === !current, 'fence', () => `outcome of ${event.index}.${event.dispatch} ${late ? 'refused' : 'taken'}`);
+    holds(
+      late === !current,
+      'fence',
+      () => `outcome of ${event.index}.${event.dispatch} ${late ? 'refused' : 'taken'}`,
+    );
     if (late) return this.world.saw('late outcome refused');
     const { index, result } = event;
     this.open.delete(index);

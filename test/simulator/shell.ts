@@ -15,6 +15,7 @@ import { CommitterModel } from './committer.ts';
 import { MS } from './config.ts';
 import type { LedgerModel } from './ledgerfile.ts';
 import { Observer } from './observer.ts';
+import { holds } from './violation.ts';
 import type { World } from './world.ts';
 
 const TICK = 100 * MS;
@@ -37,6 +38,8 @@ export class ShellModel {
   private readonly observer: Observer;
   private readonly items = new Map<MiniBatchIndex, number>();
   private outbox: Assignment[] = [];
+  /** Part files that a commit needs. */
+  private readonly taken = new Set<string>();
   private broken: Verdict | undefined;
   private verdict: Verdict | undefined;
   private stopAsked = false;
@@ -48,6 +51,7 @@ export class ShellModel {
     const hooks = {
       ...world.committerWorld(),
       onFailure: () => {
+        holds(world.diskFailed, 'commit fails without cause', () => 'neither full disk nor failed sync');
         world.saw('disk full: stopped');
         this.fatal({ kind: 'disk-full', path: 'run' });
       },
@@ -147,7 +151,8 @@ export class ShellModel {
         return this.apply({ type: 'worker-ended', worker: event.worker });
       case 'try-begun': {
         const { index, dispatch, worker } = event;
-        if (this.core.inFlight.get(index)?.dispatch === dispatch) this.apply({ type: 'begun', index, dispatch, worker });
+        if (this.core.inFlight.get(index)?.dispatch === dispatch)
+          this.apply({ type: 'begun', index, dispatch, worker });
         return;
       }
       case 'try-outcome':
@@ -187,6 +192,7 @@ export class ShellModel {
     const event = tryFinished(outcome, command.try, items, command.settles, undefined);
     if (!outcome.result.ok || !this.core.config.needsRows) return this.committer.add(event);
     const { rows, returned } = outcome.result;
+    if (!(rows instanceof Uint8Array)) this.taken.add(rows.part);
     const pending = rows instanceof Uint8Array ? { bytes: rows } : { part: rows.part, length: rows.bytes };
     this.committer.addDone(event, pending, returned);
   }
@@ -194,7 +200,8 @@ export class ShellModel {
   private late(outcome: TryOutcome): void {
     const { index, dispatch, worker, result } = outcome;
     this.note({ type: 'outcome-late', at: this.at(), index, dispatch, worker });
-    if (result.ok && !(result.rows instanceof Uint8Array)) this.world.parts.delete(result.rows.part);
+    if (!result.ok || result.rows instanceof Uint8Array) return;
+    this.world.parts.delete(result.rows.part);
   }
 
   // ---- commands out -------------------------------------------------------------------------------------------

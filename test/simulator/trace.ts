@@ -27,12 +27,16 @@ export class Trace {
         this.text(command.worker);
       } else if (command.type === 'settle') this.text(command.settles.as);
     }
-    if (this.lines) this.line(micros, () => `${JSON.stringify(event)} -> ${JSON.stringify(commands)}`);
+    if (this.lines) this.keep(micros, `${JSON.stringify(event)} -> ${JSON.stringify(commands)}`);
   }
 
   line(micros: number, text: () => string): void {
     this.add(micros);
-    this.lines?.push(`${(micros / 1000).toFixed(3).padStart(12)} ms  ${text()}`);
+    if (this.lines) this.keep(micros, text());
+  }
+
+  private keep(micros: number, text: string): void {
+    this.lines?.push(`${(micros / 1000).toFixed(3).padStart(12)} ms  ${text}`);
   }
 
   private text(text: string): void {

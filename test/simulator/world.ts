@@ -39,6 +39,8 @@ export class World {
   processes = 0;
   startFailures = 0;
   everReady = false;
+  /** The disk refused something. */
+  diskFailed = false;
   verdict: Verdict | undefined;
   private shell: ShellModel | undefined;
   private life = 0;
@@ -55,6 +57,8 @@ export class World {
   private durableEnd = 0;
   /** What the ledger holds for good: as committed, after a recovery as decoded. */
   private events: RunEvent[] = [];
+  /** How many of them are of former lives. */
+  private eventsBefore = 0;
 
   constructor(seed: number, traced: boolean) {
     const rng = new Rng(seed);
@@ -127,6 +131,7 @@ export class World {
     opening: readonly RunEvent[],
   ): void {
     this.everReady = false;
+    this.diskFailed = false;
     this.startFailures = 0;
     this.recovering = false;
     const ledger = new LedgerModel(this.ledger, ledgerEnd);
@@ -185,7 +190,7 @@ export class World {
       this.later(this.syncTime(), () => {
         this.ledger.sync();
         this.parts.clear();
-        this.goOn(recovery, events, wholeBytes, created);
+        this.goOn(recovery, events, this.ledger.cache.size, created);
       });
     });
   }
@@ -202,6 +207,7 @@ export class World {
     this.frames = this.frames.filter((frame) => frame.end <= wholeBytes);
     this.stored.reset(events);
     this.events = [...events];
+    this.eventsBefore = events.length;
     const at = epochMs(this.wall());
     const settled = recovery.settledCount - retried.length;
     const state = recovery.toState(
@@ -216,7 +222,7 @@ export class World {
     if ([...state.trouble.values()].some((t) => t.fails > 0)) this.saw('recovery with tries used up before');
     if (!recovery.creationFinished) this.saw('recovery before all are created');
     const opening: RunEvent[] = [{ type: 'run-resumed', at, version: '0', pid: 1, settled, changes: [], retried }];
-    this.live(state, wholeBytes, recovery.spoolEnd, events, opening);
+    this.live(state, wholeBytes, this.spool.cache.size, events, opening);
   }
 
   private goesOn(ended: RunEnded, recovery: Recovery): boolean {
@@ -238,7 +244,11 @@ export class World {
       'ledger is a prefix',
       () => `${events} events, ${wholeBytes} bytes`,
     );
-    holds(wholeBytes >= this.durableEnd, 'ledger is durable', () => `${wholeBytes} of ${this.durableEnd} bytes are left`);
+    holds(
+      wholeBytes >= this.durableEnd,
+      'ledger is durable',
+      () => `${wholeBytes} of ${this.durableEnd} bytes are left`,
+    );
   }
 
   private checkSpool({ spoolEnd, lastExtent }: Recovery): void {
@@ -250,12 +260,16 @@ export class World {
     holds(sum === lastExtent.crc32, 'spool holds what is committed', () => `the bytes at ${offset} are others`);
   }
 
+  lastFrameBefore(end: number): number {
+    return Math.max(0, ...this.frames.map((frame) => frame.end).filter((each) => each < end));
+  }
+
   /** The orchestrator has come to its end and said so. */
   ended(verdict: Verdict): void {
     this.log.line(this.time.now, () => `verdict ${verdict.state} ${verdict.exitCode} ${verdict.reason?.kind ?? ''}`);
     this.saw(`verdict ${verdict.state}`);
     const last = this.events.at(-1);
-    const stored = last?.type === 'run-ended';
+    const stored = last?.type === 'run-ended' && this.events.length > this.eventsBefore;
     if (verdict.exitCode === 3) this.saw('stopped resumable');
     if (stored) holds(last.state === verdict.state, 'verdict', () => `told ${verdict.state}, stored ${last.state}`);
     this.rise(this.random.chaos.span(MS, SECOND));
@@ -316,16 +330,31 @@ export class World {
     return micros;
   }
 
+  private room(): number {
+    if (this.time.now >= this.diskFullUntil) return 1;
+    this.diskFailed = true;
+    return this.random.disk.float();
+  }
+
+  /** A sync that fails leaves its pages clean: they are read as if they were there, and never written again. */
+  private synced(file: SimFile): boolean {
+    if (!this.random.disk.chance(this.faults.syncFails)) {
+      file.sync();
+      return true;
+    }
+    this.diskFailed = true;
+    this.saw('sync failed');
+    file.dropUnsynced();
+    return false;
+  }
+
   committerWorld(): Omit<CommitterWorld, 'onFailure' | 'onPressure'> {
     return {
       later: (micros, run) => this.later(micros, run),
       writeTime: () => this.writeTime(),
       syncTime: () => this.syncTime(),
-      room: () => (this.time.now < this.diskFullUntil ? this.random.disk.float() : 1),
-      synced: (file) => {
-        file.sync();
-        return true;
-      },
+      room: () => this.room(),
+      synced: (file) => this.synced(file),
       part: (name) => this.parts.get(name),
       releasePart: (name) => this.parts.delete(name),
       frameBegun: (events, end) => {

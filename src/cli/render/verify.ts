@@ -26,6 +26,13 @@ export function accountLine({ index, items, state, rows, failedItems, reason }: 
 
 function partsOf({ items, miniBatches: batches, rows, checked, shortItems }: Omit<Verification, 'accounts'>): string[] {
   const where = rows === 0 ? 'done, no rows' : `in ${rowsText(1, rows)}${placeText(checked)}`;
+  // Rank mini-batches have no items.
+  if (items.total === 0 && batches.total > 0)
+    return [
+      `${count(batches.done)} of ${miniBatches(batches.total)} ${where}`,
+      `${count(batches.failed)} failed`,
+      `${count(batches.pending)} not processed`,
+    ];
   const parts = [`${count(items.succeeded)} ${where}`];
   if (shortItems > 0) parts.push(`${count(shortItems)} failed without a row in mini-batches that returned too few`);
   if (batches.failed > 0) parts.push(`${count(items.failed - shortItems)} failed in ${miniBatches(batches.failed)}`);
