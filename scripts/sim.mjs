@@ -1,6 +1,6 @@
 /**
  * `npm run sim -- --seeds N --from S`: the deterministic simulator (docs/simulator.md).
- * Also `--trace SEED`, `--mutants`, `--jobs N`, `--as-is` (without the mends of test/simulator/mutants.ts).
+ * Also `--trace SEED`, `--mutants`, `--jobs N`.
  */
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';

@@ -41,7 +41,7 @@ function fill(state: CoreState, workers: readonly WorkerState[], now: number, ou
       while (worker.holds.size < level) {
         const index = takeWaiting(state, worker.id, now) ?? takeFresh(state, worker.used ? keep : 0);
         if (index === undefined) break;
-        send(state, worker, index, out);
+        send(state, worker, index, now, out);
       }
     }
   }
@@ -54,11 +54,13 @@ export function setReady(state: CoreState, worker: WorkerState, ready: boolean):
   state.ready = [...state.workers.values()].filter((each) => each.ready);
 }
 
-function send(state: CoreState, worker: WorkerState, index: MiniBatchIndex, out: CoreCommand[]): void {
+function send(state: CoreState, worker: WorkerState, index: MiniBatchIndex, now: number, out: CoreCommand[]): void {
   const trouble = state.trouble.get(index);
   const dispatch = dispatchNumber((trouble?.lastDispatch ?? 0) + 1);
   const attempt = tryNumber((trouble?.fails ?? 0) + 1);
   if (trouble) trouble.lastDispatch = dispatch;
+  // The watch over progress begins when workers hold something again: a pause before that is nobody's hang.
+  if (state.inFlight.size === 0) state.lastProgressAt = Math.max(state.lastProgressAt, now);
   state.inFlight.set(index, { dispatch, try: attempt, worker: worker.id, begun: false });
   worker.holds.add(index);
   worker.used = true;

@@ -95,7 +95,7 @@ export class Recovery {
     state.failed = this.failed.size;
     state.failedItems = this.failedItems;
     state.returned = this.returned;
-    this.reopenInDoubt(state, now);
+    this.reopenInDoubt(state, config, now);
     for (const range of this.settled.gaps(state.reservedBelow, run.created)) state.fresh.push({ ...range });
     return state;
   }
@@ -106,11 +106,14 @@ export class Recovery {
   }
 
   /** What may have been handed out and has no end: waits, and its next hand-out has a number of its own. */
-  private reopenInDoubt(state: CoreState, now: number): void {
+  private reopenInDoubt(state: CoreState, config: CoreConfig, now: number): void {
     for (const range of this.settled.gaps(0, state.reservedBelow)) {
       for (let i = range.from; i < range.to; i++) {
         const index = miniBatchIndex(i);
-        state.trouble.set(index, this.trouble.get(index) ?? newTrouble(1));
+        const trouble = this.trouble.get(index) ?? newTrouble(1);
+        // With fewer tries than before, one is left.
+        trouble.fails = Math.min(trouble.fails, config.maxTries - 1);
+        state.trouble.set(index, trouble);
         state.waiting.push({ index, readyAt: now });
       }
     }

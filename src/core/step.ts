@@ -24,7 +24,9 @@ export function step(state: CoreState, event: CoreEvent, now: number): CoreComma
 /** Who may have room now. Most events are about one mini-batch: they cost nothing that grows with the workers. */
 function dispatch(state: CoreState, event: CoreEvent, now: number, out: CoreCommand[]): void {
   if (event.type === 'begun') return;
-  const worker = event.type === 'outcome' && event.result.ok ? state.workers.get(event.worker) : undefined;
+  // A retry that waits may be for any worker but this one.
+  const alone = event.type === 'outcome' && event.result.ok && state.waiting.length === 0;
+  const worker = alone ? state.workers.get(event.worker) : undefined;
   if (worker) dispatchTo(state, worker, now, out);
   else dispatchReady(state, now, out);
 }

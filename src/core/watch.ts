@@ -14,7 +14,7 @@ export function thresholdCrossed(state: CoreState): RunFailure | undefined {
     return { kind: 'mini-batch-error-threshold', limit: miniBatchErrorThreshold, failedMiniBatches: state.failed };
   }
   // Judged only when all are created: before that the percentage has no base.
-  if (state.creationFinished && state.created > 0 && (state.failed / state.created) * 100 > failedPercent) {
+  if (state.creationFinished && state.created > 0 && state.failed * 100 > failedPercent * state.created) {
     return {
       kind: 'failed-percent',
       limitPercent: failedPercent,

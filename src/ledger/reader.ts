@@ -47,6 +47,9 @@ export class LedgerReader {
     return reader;
   }
 
+  /** Where the last whole frame starts; the magic line where there is none. */
+  lastFrameAt = 0;
+
   /** Byte offset behind the last whole frame: where a writer goes on. */
   get wholeBytes(): number {
     return this.position - this.rest.length;
@@ -76,6 +79,7 @@ export class LedgerReader {
       const scan = decodeFrame(this.rest.subarray(at));
       if (scan.kind === 'corrupt') this.corrupt = scan.reason;
       if (scan.kind !== 'frame') break;
+      this.lastFrameAt = this.position - this.rest.length + at;
       at += scan.bytes;
       for (const record of scan.records) {
         const event = this.decoder.decode(record);
@@ -96,12 +100,21 @@ export class LedgerReader {
     await this.file.read(rest, 0, rest.length, this.wholeBytes);
     if (rest.length === 0) return 'none';
     if (rest.length < 8 || rest.every((byte) => byte === 0)) return 'torn';
-    return this.wholeBytes + 8 + rest.readUInt32LE(0) >= size ? 'torn' : 'damaged';
+    // A power cut may keep later pages of the last frame and lose the first: only a whole frame behind it proves damage.
+    return holdsFrame(rest) ? 'damaged' : 'torn';
   }
 
   async close(): Promise<void> {
     await this.file.close();
   }
+}
+
+/** Whether a whole frame starts anywhere behind the first byte. A payload is a JSON array: few offsets are worth a checksum. */
+function holdsFrame(rest: Buffer): boolean {
+  for (let at = rest.indexOf('[', 9); at >= 8; at = rest.indexOf('[', at + 1)) {
+    if (decodeFrame(rest.subarray(at - 8)).kind === 'frame') return true;
+  }
+  return false;
 }
 
 /** All events of a ledger, in order. */

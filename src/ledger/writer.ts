@@ -25,10 +25,20 @@ export class LedgerWriter {
     return new LedgerWriter(file, MAGIC.length);
   }
 
-  /** Goes on behind the last whole frame of a ledger; a torn tail behind it is cut off. */
-  static async reopen(path: string, wholeBytes: number): Promise<LedgerWriter> {
+  /**
+   * Goes on behind the last whole frame of a ledger; a torn tail behind it is cut off. The last frame itself is written
+   * anew: where its sync had failed it may be in the page cache only, taken for clean, and no later sync would save it.
+   */
+  static async reopen(
+    path: string,
+    at: { readonly lastFrameAt: number; readonly wholeBytes: number },
+  ): Promise<LedgerWriter> {
+    const { lastFrameAt, wholeBytes } = at;
     const file = await open(path, 'r+');
     try {
+      const last = Buffer.alloc(wholeBytes - lastFrameAt);
+      await file.read(last, 0, last.length, lastFrameAt);
+      await writeAll(file, last, lastFrameAt);
       await file.truncate(wholeBytes);
       await file.datasync();
       return new LedgerWriter(file, wholeBytes);

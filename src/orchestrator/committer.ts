@@ -29,6 +29,8 @@ export class Committer {
   private failed: unknown;
   private closing = false;
   private pendingBytes = 0;
+  /** Part files of outcomes that are accepted and not yet committed. */
+  private readonly needed = new Set<string>();
   private pressed = false;
   private waiting = false;
   private readonly patience: Patience;
@@ -65,8 +67,14 @@ export class Committer {
   /** A done try: its rows are in the spool before the event is in the ledger. */
   addDone(event: TryFinished, rows: RowsPiece): void {
     this.pendingBytes += sizeOf(rows);
+    if ('part' in rows) this.needed.add(rows.part);
     this.checkPressure();
     this.enqueue({ event, rows });
+  }
+
+  /** Whether a part file is still to be copied. */
+  needs(part: string): boolean {
+    return this.needed.has(part);
   }
 
   /** A full disk is not waited for any longer. */
@@ -133,7 +141,7 @@ export class Committer {
       const events = withExtents(entries, extents);
       const durable = this.durable(events);
       await this.patience.run(() => ledger.commit(durable));
-      for (const piece of pieces) if ('part' in piece) await spool.releasePart(piece.part);
+      for (const piece of pieces) if ('part' in piece) await this.release(piece.part);
       for (const piece of pieces) this.pendingBytes -= sizeOf(piece);
       this.checkPressure();
       return events;
@@ -142,6 +150,11 @@ export class Committer {
       this.onFailure(error);
       return entries.filter((e) => e.rows === undefined).map((e) => e.event);
     }
+  }
+
+  private async release(part: string): Promise<void> {
+    await this.parts.spool.releasePart(part);
+    this.needed.delete(part);
   }
 
   /** What of the events goes to the ledger: all but the begin marks of short tries. */

@@ -18,7 +18,7 @@ import { Committer } from './committer.ts';
 import { coreConfig } from './config.ts';
 import { createMiniBatches } from './creation.ts';
 import { tryFinished } from './outcome.ts';
-import { isDiskFull } from './patience.ts';
+import { commitFailure, messageOf } from './reasons.ts';
 import type { OrchestratorParts } from './ports.ts';
 
 const TICK_MS = 100;
@@ -212,8 +212,10 @@ export class Orchestrator {
   private late(outcome: TryOutcome): void {
     const { index, dispatch, worker } = outcome;
     this.note({ type: 'outcome-late', at: this.parts.clock.now(), index, dispatch, worker });
-    if (outcome.result.ok && !(outcome.result.rows instanceof Uint8Array))
-      void this.parts.spool.releasePart(outcome.result.rows.part);
+    if (!outcome.result.ok || outcome.result.rows instanceof Uint8Array) return;
+    const { part } = outcome.result.rows;
+    // A duplicate of an accepted outcome names the part that its commit still needs.
+    if (!this.committer.needs(part)) void this.parts.spool.releasePart(part);
   }
 
   private describe(index: MiniBatchIndex): string {
@@ -335,7 +337,8 @@ export class Orchestrator {
       ...(final.reason && { reason: final.reason }),
     });
     await this.committer.close();
-    return final;
+    // The end itself may be what could not be stored.
+    return this.broken ?? final;
   }
 
   private async assemble(verdict: Verdict): Promise<Verdict> {
@@ -348,9 +351,7 @@ export class Orchestrator {
       const { output } = this.parts.plan;
       if (verdict.state !== 'Completed') return verdict;
       const path = output.action === 'append_row' ? output.file : this.parts.plan.outputFolder;
-      const reason: RunFailure = isDiskFull(error)
-        ? { kind: 'disk-full', path }
-        : { kind: 'output-failed', path, reason: messageOf(error) };
+      const reason = commitFailure(error, path);
       return { state: 'Failed', exitCode: 3, reason };
     }
   }
@@ -392,12 +393,4 @@ export class Orchestrator {
       void this.parts.engine.stop('now');
     }
   }
-}
-
-function commitFailure(error: unknown, path: string): RunFailure {
-  return isDiskFull(error) ? { kind: 'disk-full', path } : { kind: 'output-failed', path, reason: messageOf(error) };
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

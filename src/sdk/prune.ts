@@ -32,7 +32,9 @@ export async function pruneRuns(root: string, options: PruneOptions): Promise<Pr
     const ageMs = Date.now() - (since + run.elapsedSeconds * 1000);
     // A folder without a run yet may be filled by another process just now.
     if (run.startedAt === undefined && ageMs < UNBEGUN_MS) continue;
-    if (keep !== undefined && position < keep) continue;
+    // What was interrupted can be resumed: only its age takes it away.
+    const hasEnded = run.state === 'Completed' || run.state === 'Failed' || run.state === 'Canceled';
+    if (keep !== undefined && ((run.startedAt !== undefined && !hasEnded) || position < keep)) continue;
     if (olderThanMs !== undefined && ageMs <= olderThanMs) continue;
     const why =
       keep !== undefined ? `not among the ${keep} newest` : `ended ${Math.floor(ageMs / 86_400_000)} days ago`;

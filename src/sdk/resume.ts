@@ -70,7 +70,7 @@ export async function resume(root: string, runId: string, options: ResumeOptions
     const manifest = await reopenManifest(manifestPaths(layout), created);
     const items = itemsOf(layout, created);
     const spool = await openSpool(plan, layout, recovery);
-    const ledger = await LedgerWriter.reopen(layout.ledger, past.wholeBytes);
+    const ledger = await LedgerWriter.reopen(layout.ledger, past);
     await clearParts(layout);
     const retryFailed = options.retryFailed === true;
     const retried = retryFailed ? recovery.failures() : [];
@@ -130,6 +130,7 @@ function goesOn(ended: RunEnded, recovery: Recovery, options: ResumeOptions): bo
 
 interface Past {
   readonly recovery: Recovery;
+  readonly lastFrameAt: number;
   readonly wholeBytes: number;
   readonly columns: readonly Column[] | undefined;
 }
@@ -158,7 +159,7 @@ async function recover(plan: Plan, layout: RunLayout, faces: Faces): Promise<Pas
     }
     // The first frame is written when all else of the folder is there.
     if (recovery.fingerprint === undefined) throw notBegun(plan);
-    return { recovery, wholeBytes: reader.wholeBytes, columns };
+    return { recovery, lastFrameAt: reader.lastFrameAt, wholeBytes: reader.wholeBytes, columns };
   } finally {
     await reader.close();
   }

@@ -174,6 +174,19 @@ describe('thresholds', () => {
     expect(world.aborts()).toEqual(['failed-percent']);
   });
 
+  test('a percentage exactly at its limit is not above it, whatever floats make of it', () => {
+    const world = runningWorld(1, {
+      maxTries: 1,
+      thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 28 },
+    });
+    world.create(25);
+    world.send({ type: 'creation-finished' });
+    for (let i = 0; i < 7; i++) world.fail(world.take());
+    expect(world.aborts()).toEqual([]);
+    world.fail(world.take());
+    expect(world.aborts()).toEqual(['failed-percent']);
+  });
+
   test('nothing is handed out after one is crossed', () => {
     const world = runningWorld(2, {
       maxTries: 1,
@@ -337,6 +350,17 @@ describe('watchdogs', () => {
     world.send({ type: 'tick' });
     expect(world.aborts()).toEqual([]);
     world.now = 1001;
+    world.send({ type: 'tick' });
+    expect(world.aborts()).toEqual(['no-progress']);
+  });
+
+  test('a pause in which nobody holds anything is no lack of progress', () => {
+    const world = runningWorld(1, { progressTimeoutMs: 1000 });
+    world.now = 5000;
+    world.create(1);
+    world.send({ type: 'tick' });
+    expect(world.aborts()).toEqual([]);
+    world.now = 6001;
     world.send({ type: 'tick' });
     expect(world.aborts()).toEqual(['no-progress']);
   });

@@ -42,7 +42,7 @@ describe.skipIf(!HAVE_STRACE)('killed at system calls (skipped where strace is m
 });
 
 test('killed at random moments', async () => {
-  const args = ['--kills', '5', '--seed', '3', '--folder', folder];
+  const args = ['--kills', '5', '--count', '120', '--seed', '3', '--folder', folder];
   const { code, stdout, stderr } = await runCommand(process.execPath, [`${SCRIPTS}kill-test.mjs`, ...args], folder);
   expect(code, stdout + stderr).toBe(0);
   expect(stdout).toMatch(/seed 3: 5 kills[\s\S]*; 0 of committed ones[\s\S]*all well/);

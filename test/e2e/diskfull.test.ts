@@ -79,7 +79,7 @@ test.skipIf(!MAY_MOUNT)(
 function fill(path: string): void {
   const { bavail, bsize } = statfsSync(space.root);
   try {
-    writeFileSync(path, Buffer.alloc(Number(bavail) * Number(bsize)));
+    writeFileSync(path, Buffer.alloc(bavail * bsize));
   } catch {
     // Full is what was wanted.
   }

@@ -72,7 +72,7 @@ def init():
 def run(mini_batch, mini_batch_context):
     run = Run.get_context()
     run.log("score", 0.5)
-    return [f"{args.greeting} {mini_batch_context.minibatch_index} {mini_batch_context.try_number} {run.id} {os.environ['AZUREML_RUN_ID']} {Other().output_dir == os.environ['AZUREML_BI_OUTPUT_PATH']}"]
+    return [f"{args.greeting} {mini_batch_context.minibatch_index} {mini_batch_context.try_number} {run.id} {run.parent.id} {os.environ['AZUREML_RUN_ID']} {Other().output_dir == os.environ['AZUREML_BI_OUTPUT_PATH']}"]
 `,
   );
   const ended = await space.cli(
@@ -90,7 +90,7 @@ def run(mini_batch, mini_batch_context):
     'good day',
   );
   expect(ended.code, ended.stdout + ended.stderr).toBe(0);
-  expect(space.rows('h')).toEqual(['good day 0 1 h h True']);
+  expect(space.rows('h')).toEqual(['good day 0 1 h h h True']);
   const [ip = ''] = space.list('h', 'logs/worker');
   expect(space.read('h', `logs/user/${ip}/Process-1.txt`)).toContain('from the helper');
 }, 30_000);

@@ -171,10 +171,11 @@ test('another file is refused', async () => {
 describe('a ledger that is taken up again', () => {
   const [a, b, c] = fc.sample(fc.array(anyEvent, { minLength: 2, maxLength: 4 }), { numRuns: 3, seed: 11 });
 
-  async function tailOf(): Promise<{ tail: string; wholeBytes: number }> {
+  async function tailOf(): Promise<{ tail: string; wholeBytes: number; lastFrameAt: number }> {
     const reader = await LedgerReader.open(path);
     while ((await reader.read()).length > 0);
-    const found = { tail: await reader.tail(), wholeBytes: reader.wholeBytes };
+    const { wholeBytes, lastFrameAt } = reader;
+    const found = { tail: await reader.tail(), wholeBytes, lastFrameAt };
     await reader.close();
     return found;
   }
@@ -182,13 +183,15 @@ describe('a ledger that is taken up again', () => {
   test('goes on behind the last whole frame, wherever the next one was torn', async () => {
     await write([a ?? [], b ?? []]);
     const whole = await readFile(path);
-    await write2(path, whole.length);
+    const { lastFrameAt } = await tailOf();
+    expect(lastFrameAt).toBeGreaterThan(21);
+    await write2(path, { wholeBytes: whole.length, lastFrameAt });
     const full = await readFile(path);
     for (const cut of [whole.length + 1, whole.length + 7, whole.length + 8, full.length - 1]) {
       await writeFile(path, full.subarray(0, cut));
-      const { tail, wholeBytes } = await tailOf();
-      expect({ tail, wholeBytes }).toEqual({ tail: 'torn', wholeBytes: whole.length });
-      await write2(path, wholeBytes);
+      const found = await tailOf();
+      expect(found).toEqual({ tail: 'torn', wholeBytes: whole.length, lastFrameAt });
+      await write2(path, found);
       expect(await readAll()).toEqual([...(a ?? []), ...(b ?? []), ...(c ?? [])]);
     }
   });
@@ -197,7 +200,7 @@ describe('a ledger that is taken up again', () => {
     await write([a ?? [], b ?? []]);
     const whole = await readFile(path);
     await writeFile(path, Buffer.concat([whole, Buffer.alloc(5000)]));
-    expect(await tailOf()).toEqual({ tail: 'torn', wholeBytes: whole.length });
+    expect(await tailOf()).toMatchObject({ tail: 'torn', wholeBytes: whole.length });
     const damaged = Buffer.from(whole);
     damaged[30] = (damaged[30] ?? 0) ^ 1;
     await writeFile(path, damaged);
@@ -206,8 +209,18 @@ describe('a ledger that is taken up again', () => {
     expect((await tailOf()).tail).toBe('none');
   });
 
-  async function write2(file: string, wholeBytes: number): Promise<void> {
-    const writer = await LedgerWriter.reopen(file, wholeBytes);
+  test('a last frame whose first page the power cut lost, not the others, is a torn tail', async () => {
+    await write([a ?? [], b ?? []]);
+    const whole = await readFile(path);
+    const { lastFrameAt } = await tailOf();
+    const torn = Buffer.concat([whole, whole.subarray(lastFrameAt)]);
+    torn.fill(0, whole.length, whole.length + 20);
+    await writeFile(path, torn);
+    expect(await tailOf()).toEqual({ tail: 'torn', wholeBytes: whole.length, lastFrameAt });
+  });
+
+  async function write2(file: string, at: { wholeBytes: number; lastFrameAt: number }): Promise<void> {
+    const writer = await LedgerWriter.reopen(file, at);
     await writer.commit(c ?? []);
     await writer.close();
   }

@@ -91,6 +91,23 @@ test('a part file is copied, and released only after the commit', async () => {
   );
 });
 
+test('a late duplicate of an accepted outcome doesn’t take the part away that its commit needs', async () => {
+  const rig = new Rig(1);
+  rig.engine.answer = (a) => [okOutcome(a, { part: '/p/1', bytes: 9 }), okOutcome(a, { part: '/p/1', bytes: 9 })];
+  rig.spool = () => {
+    expect(rig.released).toEqual([]);
+    return Promise.resolve();
+  };
+  expect((await rig.orchestrator.run()).state).toBe('Completed');
+  expect(rig.released).toEqual(['/p/1']);
+});
+
+test('an end that can’t be stored is no success', async () => {
+  const rig = new Rig(3);
+  rig.commit = (events) => (types(events).includes('run-ended') ? Promise.reject(new Error('io')) : Promise.resolve());
+  expect(await rig.orchestrator.run()).toMatchObject({ state: 'Failed', exitCode: 3 });
+});
+
 const noSpace = () => Object.assign(new Error('no space left'), { code: 'ENOSPC' });
 
 test('a disk that fails stops the run, resumable, and no more is shown as done', async () => {
@@ -110,10 +127,8 @@ test.each(['spool', 'ledger'] as const)(
     const rig = new Rig(300);
     let refusals = 2;
     const refuse = (): Promise<void> => (refusals-- > 0 ? Promise.reject(noSpace()) : Promise.resolve());
-    let asked = 0;
-    if (which === 'spool') rig.spool = () => (++asked > 1 ? refuse() : Promise.resolve());
-    else
-      rig.commit = (events) => (types(events).includes('try-finished') && ++asked > 1 ? refuse() : Promise.resolve());
+    if (which === 'spool') rig.spool = refuse;
+    else rig.commit = (events) => (types(events).includes('try-finished') ? refuse() : Promise.resolve());
     expect(await rig.orchestrator.run()).toEqual({ state: 'Completed', exitCode: 0 });
     const done = rig.committed.flatMap((e) =>
       e.type === 'try-finished' && e.settles === 'done' ? [Number(e.index)] : [],

@@ -3,14 +3,14 @@ import { readFile } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { build } from 'esbuild';
 import type { Mutant } from './mutants.ts';
-import { MENDED, SMALL } from './mutants.ts';
+import { SMALL } from './mutants.ts';
 
 /**
  * @param root of the repository
  * @param mutant absent: the code as it is
  * @throws where a snippet is not in its file exactly once
  */
-export async function bundleSimulator(root: string, outfile: string, mutant?: Mutant, mend = true): Promise<void> {
+export async function bundleSimulator(root: string, outfile: string, mutant?: Mutant): Promise<void> {
   const must = [...SMALL, ...(mutant ? [mutant] : [])];
   const found = new Set<Mutant>();
   await build({
@@ -29,7 +29,7 @@ export async function bundleSimulator(root: string, outfile: string, mutant?: Mu
           builder.onLoad({ filter: /\.ts$/ }, async ({ path }) => {
             let contents = await readFile(path, 'utf8');
             const file = relative(root, path);
-            for (const patch of [...must, ...(mend ? MENDED : [])]) {
+            for (const patch of must) {
               if (patch.file !== file) continue;
               const parts = contents.split(patch.from);
               if (parts.length !== 2) continue;

@@ -27,13 +27,12 @@ export async function simulate(root: string, folder: string, args: readonly stri
       jobs: { type: 'string', default: String(availableParallelism()) },
       trace: { type: 'string' },
       mutants: { type: 'boolean', default: false },
-      'as-is': { type: 'boolean', default: false },
     },
   });
   const jobs = Math.max(1, Number(values.jobs));
   if (values.mutants) return showMutants(root, folder, jobs);
   const bundle = join(folder, 'plain.mjs');
-  await bundleSimulator(root, bundle, undefined, !values['as-is']);
+  await bundleSimulator(root, bundle);
   if (values.trace !== undefined) return showTrace(bundle, Number(values.trace));
   return showRange(bundle, Number(values.from), Number(values.seeds), jobs);
 }

@@ -49,18 +49,18 @@ export function readLedgerFile(file: SimFile): LedgerRead {
       if (event) events.push(event);
     }
   }
-  return { events, wholeBytes: at, tail: tailOf(bytes.subarray(at, size), at, size) };
+  return { events, wholeBytes: at, tail: tailOf(bytes.subarray(at, size)) };
 }
 
 /** As LedgerReader.tail. */
-function tailOf(rest: Buffer, wholeBytes: number, size: number): LedgerRead['tail'] {
+function tailOf(rest: Buffer): LedgerRead['tail'] {
   if (rest.length === 0) return 'none';
   if (rest.length < 8 || rest.every((byte) => byte === 0)) return 'torn';
-  return wholeBytes + 8 + rest.readUInt32LE(0) >= size ? 'torn' : 'damaged';
+  return hasFrame(rest) ? 'damaged' : 'torn';
 }
 
 /** A payload is a JSON array: few offsets are worth a checksum. */
-export function hasFrame(rest: Buffer): boolean {
+function hasFrame(rest: Buffer): boolean {
   for (let at = rest.indexOf('[', 9); at >= 8; at = rest.indexOf('[', at + 1)) {
     if (decodeFrame(rest.subarray(at - 8)).kind === 'frame') return true;
   }

@@ -288,58 +288,26 @@ export const MUTANTS: readonly Mutant[] = [
     from: 'state.held = event.on;',
     to: 'state.held ||= event.on;',
   },
-];
-
-/** Mended here until it is mended in src; without effect once the snippet is gone. See docs/simulator.md, "Found". */
-export const MENDED: readonly Mutant[] = [
   {
-    name: 'no-progress counts from the first hand-out',
+    name: 'no-progress counts from the last outcome',
     rule: 'no mini-batch ends for so long while workers hold some',
     file: core('dispatch'),
-    from: '  state.inFlight.set(index, { dispatch, try: attempt, worker: worker.id, begun: false });',
-    to: '  if (state.inFlight.size === 0) state.lastProgressAt = Math.max(state.lastProgressAt, now);\n  state.inFlight.set(index, { dispatch, try: attempt, worker: worker.id, begun: false });',
+    from: '  if (state.inFlight.size === 0) state.lastProgressAt = Math.max(state.lastProgressAt, now);\n',
+    to: '',
   },
   {
-    name: 'no-progress: send knows the time',
-    rule: 'no mini-batch ends for so long while workers hold some',
-    file: core('dispatch'),
-    from: 'function send(state: CoreState, worker: WorkerState, index: MiniBatchIndex, out: CoreCommand[]): void {',
-    to: 'function send(state: CoreState, worker: WorkerState, index: MiniBatchIndex, now: number, out: CoreCommand[]): void {',
-  },
-  {
-    name: 'no-progress: send is given the time',
-    rule: 'no mini-batch ends for so long while workers hold some',
-    file: core('dispatch'),
-    from: 'send(state, worker, index, out);',
-    to: 'send(state, worker, index, now, out);',
-  },
-  {
-    name: 'percentage without rounding',
-    rule: 'thresholds are exact at the boundary',
-    file: core('watch'),
-    from: '(state.failed / state.created) * 100 > failedPercent)',
-    to: 'state.failed * 100 > failedPercent * state.created)',
-  },
-  {
-    name: 'a torn frame is torn, whatever its pages hold',
+    name: 'any tail that is no frame is damage',
     rule: 'only a whole frame behind it proves damage',
     file: model('ledgerfile'),
-    from: "return wholeBytes + 8 + rest.readUInt32LE(0) >= size ? 'torn' : 'damaged';",
-    to: "return wholeBytes + 8 + rest.readUInt32LE(0) >= size || !hasFrame(rest) ? 'torn' : 'damaged';",
+    from: "return hasFrame(rest) ? 'damaged' : 'torn';",
+    to: "return 'damaged';",
   },
   {
-    name: 'the last frame is written again at recovery',
-    rule: 'what is read as committed is on the disk',
-    file: model('world'),
-    from: '      this.ledger.truncate(wholeBytes);\n',
-    to: '      this.ledger.truncate(wholeBytes);\n      this.ledger.rewrite(this.lastFrameBefore(wholeBytes));\n',
-  },
-  {
-    name: 'a part that a commit needs is not released with a late duplicate',
+    name: 'a late duplicate takes the part away',
     rule: 'rows live somewhere until they are committed',
     file: model('shell'),
-    from: '    this.world.parts.delete(result.rows.part);',
-    to: '    if (!this.taken.has(result.rows.part)) this.world.parts.delete(result.rows.part);',
+    from: '    if (!this.taken.has(result.rows.part)) this.world.parts.delete(result.rows.part);',
+    to: '    this.world.parts.delete(result.rows.part);',
   },
 ];
 

@@ -201,7 +201,7 @@ export class ShellModel {
     const { index, dispatch, worker, result } = outcome;
     this.note({ type: 'outcome-late', at: this.at(), index, dispatch, worker });
     if (!result.ok || result.rows instanceof Uint8Array) return;
-    this.world.parts.delete(result.rows.part);
+    if (!this.taken.has(result.rows.part)) this.world.parts.delete(result.rows.part);
   }
 
   // ---- commands out -------------------------------------------------------------------------------------------

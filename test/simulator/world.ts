@@ -18,7 +18,7 @@ import { Rng } from './rng.ts';
 import { ShellModel } from './shell.ts';
 import { Timeline } from './timeline.ts';
 import { Trace } from './trace.ts';
-import { holds, Violation } from './violation.ts';
+import { holds } from './violation.ts';
 
 const EVENTS_MAX = 3_000_000;
 
@@ -187,6 +187,7 @@ export class World {
     this.later(this.syncTime(), () => {
       this.spool.sync();
       this.ledger.truncate(wholeBytes);
+      this.ledger.rewrite(this.lastFrameBefore(wholeBytes));
       this.later(this.syncTime(), () => {
         this.ledger.sync();
         this.parts.clear();
@@ -422,5 +423,3 @@ const QUIET: FaultRates = {
 function verdictOf({ state, exitCode, reason }: RunEnded): Verdict {
   return { state, exitCode, ...(reason && { reason }) };
 }
-
-export { Violation };

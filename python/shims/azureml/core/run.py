@@ -172,7 +172,8 @@ def _run_of_environment(run_id):
     workspace = _Named("Workspace", "local")
     experiment = _Named("Experiment", environment("AZUREML_EXPERIMENT_NAME") or "local", workspace=workspace)
     root_id = environment("AZUREML_ROOT_RUN_ID")
-    parent = Run(experiment, root_id) if root_id and root_id != run_id else None
+    # The pipeline's run; of a job without a pipeline around it, the run itself.
+    parent = Run(experiment, root_id) if root_id else None
     return Run(experiment, run_id, parent)
 
 
