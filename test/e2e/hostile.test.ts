@@ -144,6 +144,8 @@ def run(mini_batch, context):
   const died = new Promise((resolve) => cli.on('exit', resolve));
   const has = (condition: () => boolean) => expect.poll(condition, { timeout: 10_000, interval: 50 }).toBe(true);
   await has(() => processesOf(space.root).filter((line) => line.includes('sleep 500')).length === 2);
+  // Logs are on the disk within a second of what they tell; what is younger dies with the process.
+  await has(() => space.read('t', 'logs/overview.txt').includes('20 mini-batches (tasks) created'));
   cli.kill('SIGKILL');
   await died;
   await has(() => processesOf(space.root).length === 0);
