@@ -61,7 +61,6 @@ export class Stored {
 interface Open {
   readonly dispatch: number;
   readonly worker: string;
-  readonly since: number;
 }
 
 /** One life of the orchestrator. */
@@ -75,6 +74,8 @@ export class Observer {
   private readonly usable = new Set<string>();
   private created: number;
   private lastAnswer = 0;
+  /** Since when workers have held something without a break. */
+  private heldSince = 0;
   private cause: string | undefined;
   private canceled = false;
   private broken = false;
@@ -158,7 +159,8 @@ export class Observer {
     holds(!this.open.has(index), 'one holder', () => `${index} is with ${this.open.get(index)?.worker} and ${worker}`);
     holds(this.usable.has(worker), 'live worker', () => `${index} goes to ${worker}, which is gone or not ready`);
     holds(now >= (this.dueAt.get(index) ?? 0), 'back-off', () => `${index} is tried again before its time`);
-    this.open.set(index, { dispatch, worker, since: now });
+    if (this.open.size === 0) this.heldSince = this.world.millis();
+    this.open.set(index, { dispatch, worker });
   }
 
   /** Thresholds: at once, exactly, and nothing else ends a run without a cause. */
@@ -183,14 +185,13 @@ export class Observer {
   private mayEnd(cause: string, event: CoreEvent): void {
     const { core, world, reference } = this;
     const allEnded = reference.done + reference.failed === this.created && core.creationFinished;
-    const oldest = Math.min(...[...this.open.values()].map((o) => o.since));
     const reasons: Record<string, boolean> = {
       settled: allEnded,
       canceled: event.type === 'cancel',
       'init-failed': world.startFailures > 0,
       'empty-input': this.created === 0 && core.creationFinished,
       'creation-failed': event.type === 'creation-failed',
-      'no-progress': world.millis() - Math.max(oldest, this.lastAnswer) > core.config.progressTimeoutMs - 1,
+      'no-progress': world.millis() - Math.max(this.heldSince, this.lastAnswer) > core.config.progressTimeoutMs - 1,
       'infra-exhausted': Math.max(0, ...reference.losses.values()) > 20,
       'all-in-init': !world.everReady,
     };
