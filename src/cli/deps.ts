@@ -2,57 +2,29 @@
  * What the command line needs from outside, as small interfaces: `main.ts` puts the real ones in, tests their fakes.
  * The SDK comes as a promise, so that `--help` and `--version` never load it.
  */
-import type { Column, Plan } from '../domain/plan.ts';
-import type { RunEnded, RunEvent, RunState } from '../domain/event.ts';
-import type { StartFailure, TryFailure } from '../domain/failure.ts';
+import type { RunEvent } from '../domain/event.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
-import type { ExitCode, Problem } from '../domain/problem.ts';
+import type { Plan } from '../domain/plan.ts';
+import type { Problem } from '../domain/problem.ts';
 import type { JobRequest } from '../job/request.ts';
-import type { RunHandle } from '../sdk/types.ts';
+import type {
+  ForegroundReport,
+  PlanPreview,
+  PrunedRun,
+  PruneOptions,
+  ReplayOptions,
+  Resumed,
+  ResumeOptions,
+  RunHandle,
+  RunListEntry,
+  StartOptions,
+  TestOptions,
+  Verification,
+} from '../sdk/index.ts';
 import type { RunStatus } from '../views/status.ts';
 import type { StopSignal } from './signals.ts';
 
-export interface StartOptions {
-  readonly signal?: AbortSignal;
-  /** What happens before there is a run: copying code, building an environment. One line each. */
-  readonly onProgress?: (line: string) => void;
-}
-
-export interface EffectiveSetting {
-  readonly name: string;
-  readonly value: unknown;
-  readonly origin: string;
-}
-
-export interface PlanPreview {
-  readonly plan: Plan;
-  readonly settings: readonly EffectiveSetting[];
-  readonly warnings: readonly Problem[];
-  readonly miniBatches: number;
-  readonly items: number;
-  /** Items of a mini-batch. */
-  readonly sizes: { readonly min: number; readonly median: number; readonly max: number };
-  readonly first: readonly { readonly index: number; readonly items: number; readonly description: string }[];
-  readonly schema?: readonly Column[];
-  /** Counting stopped early: the numbers are a lower bound. */
-  readonly truncated?: boolean;
-}
-
-export interface RunListEntry {
-  readonly runId: string;
-  readonly folder: string;
-  readonly displayName: string;
-  readonly state: RunState;
-  /** A process works on it right now. */
-  readonly live: boolean;
-  readonly startedAt?: number;
-  readonly elapsedSeconds: number;
-  readonly miniBatches: RunStatus['miniBatches'];
-  readonly items: RunStatus['items'];
-  /** Why the folder can't be read as a run. */
-  readonly problem?: string;
-}
-
+/** Of a stored run, what the command line uses. */
 export interface StoredRun {
   readonly plan: Plan;
   status(): Promise<RunStatus>;
@@ -67,102 +39,6 @@ export interface DebugWaiting {
   readonly port: number;
   /** `ws://...` of the Node inspector. */
   readonly url?: string;
-}
-
-/** What one mini-batch in the foreground came to. */
-export interface ForegroundReport {
-  readonly index: number;
-  readonly ok: boolean;
-  /** Length of what `run()` returned. */
-  readonly returned?: number;
-  readonly items: number;
-  readonly rowsPreview: readonly string[];
-  readonly failure?: TryFailure | StartFailure;
-  readonly seconds: number;
-  readonly exitCode: ExitCode;
-}
-
-export interface PrunedRun {
-  readonly runId: string;
-  readonly folder: string;
-  readonly bytes: number;
-  readonly why: string;
-}
-
-export interface TestOptions {
-  readonly index?: number;
-  readonly debugPort?: number;
-  /** Aborted: the mini-batch is ended, its process too, and the promise rejects. */
-  readonly signal?: AbortSignal;
-  readonly onDebugWaiting?: (where: DebugWaiting) => void;
-}
-export interface ReplayOptions {
-  readonly debug?: boolean;
-  readonly port?: number;
-  readonly item?: number;
-  readonly pdb?: boolean;
-  readonly signal?: AbortSignal;
-  readonly onDebugWaiting?: (where: DebugWaiting) => void;
-}
-export interface PruneOptions {
-  readonly keep?: number;
-  readonly olderThanMs?: number;
-  readonly dryRun: boolean;
-}
-
-export interface ResumeOptions {
-  readonly allowCodeChange?: boolean;
-  readonly retryFailed?: boolean;
-  readonly changes?: {
-    readonly errorThreshold?: number;
-    readonly miniBatchErrorThreshold?: number;
-    readonly processes?: number;
-    readonly maxRetries?: number;
-    readonly runTimeoutMs?: number;
-  };
-  readonly onProgress?: (line: string) => void;
-  readonly signal?: AbortSignal;
-}
-export type Resumed =
-  | { readonly kind: 'going on'; readonly run: RunHandle; readonly settled: number }
-  | { readonly kind: 'ended'; readonly ended: RunEnded };
-
-/** What became of a mini-batch; see `sdk/verify.ts`. */
-export interface AccountedMiniBatch {
-  readonly index: number;
-  readonly items: number | undefined;
-  readonly state: 'rows' | 'failed' | 'pending';
-  readonly rows?: { readonly from: number; readonly to: number };
-  readonly failedItems: number;
-  readonly reason?: string;
-}
-export interface Verification {
-  readonly runId: string;
-  readonly state: 'Completed' | 'Failed' | 'Canceled' | 'Interrupted';
-  readonly ok: boolean;
-  readonly items: {
-    readonly total: number;
-    readonly complete: boolean;
-    readonly succeeded: number;
-    readonly failed: number;
-    readonly pending: number;
-  };
-  readonly shortItems: number;
-  readonly miniBatches: {
-    readonly total: number;
-    readonly done: number;
-    readonly failed: number;
-    readonly pending: number;
-  };
-  readonly rows: number;
-  readonly checked?: {
-    readonly what: 'result' | 'partial result' | 'spool';
-    readonly path: string;
-    readonly bytes: number;
-    readonly headerBytes: number;
-  };
-  readonly differences: readonly Problem[];
-  readonly accounts: () => Iterable<AccountedMiniBatch>;
 }
 
 /** The SDK as far as the command line uses it; each function throws `ParallelRunError` for what a person must mend. */

@@ -2,7 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { PruneOptions, ReplayOptions, StoredRun, TestOptions } from '../../src/cli/deps.ts';
+import type { StoredRun } from '../../src/cli/deps.ts';
+import type { PruneOptions, ReplayOptions, TestOptions } from '../../src/sdk/index.ts';
 import { COMMANDS } from '../../src/cli/catalog.ts';
 import { ParallelRunError } from '../../src/domain/problem.ts';
 import { badPixel, eventsOf, FakeWorld, NOW, planFor, refuse, statusOf, type Story } from './fakes.ts';

@@ -12,7 +12,7 @@ import { plainDue, plainLine, shares, windowLines, WINDOW_LINES_MAX } from '../.
 import { paintFor, type Screen } from '../../src/cli/render/screen.ts';
 import { statusLines } from '../../src/cli/render/status.ts';
 import { displayWidth } from '../../src/cli/render/width.ts';
-import type { PlanPreview, RunListEntry } from '../../src/cli/deps.ts';
+import type { PlanPreview, RunListEntry } from '../../src/sdk/index.ts';
 import { badPixel, NOW, planFor, statusOf, type Story } from './fakes.ts';
 
 const wide: Screen = { columns: 100, paint: paintFor(false), unicode: true };
@@ -239,9 +239,9 @@ describe('plan', () => {
   const preview: PlanPreview = {
     plan: planFor('demo'),
     settings: [
-      { name: 'mini_batch_size', value: 10, origin: 'default' },
-      { name: 'environment_variables', value: { A: 'x'.repeat(200) }, origin: 'job file' },
-      { name: 'requirements', value: undefined, origin: 'default' },
+      { name: 'mini_batch_size', value: '10', origin: 'default' },
+      { name: 'environment_variables', value: JSON.stringify({ A: 'x'.repeat(200) }), origin: 'job file' },
+      { name: 'requirements', value: '', origin: 'default' },
     ],
     warnings: [],
     miniBatches: 1234,

@@ -2,7 +2,8 @@
 import type { Plan } from '../../domain/plan.ts';
 import { ParallelRunError } from '../../domain/problem.ts';
 import type { CommandInput } from '../command.ts';
-import type { DebugWaiting, ForegroundReport } from '../deps.ts';
+import type { DebugWaiting } from '../deps.ts';
+import type { ForegroundReport } from '../../sdk/index.ts';
 import { debugLines, reportLines } from '../render/foreground.ts';
 import { exitCodeOf, type CancelCause } from '../signals.ts';
 import { StopControl } from '../stop-control.ts';

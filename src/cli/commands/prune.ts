@@ -1,6 +1,6 @@
 import { bytes, counted, safeText } from '../../views/text/words.ts';
 import { isOn, numberOf, textOf, type CommandInput } from '../command.ts';
-import type { PrunedRun, PruneOptions } from '../deps.ts';
+import type { PrunedRun, PruneOptions } from '../../sdk/index.ts';
 import { rootOf } from '../find-run.ts';
 import { parseAge } from '../render/format.ts';
 import { tableLines } from '../render/table.ts';

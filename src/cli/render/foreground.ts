@@ -6,7 +6,8 @@ import { failureTitle, failureTrace, failureWhy } from '../../views/text/failure
 import { labelled } from '../../views/text/problem.ts';
 import { counted, duration, safeText } from '../../views/text/words.ts';
 import type { StartFailure, TryFailure } from '../../domain/failure.ts';
-import type { DebugWaiting, ForegroundReport } from '../deps.ts';
+import type { DebugWaiting } from '../deps.ts';
+import type { ForegroundReport } from '../../sdk/index.ts';
 import { ellipsisOf, type Screen } from './screen.ts';
 import { cutEnd } from './width.ts';
 

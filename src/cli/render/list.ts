@@ -1,5 +1,5 @@
 import { count, duration, safeText } from '../../views/text/words.ts';
-import type { RunListEntry } from '../deps.ts';
+import type { RunListEntry } from '../../sdk/index.ts';
 import { dayTime } from './format.ts';
 import { ellipsisOf, type Screen } from './screen.ts';
 import { tableLines } from './table.ts';

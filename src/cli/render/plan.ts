@@ -1,5 +1,6 @@
 import { count, counted, miniBatches, safeText } from '../../views/text/words.ts';
-import type { EffectiveSetting, PlanPreview } from '../deps.ts';
+import type { PlanPreview } from '../../sdk/index.ts';
+import type { EffectiveSetting } from '../../job/index.ts';
 import { ellipsisOf, type Screen } from './screen.ts';
 import { tableLines } from './table.ts';
 import { cutEnd, cutMiddle, displayWidth } from './width.ts';
@@ -45,9 +46,8 @@ function settingLines(settings: readonly EffectiveSetting[], screen: Screen): re
   );
 }
 
-function valueText(value: unknown): string {
-  if (value === undefined || value === null || value === '') return '-';
-  return safeText(typeof value === 'string' ? value : JSON.stringify(value));
+function valueText(value: string): string {
+  return value === '' ? '-' : safeText(value);
 }
 
 function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { count, counted, miniBatches, safeText } from '../../views/text/words.ts';
-import type { AccountedMiniBatch, Verification } from '../deps.ts';
+import type { Verification } from '../../sdk/index.ts';
+import type { AccountedMiniBatch } from '../../views/completeness.ts';
 
 /** The account in one line, and how the run stands where it did not complete. */
 export function verificationLines(found: Omit<Verification, 'accounts'>): readonly string[] {
