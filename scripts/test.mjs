@@ -40,7 +40,8 @@ async function vitest(python) {
   mkdirSync(cache, { recursive: true });
   rmSync(file, { force: true });
   const { code } = await tee(bin('vitest'), ['run', '--reporter=dot', '--reporter=json', `--outputFile.json=${file}`], {
-    env: { ...process.env, PARALLELRUN_TEST_PYTHON: python },
+    // Colours in a log that nobody sees as colours are noise.
+    env: { ...process.env, PARALLELRUN_TEST_PYTHON: python, ...(process.stdout.isTTY ? {} : { NO_COLOR: '1' }) },
   });
   if (!existsSync(file)) return { passed: 0, failed: 1 };
   const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(readFileSync(file, 'utf8'));
