@@ -229,8 +229,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'in doubt is fresh again',
     rule: 'dispatch numbers grow over crashes',
     file: core('recover'),
-    from: 'state.trouble.set(index, this.trouble.get(index) ?? newTrouble(1));',
-    to: 'if (this.trouble.has(index)) state.trouble.set(index, newTrouble(1));',
+    from: '        state.trouble.set(index, trouble);',
+    to: '        if (this.trouble.has(index)) state.trouble.set(index, newTrouble(1));',
   },
   {
     name: 'tries are forgotten at recovery',
