@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { crc32 } from '../domain/crc32.ts';
 import { SpoolDamagedError } from './damaged.ts';
 import type { ExtentTable } from './extents.ts';
+import { writeAll } from './write.ts';
 
 const WINDOW_BYTES = 256 * 1024;
 
@@ -171,8 +172,7 @@ class Sink {
     const all = Buffer.concat(this.pieces, this.size);
     this.pieces = [];
     this.size = 0;
-    let at = 0;
-    while (at < all.length) at += (await this.file.write(all, at, all.length - at, this.written + at)).bytesWritten;
+    await writeAll(this.file, all, this.written);
     this.written += all.length;
   }
 }

@@ -3,6 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from '../domain/crc32.ts';
 import type { SpoolExtent } from '../domain/event.ts';
 import { SpoolDamagedError } from './damaged.ts';
+import { writeAll } from './write.ts';
 
 const COPY_BYTES = 256 * 1024;
 /** Below the limit of every kernel for one gathered write. */
@@ -122,9 +123,4 @@ async function writeGathered(file: FileHandle, all: readonly Uint8Array[], start
       position += piece.length;
     }
   }
-}
-
-async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let at = 0;
-  while (at < bytes.length) at += (await file.write(bytes, at, bytes.length - at, position + at)).bytesWritten;
 }

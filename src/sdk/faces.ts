@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type { RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -42,6 +42,6 @@ export function createFaces(plan: Plan, layout: RunLayout, warnings: readonly Pr
 
 /** The root, where a command in this folder wouldn't find it by itself. */
 function namedRoot(plan: Plan): string | undefined {
-  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
+  const root = dirname(plan.runFolder);
   return root === resolve(process.env.PARALLELRUN_ROOT ?? 'runs') ? undefined : root;
 }

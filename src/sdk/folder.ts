@@ -76,7 +76,7 @@ export async function readPlan(folder: string): Promise<Plan> {
 
 /** What a snapshot of the code leaves out (runs, data and results that lie in the code folder) and what it always takes. */
 export function notCode(plan: Plan): { readonly exclude: readonly string[]; readonly keep: string } {
-  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
+  const root = dirname(plan.runFolder);
   const { codeFolder, file } = plan.entry;
   return {
     exclude: [root, plan.outputFolder, ...plan.inputs.map((input) => input.root)].filter((path) => path !== codeFolder),

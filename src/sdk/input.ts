@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createMiniBatches, decideSchema, DatasetError, openManifest } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
@@ -55,7 +56,7 @@ async function schemaOf(
 
 /** Folders below an input that a run itself makes: they would feed it with its own results. */
 async function notInput(plan: Plan): Promise<string[]> {
-  const root = plan.runFolder.slice(0, plan.runFolder.lastIndexOf('/'));
+  const root = dirname(plan.runFolder);
   const holds = (folder: string): boolean =>
     plan.inputs.some((input) => input.root === folder || input.root.startsWith(`${folder}/`));
   const outputs = holds(plan.outputFolder) ? [] : [plan.outputFolder];
