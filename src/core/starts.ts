@@ -2,6 +2,7 @@
 import { unreachable } from '../domain/assert.ts';
 import type { RunFailure, StartFailure } from '../domain/failure.ts';
 import type { NodeAddress } from '../domain/ids.ts';
+import { signatureOf } from '../domain/signature.ts';
 import { INIT_BUDGET_AFTER_MS } from './types.ts';
 import type { CoreState } from './types.ts';
 
@@ -20,29 +21,6 @@ const LASTING_TYPES = new Set([
   'ReferenceError',
   'UnboundLocalError',
 ]);
-
-/** Two failures with the same signature are the same error. */
-export function startSignature(failure: StartFailure): string {
-  switch (failure.kind) {
-    case 'load-exception':
-    case 'init-exception': {
-      const own = failure.frames.filter((f) => f.own).map((f) => `${f.file}:${f.line}`);
-      return `${failure.kind} ${failure.exceptionType} ${own.join(' ')}`;
-    }
-    case 'load-timeout':
-    case 'init-timeout':
-    case 'no-run-function':
-      return failure.kind;
-    case 'exit':
-      return `exit ${failure.stage} ${failure.exit.by === 'code' ? failure.exit.code : failure.exit.signal}`;
-    case 'spawn':
-      return `spawn ${failure.reason}`;
-    case 'protocol-error':
-      return `protocol-error ${failure.detail}`;
-    default:
-      return unreachable(failure);
-  }
-}
 
 /** How often each process of a node must show the same error before the run ends on it. */
 function roundsNeeded(failure: StartFailure): number {
@@ -70,7 +48,7 @@ export function onStartFailed(state: CoreState, node: NodeAddress, failure: Star
   if (!nodeState) return undefined;
   nodeState.startFailures += 1;
   if (nodeState.everReady) return undefined;
-  const signature = startSignature(failure);
+  const signature = signatureOf(failure);
   const same = (nodeState.sameFailures.get(signature) ?? 0) + 1;
   nodeState.sameFailures.set(signature, same);
   if (state.everReady || same < nodeState.slots * roundsNeeded(failure)) return undefined;

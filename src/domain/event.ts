@@ -3,7 +3,8 @@
  * logs, command line, portal and SDK show folds of them (`views/`).
  */
 import type { DispatchNumber, EpochMs, MiniBatchIndex, NodeAddress, RunId, TryNumber, WorkerId } from './ids.ts';
-import type { ExitFacts, RunFailure, StartFailure, TryFailure } from './failure.ts';
+import type { Circumstances, ExitFacts, RunFailure, StartFailure, TryFailure } from './failure.ts';
+import type { ItemRange } from './minibatch.ts';
 import type { ExitCode } from './problem.ts';
 
 /** Contract 4.1. */
@@ -30,8 +31,10 @@ export interface RunResumed extends At {
   readonly settled: number;
   /** What differs from before and was allowed: a line each. */
   readonly changes: readonly string[];
-  /** Failed mini-batches that get all their tries again. */
+  /** Failed and partial mini-batches that get all their tries again. */
   readonly retried: readonly { readonly index: MiniBatchIndex; readonly items: number }[];
+  /** Done and partial mini-batches whose rows were lost with the end of the spool: they run again. */
+  readonly rebuilt?: readonly { readonly index: MiniBatchIndex; readonly items: number }[];
 }
 export interface RunStateChanged extends At {
   readonly type: 'run-state';
@@ -154,8 +157,25 @@ export interface TryOutputRange {
   readonly stderr: readonly [from: number, to: number];
 }
 
-/** What a try came to, and what that means for its mini-batch. With `settles: 'done'` it is the commit. */
-export interface TryFinished extends At {
+/** Items of a mini-batch that are given up, and the hand-out whose failure is their cause. */
+export interface DeadItems extends ItemRange {
+  readonly dispatch: DispatchNumber;
+}
+
+/**
+ * What a try came to, and what that means for its mini-batch. With `settles: 'done'` or `'partial'` it is the commit.
+ *
+ * | settles | the mini-batch                                                                     |
+ * |---------|------------------------------------------------------------------------------------|
+ * | done    | ends: all its items are through                                                    |
+ * | partial | ends: its good items have their rows, the others are dead letters                  |
+ * | failed  | ends without a row                                                                 |
+ * | retry   | gets another try: the script used one up                                           |
+ * | requeue | gets another hand-out: no fault of the script                                      |
+ * | narrow  | is being narrowed down: this try or part failed, smaller parts follow              |
+ * | part    | is being narrowed down: this part is good, its rows are kept until the mini-batch ends |
+ */
+export interface TryFinished extends At, Circumstances {
   readonly type: 'try-finished';
   readonly index: MiniBatchIndex;
   readonly dispatch: DispatchNumber;
@@ -171,13 +191,18 @@ export interface TryFinished extends At {
     | 'NODE_LOST'
     | 'POISONED'
     | 'CANCELED';
+  /** Of the whole mini-batch. */
   readonly items: number;
-  /** Items that succeeded: min(items, returned rows) of a done try, else 0. */
+  /** What was handed out, where it wasn't the whole mini-batch: its culprits were looked for. Not a try. */
+  readonly part?: ItemRange;
+  /** Items that succeeded: of the mini-batch where this ends it, of the part where `part` settles, else 0. */
   readonly succeeded: number;
-  /** max(0, items - returned rows) of a done try; all items otherwise. */
+  /** The other items: of the mini-batch where this ends it, else of what was handed out. */
   readonly failed: number;
+  /** partial, and failed where all items were narrowed down: ascending, together `failed` items. */
+  readonly dead?: readonly DeadItems[];
   readonly timing: TryTiming;
-  /** append_row and done only. */
+  /** append_row, done and partial only. */
   readonly rows?: SpoolExtent;
   /** csv only: column names, stored where they differ from those of the run so far. */
   readonly columns?: readonly string[];
@@ -185,8 +210,7 @@ export interface TryFinished extends At {
   /** Of a failed try: `describeSource` of the mini-batch. */
   readonly detail?: string;
   readonly printed?: TryOutputRange;
-  /** done and failed end the mini-batch; retry: the script used up a try; requeue: no fault of the script. */
-  readonly settles: 'done' | 'failed' | 'retry' | 'requeue';
+  readonly settles: 'done' | 'partial' | 'failed' | 'retry' | 'requeue' | 'narrow' | 'part';
   /** retry only: earliest time of the next try. */
   readonly retryAfterMs?: number;
 }
@@ -234,6 +258,28 @@ export interface RunWarning extends At {
         readonly index?: number;
       }
     | { readonly kind: 'log-write-failed'; readonly path: string; readonly reason: string }
+    /** Mini-batches that fail are no longer narrowed down in this run. */
+    | {
+        readonly kind: 'isolation-off';
+        /** The mini-batch that showed it. */
+        readonly index: MiniBatchIndex;
+        readonly why:
+          | {
+              readonly kind: 'mixes-items';
+              /** A part of so many items returned so many rows. */ readonly items: number;
+              readonly returned: number;
+            }
+          | { readonly kind: 'same-error'; /** What every part failed with. */ readonly signature: string };
+      }
+    /** The guard killed this worker: memory of the node was nearly used up, or its own limit was reached. */
+    | { readonly kind: 'memory-guard'; readonly worker: WorkerId; readonly pid: number; readonly rssBytes: number }
+    /** A worker is replaced after its mini-batches or for its growth; nothing is lost. */
+    | {
+        readonly kind: 'worker-recycled';
+        readonly worker: WorkerId;
+        readonly why: 'mini-batches' | 'growth';
+        /** Mini-batches it ran; or bytes it grew by. */ readonly amount: number;
+      }
     | { readonly kind: 'processes-left'; readonly worker: WorkerId; readonly pids: readonly number[] }
     | { readonly kind: 'stuck-process'; readonly worker: WorkerId; readonly pid: number }
     | { readonly kind: 'skipped-input'; readonly path: string; readonly reason: string }

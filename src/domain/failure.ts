@@ -31,7 +31,16 @@ export type ExitFacts =
   | {
       readonly by: 'signal';
       readonly signal: string;
-      /** Proven by a kernel counter. */ readonly outOfMemory: boolean;
+      /** Proven by a kernel counter, or killed by the memory guard of the node. */ readonly outOfMemory: boolean;
+      /** Present where the guard did it, before the kernel had to choose. */
+      readonly guard?: {
+        /** `limit`: over the memory limit of a process; `node`: the memory of the machine was nearly used up. */
+        readonly rule: 'limit' | 'node';
+        /** Resident memory of the worker and what it started. */
+        readonly rssBytes: number;
+        /** The limit; or what was left on the machine. */
+        readonly limitBytes: number;
+      };
     };
 
 /** Why one try of a mini-batch failed. */
@@ -44,6 +53,13 @@ export type TryFailure =
     }
   | ({ readonly kind: 'unencodable-row'; readonly row: number } & ExceptionFacts)
   | { readonly kind: 'input-error'; readonly path: string; readonly reason: string; readonly errno?: string }
+  /** A file isn't what it was when the mini-batch was created; it isn't handed out at all. Times in epoch ms. */
+  | {
+      readonly kind: 'input-changed';
+      readonly path: string;
+      readonly was: { readonly bytes: number; readonly modifiedMs: number } | 'unknown';
+      readonly is: { readonly bytes: number; readonly modifiedMs: number } | 'gone';
+    }
   | {
       readonly kind: 'timeout';
       readonly limitMs: number;
@@ -58,6 +74,16 @@ export type TryFailure =
   | { readonly kind: 'protocol-error'; readonly detail: string }
   | { readonly kind: 'node-lost'; readonly node: string }
   | { readonly kind: 'canceled' };
+
+/** What else is known of a failed try. */
+export interface Circumstances {
+  /** Position in the mini-batch of the item that was under way, where the host marked it or the failure names it. */
+  readonly item?: number;
+  /** Highest resident memory of the worker process and what it started that was seen, bytes. */
+  readonly peakMemoryBytes?: number;
+  /** The last lines that the try printed, standard output and error together as far as their order is known. */
+  readonly lastLines?: readonly string[];
+}
 
 /** Why a worker process didn't become ready. */
 export type StartFailure =

@@ -28,6 +28,12 @@ export type MiniBatchSource =
     }
   | { readonly kind: 'rank'; readonly rank: number };
 
+/** Items `[from, to)` of a mini-batch, by their position in it. */
+export interface ItemRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 export interface MiniBatch {
   readonly index: MiniBatchIndex;
   readonly source: MiniBatchSource;

@@ -35,6 +35,15 @@ export interface Plan {
   readonly sideOutputFiles?: readonly string[];
   readonly thresholds: Thresholds;
   readonly tries: { /** retries + 1, >= 1. */ readonly maxTries: number };
+  /**
+   * Whether the culprits of a failed mini-batch are looked for, part by part. `auto`: unless a part shows that the
+   * script's rows don't belong to items one by one; `on`: whatever the parts return. Plans before 0.2 have none: `off`.
+   */
+  readonly isolate?: 'auto' | 'on' | 'off';
+  /** A worker is replaced by a new one after so much; absent: never. */
+  readonly recycle?: { readonly afterMiniBatches?: number; readonly afterGrowthBytes?: number };
+  /** Resident memory that a worker process and what it starts may use; absent: what the machine has. */
+  readonly memoryLimitBytes?: number;
   readonly limits: Limits;
   /** Worker processes per node, >= 1. */
   readonly processesPerNode: number;

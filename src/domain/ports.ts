@@ -15,7 +15,8 @@ import type {
   WorkerStartFailed,
 } from './event.ts';
 import type { DispatchNumber, EpochMs, MiniBatchIndex, TryNumber, WorkerId } from './ids.ts';
-import type { TryFailure } from './failure.ts';
+import type { Circumstances, TryFailure } from './failure.ts';
+import type { ItemRange } from './minibatch.ts';
 
 export interface Clock {
   /** Wall clock; only for showing. May jump. */
@@ -37,7 +38,10 @@ export interface Assignment {
   readonly index: MiniBatchIndex;
   readonly dispatch: DispatchNumber;
   readonly try: TryNumber;
+  /** Of the whole mini-batch. */
   readonly items: number;
+  /** Only these of its items: its culprits are being looked for. */
+  readonly part?: ItemRange;
   /** JSON of its `MiniBatchSource`, straight from the manifest. */
   readonly source: Uint8Array;
 }
@@ -61,7 +65,7 @@ export interface TryOutcome {
         readonly rows: Uint8Array | { readonly part: string; readonly bytes: number };
         readonly columns?: readonly string[];
       }
-    | { readonly ok: false; readonly failure: TryFailure };
+    | ({ readonly ok: false; readonly failure: TryFailure } & Circumstances);
 }
 
 /** Hand-outs that came back without having begun: their worker ended first. They use up nothing. */

@@ -39,6 +39,12 @@ export interface AgentHello {
     { readonly action: 'append_row'; readonly format: OutputFormat } | { readonly action: 'summary_only' };
   /** Folder for part files of large results. */
   readonly partFolder: string;
+  /**
+   * File of at least 16 bytes in which the host may mark the item under way, so that it is known when the process dies:
+   * u32 LE dispatch number, u32 LE index of the mini-batch, u32 LE position among the items of the whole mini-batch, 0.
+   * Zeros: nothing is marked. Hosts mark from the second try of a mini-batch on.
+   */
+  readonly markFile?: string;
   readonly tables: readonly WorkerTable[];
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** Present when somebody wants to attach: wait for a debugger, stop at the first line of `run`. */
@@ -67,6 +73,11 @@ export interface RunMessage {
   readonly d: number;
   /** Try number, for `mini_batch_context.try_number`. */
   readonly t: number;
+  /**
+   * Only these items of the source, `[from, to)`: a part of a mini-batch whose culprits are looked for. The script sees
+   * them as if they were the whole mini-batch.
+   */
+  readonly p?: readonly [from: number, to: number];
 }
 
 /** Finish what is waiting? No: drop what has not begun, call `shutdown()`, say `bye`, exit 0. Closing the channel means the same. */
@@ -151,6 +162,10 @@ export interface DoneMessage extends TryEnd {
 
 export interface FailedMessage extends TryEnd {
   readonly m: 'failed';
+  /** Position, among the items of the whole mini-batch, of the one that was under way, where the host knows it. */
+  readonly item?: number;
+  /** Highest resident memory of the process so far, bytes. */
+  readonly rss?: number;
   readonly error:
     | ({ readonly kind: 'exception' } & ExceptionFacts)
     | { readonly kind: 'invalid-return'; readonly returned: string; readonly frame?: StackFrame }

@@ -8,7 +8,7 @@ import { splitWorkerId, type WorkerId } from '../domain/ids.ts';
 import { logPath } from '../domain/layout.ts';
 import { driverLogPrefix, logStamp, tryLabel } from '../domain/logline.ts';
 import type { LogSink } from '../domain/ports.ts';
-import { signatureOf } from '../views/signature.ts';
+import { signatureOf } from '../domain/signature.ts';
 import { codeOfStartFailure, codeOfTryFailure } from '../views/text/codes.ts';
 import { failureText, failureTitle, shutdownTitle } from '../views/text/failure.ts';
 import { counted, safeLines, safeText, startStatusWord } from '../views/text/words.ts';

@@ -4,7 +4,7 @@ import type { RunEvent, TryFinished } from '../domain/event.ts';
 import { logPath } from '../domain/layout.ts';
 import { logStamp } from '../domain/logline.ts';
 import type { LogSink } from '../domain/ports.ts';
-import { frameOf } from '../views/signature.ts';
+import { frameOf } from '../views/frame.ts';
 import type { RunStatus } from '../views/status.ts';
 import { codeOfRunFailure, codeOfStartFailure, codeOfTryFailure } from '../views/text/codes.ts';
 import { exitText, failureTitle, frameText } from '../views/text/failure.ts';
@@ -272,6 +272,12 @@ function nextOf(event: TryFinished): string {
       return 'done';
     case 'failed':
       return 'failed for good';
+    case 'partial':
+      return 'partial: its good items are done, the others are dead letters';
+    case 'narrow':
+      return 'narrowed down: smaller parts follow';
+    case 'part':
+      return 'this part is good';
     case 'retry':
       return `tried again in ${duration(event.retryAfterMs ?? 0)}`;
     case 'requeue':

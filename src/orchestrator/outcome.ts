@@ -42,6 +42,7 @@ function statusOf(failure: TryFailure, settles: Settles): TryFinished['status'] 
     case 'exception':
     case 'unencodable-row':
     case 'input-error':
+    case 'input-changed':
       return 'RUN_EXCEPTION';
     case 'invalid-return':
       return 'RUN_INVALID_RETURN';

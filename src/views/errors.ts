@@ -2,7 +2,8 @@
 import type { TryFinished, WorkerStartFailed } from '../domain/event.ts';
 import type { StackFrame, StatusWord } from '../domain/failure.ts';
 import { splitWorkerId, type EpochMs, type MiniBatchIndex, type TryNumber, type WorkerId } from '../domain/ids.ts';
-import { frameOf, signatureOf, type Failure } from './signature.ts';
+import { signatureOf } from '../domain/signature.ts';
+import { frameOf, type Failure } from './frame.ts';
 import { failureTitle } from './text/failure.ts';
 import { startStatusWord } from './text/words.ts';
 

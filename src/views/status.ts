@@ -138,9 +138,16 @@ export class StatusFold {
         this.succeeded += 1;
         this.itemsSucceeded += event.succeeded;
         break;
+      case 'partial':
+        this.failed += 1;
+        this.itemsSucceeded += event.succeeded;
+        break;
       case 'failed':
         this.failed += 1;
         break;
+      case 'narrow':
+      case 'part':
+        return;
       case 'retry':
         this.retries += 1;
         return;

@@ -7,7 +7,7 @@ import { splitWorkerId } from '../../domain/ids.ts';
 import type { StartFailure, TryFailure } from '../../domain/failure.ts';
 import type { ProblemCode } from '../../domain/problem.ts';
 import type { ErrorGroup, RunStatus } from '../status.ts';
-import { frameOf } from '../signature.ts';
+import { frameOf } from '../frame.ts';
 import { codeOfRunFailure, codeOfStartFailure, codeOfTryFailure } from './codes.ts';
 import { failureTitle, failureWhy, frameText, shutdownTitle } from './failure.ts';
 import { labelled, plain, type Paint } from './problem.ts';

@@ -22,6 +22,8 @@ export function codeOfTryFailure(failure: TryFailure): ProblemCode {
       return 'PR2105';
     case 'input-error':
       return 'PR2106';
+    case 'input-changed':
+      return 'PR2113';
     case 'overhead-timeout':
       return 'PR2107';
     case 'protocol-error':

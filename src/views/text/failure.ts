@@ -38,6 +38,13 @@ export function failureTitle(failure: Failure): string {
       return `run() returned ${returnedText(failure.returned)}`;
     case 'input-error':
       return cut(`input can't be read: ${safeText(failure.reason)} (${safeText(failure.path)})`, TITLE_CHARS_MAX);
+    case 'input-changed':
+      return cut(
+        failure.is === 'gone'
+          ? `input is gone: ${safeText(failure.path)}`
+          : `input isn't what it was when the run began: ${safeText(failure.path)}`,
+        TITLE_CHARS_MAX,
+      );
     case 'timeout':
       return `run() took longer than its limit of ${duration(failure.limitMs)}`;
     case 'overhead-timeout':
@@ -124,6 +131,8 @@ export function failureWhy(failure: Failure): string | undefined {
       return failure.errno === 'ENOENT'
         ? 'the file was there when mini-batches were created and is gone now'
         : undefined;
+    case 'input-changed':
+      return 'rows of before and after the change would stand in one result; --accept-changed-input goes on with what is there now';
     case 'exception':
     case 'load-exception':
     case 'init-exception':

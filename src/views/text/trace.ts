@@ -1,6 +1,6 @@
 /** The few lines of a traceback that say it: the script's own last frames and the exception. */
 import type { ExceptionFacts, StackFrame } from '../../domain/failure.ts';
-import type { Failure } from '../signature.ts';
+import type { Failure } from '../frame.ts';
 import { threadOf } from '../stackframes.ts';
 import { failureTrace } from './failure.ts';
 import { cut, safeText } from './words.ts';

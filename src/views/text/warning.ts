@@ -19,6 +19,16 @@ export function warningText(warning: RunWarning['warning']): string {
       return `process ${warning.pid} of ${safeText(warning.worker)} can't be ended (it hangs in the kernel); another takes its place`;
     case 'skipped-input':
       return `input ${safeText(warning.path)} is left out: ${safeText(warning.reason)}`;
+    case 'isolation-off':
+      return warning.why.kind === 'mixes-items'
+        ? `a part of mini-batch ${warning.index} with ${counted(warning.why.items, 'item')} returned ${counted(warning.why.returned, 'row')}: rows don't belong to items one by one, so failing mini-batches are no longer narrowed down ("isolate: true" does it all the same)`
+        : `every part of mini-batch ${warning.index} fails with the same error, as of others before: such mini-batches are no longer narrowed down`;
+    case 'memory-guard':
+      return `${safeText(warning.worker)} (process ${warning.pid}) was ended at ${bytes(warning.rssBytes)} of memory, before the system had to choose a victim`;
+    case 'worker-recycled':
+      return warning.why === 'growth'
+        ? `${safeText(warning.worker)} grew by ${bytes(warning.amount)} and is replaced by a new process`
+        : `${safeText(warning.worker)} is replaced by a new process after ${counted(warning.amount, 'mini-batch', 'mini-batches')}`;
     case 'disk-full':
       return warning.waiting
         ? `the disk of ${safeText(warning.path)} is full: nothing new is started until there is space; nothing is lost; Ctrl-C stops the run, resumable`

@@ -1,42 +1,9 @@
 /** What makes two failures the same error: exception type and the script's own frames, or kind and facts. */
-import { unreachable } from '../domain/assert.ts';
-import type { ExceptionFacts, ExitFacts, StackFrame, StartFailure, TryFailure } from '../domain/failure.ts';
-import { frameInStacks } from './stackframes.ts';
+import { unreachable } from './assert.ts';
+import type { ExceptionFacts, ExitFacts, StackFrame, StartFailure, TryFailure } from './failure.ts';
 
 /** Deep recursion must not make signatures long, nor make each depth an error of its own. */
 const FRAMES_MAX = 8;
-
-export type Failure = TryFailure | StartFailure;
-
-/** The frame to look at first: the innermost of the script's own, else the innermost of all. */
-export function frameOf(failure: Failure): StackFrame | undefined {
-  switch (failure.kind) {
-    case 'exception':
-    case 'unencodable-row':
-    case 'load-exception':
-    case 'init-exception':
-      return failure.frames.findLast((frame) => frame.own) ?? failure.frames.at(-1);
-    case 'invalid-return':
-      return failure.frame;
-    case 'timeout':
-    case 'overhead-timeout':
-    case 'load-timeout':
-    case 'init-timeout':
-      return failure.stacks === undefined ? undefined : frameInStacks(failure.stacks);
-    case 'worker-lost':
-    case 'exit':
-      return failure.trace === undefined ? undefined : frameInStacks(failure.trace);
-    case 'input-error':
-    case 'protocol-error':
-    case 'node-lost':
-    case 'canceled':
-    case 'spawn':
-    case 'no-run-function':
-      return undefined;
-    default:
-      return unreachable(failure);
-  }
-}
 
 const frameKey = (frame: StackFrame): string => `${frame.file}:${frame.function}:${frame.line}`;
 
@@ -54,7 +21,7 @@ function exitKey(exit: ExitFacts): string {
   return exit.outOfMemory ? 'out of memory' : exit.signal;
 }
 
-export function signatureOf(failure: Failure): string {
+export function signatureOf(failure: TryFailure | StartFailure): string {
   switch (failure.kind) {
     case 'exception':
     case 'unencodable-row':
@@ -79,6 +46,7 @@ export function signatureOf(failure: Failure): string {
     case 'no-run-function':
       return `${failure.kind}|${failure.file}`;
     case 'protocol-error':
+    case 'input-changed':
     case 'node-lost':
     case 'canceled':
       return failure.kind;
