@@ -1,8 +1,9 @@
 /** Which mini-batch goes to which worker next, and when fresh ones are reserved. */
 import { dispatchNumber, miniBatchIndex, tryNumber } from '../domain/ids.ts';
 import type { MiniBatchIndex, WorkerId } from '../domain/ids.ts';
+import { partToRun } from './isolate.ts';
 import { freshCount } from './state.ts';
-import { RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS, START_SKEW_MS } from './types.ts';
+import { RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS, SLOW_RUN_MS, START_SKEW_MS } from './types.ts';
 import type { CoreCommand, CoreState, WorkerState } from './types.ts';
 
 /**
@@ -10,10 +11,19 @@ import type { CoreCommand, CoreState, WorkerState } from './types.ts';
  * short ones wait at the worker, so that it never waits for the next; tiny ones travel many at a time.
  */
 export function depthFor(meanRunMs: number | undefined): number {
-  if (meanRunMs === undefined || meanRunMs > 100) return 1;
+  if (meanRunMs === undefined || meanRunMs > SLOW_RUN_MS) return 1;
   if (meanRunMs > 5) return 2;
   if (meanRunMs > 1) return 4;
   return 16;
+}
+
+/**
+ * What a worker may hold and have behind it without its being durable: the work that a crash repeats. Of slow
+ * mini-batches that is one, so the next waits for the commit; for fast ones the wait would cost more than it saves.
+ */
+function roomAt(worker: WorkerState, depth: number): number {
+  const atRisk = (depth === 1 ? 1 : 2 * depth) - worker.uncommitted;
+  return Math.min(depth, atRisk);
 }
 
 /** Fills all ready workers up to their depth. */
@@ -38,7 +48,7 @@ function fill(state: CoreState, workers: readonly WorkerState[], now: number, ou
   // Level by level, so that every worker gets its first before any gets its second.
   for (let level = 1; level <= depth; level++) {
     for (const worker of workers) {
-      while (worker.holds.size < level) {
+      while (worker.holds.size < Math.min(level, roomAt(worker, depth))) {
         const index = takeWaiting(state, worker.id, now) ?? takeFresh(state, worker.used ? keep : 0);
         if (index === undefined) break;
         send(state, worker, index, now, out);
@@ -57,21 +67,24 @@ export function setReady(state: CoreState, worker: WorkerState, ready: boolean):
 function send(state: CoreState, worker: WorkerState, index: MiniBatchIndex, now: number, out: CoreCommand[]): void {
   const trouble = state.trouble.get(index);
   const dispatch = dispatchNumber((trouble?.lastDispatch ?? 0) + 1);
-  const attempt = tryNumber((trouble?.fails ?? 0) + 1);
+  const part = trouble?.isolation && partToRun(trouble.isolation);
+  // Parts are no tries: they go under the number of the last one.
+  const attempt = tryNumber(part ? Math.max(1, trouble.fails) : (trouble?.fails ?? 0) + 1);
   if (trouble) trouble.lastDispatch = dispatch;
   // The watch over progress begins when workers hold something again: a pause before that is nobody's hang.
   if (state.inFlight.size === 0) state.lastProgressAt = Math.max(state.lastProgressAt, now);
-  state.inFlight.set(index, { dispatch, try: attempt, worker: worker.id, begun: false });
+  state.inFlight.set(index, { dispatch, try: attempt, worker: worker.id, ...(part && { part }) });
   worker.holds.add(index);
   worker.used = true;
-  out.push({ type: 'dispatch', worker: worker.id, index, dispatch, try: attempt });
+  out.push({ type: 'dispatch', worker: worker.id, index, dispatch, try: attempt, ...(part && { part }) });
 }
 
 function takeWaiting(state: CoreState, worker: WorkerId, now: number): MiniBatchIndex | undefined {
   for (let i = 0; i < state.waiting.length; i++) {
     const entry = state.waiting[i];
     if (!entry || entry.readyAt > now) continue;
-    const failedHere = state.trouble.get(entry.index)?.lastWorker === worker;
+    const trouble = state.trouble.get(entry.index);
+    const failedHere = trouble?.lastWorker === worker && !trouble.isolation;
     if (failedHere && state.ready.length > 1 && now < entry.readyAt + RETRY_SAME_WORKER_AFTER_MS) continue;
     state.waiting.splice(i, 1);
     return entry.index;

@@ -1,14 +1,20 @@
 /** From the events of a ledger back to the state of the core: what is settled stays settled, the rest is open again. */
+import { unreachable } from '../domain/assert.ts';
 import { dispatchNumber, miniBatchIndex } from '../domain/ids.ts';
 import type { RunEnded, RunEvent, SpoolExtent, TryFinished } from '../domain/event.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
 import { IndexSet } from './indexset.ts';
+import { isOutOfMemory, newTrouble } from './outcomes.ts';
 import { initialState } from './state.ts';
+import { OUT_OF_MEMORY_MAX } from './types.ts';
 import type { CoreConfig, CoreState, Trouble } from './types.ts';
 
+/** A mini-batch that failed, wholly or in part. */
 interface Given {
   readonly dispatch: number;
   readonly items: number;
+  readonly failedItems: number;
+  readonly returned: number;
 }
 
 export interface RecoveredRun {
@@ -100,7 +106,7 @@ export class Recovery {
     return state;
   }
 
-  /** Failed mini-batches, ascending. */
+  /** Failed and partial mini-batches, ascending. */
   failures(): readonly { readonly index: MiniBatchIndex; readonly items: number }[] {
     return [...this.failed].map(([index, { items }]) => ({ index, items })).sort((a, b) => a.index - b.index);
   }
@@ -110,9 +116,10 @@ export class Recovery {
     for (const range of this.settled.gaps(0, state.reservedBelow)) {
       for (let i = range.from; i < range.to; i++) {
         const index = miniBatchIndex(i);
-        const trouble = this.trouble.get(index) ?? newTrouble(1);
-        // With fewer tries than before, one is left.
+        const trouble = this.trouble.get(index) ?? newTrouble(dispatchNumber(1));
+        // With fewer tries than before, one is left; also to one that was being narrowed down, which begins anew.
         trouble.fails = Math.min(trouble.fails, config.maxTries - 1);
+        trouble.outOfMemory = Math.min(trouble.outOfMemory, OUT_OF_MEMORY_MAX - 1);
         state.trouble.set(index, trouble);
         state.waiting.push({ index, readyAt: now });
       }
@@ -120,33 +127,66 @@ export class Recovery {
   }
 
   private finished(event: TryFinished): void {
-    const { index, dispatch, items } = event;
-    if (event.settles === 'done') {
-      this.trouble.delete(index);
-      this.settled.add(index);
-      this.done += 1;
-      this.failedItems += event.failed;
-      this.returned += event.rows?.rows ?? event.succeeded;
-      if (event.rows && event.rows.offset + event.rows.bytes >= this.spoolEnd) {
-        this.spoolEnd = event.rows.offset + event.rows.bytes;
-        this.lastExtent = event.rows;
+    const { index, dispatch } = event;
+    switch (event.settles) {
+      case 'done':
+        this.settle(index);
+        this.done += 1;
+        this.failedItems += event.failed;
+        this.returned += returnedBy(event);
+        this.place(event.rows);
+        return;
+      case 'partial':
+      case 'failed': {
+        const { items, failed: failedItems } = event;
+        const returned = returnedBy(event);
+        this.settle(index);
+        this.failed.set(index, { dispatch, items, failedItems, returned });
+        this.failedItems += failedItems;
+        this.returned += returned;
+        this.place(event.rows);
+        return;
       }
-    } else if (event.settles === 'failed') {
-      this.trouble.delete(index);
-      this.settled.add(index);
-      this.failed.set(index, { dispatch, items });
-      this.failedItems += items;
-    } else {
-      const trouble = this.handedOut(index, dispatch);
-      trouble.lastWorker = event.worker;
-      if (event.settles === 'requeue') return;
-      trouble.fails += 1;
-      trouble.lostEachTime &&= event.failure?.kind === 'worker-lost';
+      case 'part':
+        this.handedOut(index, dispatch);
+        return;
+      case 'retry':
+      case 'narrow':
+      case 'requeue':
+        this.unsettled(event);
+        return;
+      default:
+        unreachable(event.settles);
     }
   }
 
+  private unsettled(event: TryFinished): void {
+    const trouble = this.handedOut(event.index, event.dispatch);
+    trouble.lastWorker = event.worker;
+    const { failure, part, settles } = event;
+    if (part || !failure) return;
+    if (settles === 'requeue') {
+      if (failure.kind === 'node-lost') trouble.infraLosses += 1;
+      return;
+    }
+    if (isOutOfMemory(failure)) trouble.outOfMemory += 1;
+    else trouble.fails += 1;
+    trouble.lostEachTime &&= failure.kind === 'worker-lost';
+  }
+
+  private settle(index: MiniBatchIndex): void {
+    this.trouble.delete(index);
+    this.settled.add(index);
+  }
+
+  private place(rows: SpoolExtent | undefined): void {
+    if (!rows || rows.offset + rows.bytes < this.spoolEnd) return;
+    this.spoolEnd = rows.offset + rows.bytes;
+    this.lastExtent = rows;
+  }
+
   private handedOut(index: MiniBatchIndex, dispatch: number): Trouble {
-    const trouble = this.trouble.get(index) ?? newTrouble(dispatch);
+    const trouble = this.trouble.get(index) ?? newTrouble(dispatchNumber(dispatch));
     if (dispatch > trouble.lastDispatch) trouble.lastDispatch = dispatchNumber(dispatch);
     this.trouble.set(index, trouble);
     return trouble;
@@ -158,17 +198,13 @@ export class Recovery {
     if (!given) return;
     this.failed.delete(index);
     this.settled.remove(index);
-    this.failedItems -= given.items;
-    this.trouble.set(index, newTrouble(given.dispatch));
+    this.failedItems -= given.failedItems;
+    this.returned -= given.returned;
+    this.trouble.set(index, newTrouble(dispatchNumber(given.dispatch)));
   }
 }
 
-function newTrouble(lastDispatch: number): Trouble {
-  return {
-    fails: 0,
-    lostEachTime: true,
-    infraLosses: 0,
-    lastDispatch: dispatchNumber(lastDispatch),
-    lastWorker: undefined,
-  };
+/** Rows, or what counts as one where none are written. */
+function returnedBy(event: TryFinished): number {
+  return event.rows?.rows ?? event.succeeded;
 }

@@ -1,4 +1,8 @@
 import { invariant } from '../domain/assert.ts';
+import type { MiniBatchIndex } from '../domain/ids.ts';
+import { deadItems } from './isolate.ts';
+import type { Isolation } from './isolate.ts';
+import { OUT_OF_MEMORY_MAX } from './types.ts';
 import type { CoreConfig, CoreState } from './types.ts';
 
 /** @param now monotonic milliseconds */
@@ -18,6 +22,8 @@ export function initialState(config: CoreConfig, now: number): CoreState {
     waiting: [],
     inFlight: new Map(),
     trouble: new Map(),
+    isolate: config.isolate,
+    sameError: new Map(),
     workers: new Map(),
     ready: [],
     nodes: new Map(),
@@ -47,6 +53,16 @@ export function allSettled(state: CoreState): boolean {
   return state.creationFinished && state.done + state.failed === state.created;
 }
 
+function validateIsolation(index: MiniBatchIndex, isolation: Isolation): void {
+  const { queue, succeeded, items, runs, runsMax } = isolation;
+  const left = queue.reduce((sum, part) => sum + part.to - part.from, 0);
+  invariant(queue.length > 0 && runs < runsMax, `${index} is narrowed down and nothing is left to run`);
+  invariant(
+    left + succeeded + deadItems(isolation) === items,
+    `items of ${index} don't add up while it is narrowed down`,
+  );
+}
+
 /** What must hold after every step; tests call it each time, the simulator too. Throws InvariantError. */
 export function validateState(state: CoreState): void {
   const open = freshCount(state) + state.waiting.length + state.inFlight.size;
@@ -70,8 +86,12 @@ export function validateState(state: CoreState): void {
   );
   invariant(held === state.inFlight.size, `${state.inFlight.size} in flight, ${held} at workers`);
   for (const { index } of state.waiting) invariant(!state.inFlight.has(index), `${index} waits and is in flight`);
-  for (const [index, trouble] of state.trouble)
-    invariant(trouble.fails < state.config.maxTries, `${index} has ${trouble.fails} fails and is still open`);
+  for (const [index, trouble] of state.trouble) {
+    const { fails, outOfMemory, isolation } = trouble;
+    const usedUp = fails >= state.config.maxTries || outOfMemory >= OUT_OF_MEMORY_MAX;
+    invariant(isolation !== undefined || !usedUp, `${index} has ${fails} fails and is still open`);
+    if (isolation) validateIsolation(index, isolation);
+  }
   invariant(state.reserveAsked <= state.created, 'reserved more than there is');
   let end = 0;
   for (const range of state.fresh) {

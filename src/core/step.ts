@@ -23,7 +23,6 @@ export function step(state: CoreState, event: CoreEvent, now: number): CoreComma
 
 /** Who may have room now. Most events are about one mini-batch: they cost nothing that grows with the workers. */
 function dispatch(state: CoreState, event: CoreEvent, now: number, out: CoreCommand[]): void {
-  if (event.type === 'begun') return;
   // A retry that waits may be for any worker but this one.
   const alone = event.type === 'outcome' && event.result.ok && state.waiting.length === 0;
   const worker = alone ? state.workers.get(event.worker) : undefined;
@@ -57,6 +56,7 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
         ready: false,
         used: false,
         holds: new Set(),
+        uncommitted: 0,
       });
       return undefined;
     case 'worker-ready':
@@ -67,11 +67,6 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
     case 'worker-ended':
       onEnded(state, event.worker, now);
       return undefined;
-    case 'begun': {
-      const current = state.inFlight.get(event.index);
-      if (current?.dispatch === event.dispatch) current.begun = true;
-      return undefined;
-    }
     case 'outcome': {
       onOutcome(state, event, now, out);
       const last = out[out.length - 1];
@@ -79,6 +74,12 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
       out.pop();
       return last.reason;
     }
+    case 'committed':
+      for (const id of event.workers) {
+        const worker = state.workers.get(id);
+        if (worker) worker.uncommitted -= 1;
+      }
+      return undefined;
     case 'returned':
       onReturned(state, event, now);
       return undefined;

@@ -8,21 +8,30 @@
  * | state    | entered by                          | found in                                    |
  * |----------|-------------------------------------|---------------------------------------------|
  * | fresh    | `created`                           | a range of `state.fresh`                    |
- * | waiting  | failed try with tries left, requeue | `state.waiting`, due at `readyAt`           |
+ * | waiting  | failed try with tries left, requeue,| `state.waiting`, due at `readyAt`           |
+ * |          | next part of one narrowed down      |                                             |
  * | in flight| command `dispatch`                  | `state.inFlight` and its worker's `holds`   |
  * | done     | outcome ok of the current dispatch  | nowhere: only counted                       |
- * | failed   | last try failed                     | nowhere: only counted                       |
+ * | failed   | last try failed; all parts failed   | nowhere: only counted                       |
+ * | partial  | last part ended, some items dead    | nowhere: counted as failed                  |
  *
- * Done and failed are final: no event brings a mini-batch back. An outcome whose dispatch number isn't the one in
+ * A mini-batch that has used up its tries and is narrowed down to its culprits (`isolate.ts`) is waiting or in flight
+ * like any other, one part at a time; `trouble.isolation` says how far that is.
+ *
+ * Done, failed and partial are final: no event brings a mini-batch back. An outcome whose dispatch number isn't the one in
  * `inFlight` is late and changes nothing.
  */
+import type { DeadItems, RunWarning } from '../domain/event.ts';
 import type { DispatchNumber, MiniBatchIndex, NodeAddress, TryNumber, WorkerId } from '../domain/ids.ts';
 import type { RunFailure, StartFailure, TryFailure } from '../domain/failure.ts';
+import type { ItemRange } from '../domain/minibatch.ts';
 import type { Thresholds } from '../domain/plan.ts';
 import type { ExitCode } from '../domain/problem.ts';
+import type { Isolation } from './isolate.ts';
 
 export interface CoreConfig {
   readonly maxTries: number;
+  readonly isolate: 'auto' | 'on' | 'off';
   readonly thresholds: Thresholds;
   /** True where the run must return at least one row to be a success (append_row). */
   readonly needsRows: boolean;
@@ -35,6 +44,14 @@ export interface CoreConfig {
 
 /** Begun dispatches of one mini-batch that were lost without fault of the script; more ends the run, resumable. */
 export const INFRA_LOSSES_MAX = 20;
+/** Tries of a mini-batch that ran out of memory; those of other failures have a count of their own. */
+export const OUT_OF_MEMORY_MAX = 3;
+/** Tries of a mini-batch whose input is not there or may not be read: another one hardly helps. */
+export const INPUT_GONE_MAX = 2;
+/** So many mini-batches of which every part failed with the same error: the next ones aren't narrowed down for it. */
+export const SAME_ERROR_MAX = 2;
+/** Mini-batches that take longer are handed out one by one, and only once the one before is committed. */
+export const SLOW_RUN_MS = 50;
 /** Fresh mini-batches reserved in one durable record. */
 export const RESERVE_CHUNK = 4096;
 /** Contract 4.3 rule 2 applies after this long. */
@@ -64,21 +81,24 @@ export type CoreEvent =
   | { readonly type: 'worker-start-failed'; readonly worker: WorkerId; readonly failure: StartFailure }
   | { readonly type: 'worker-ended'; readonly worker: WorkerId }
   | {
-      readonly type: 'begun';
-      readonly index: MiniBatchIndex;
-      readonly dispatch: DispatchNumber;
-      readonly worker: WorkerId;
-    }
-  | {
       readonly type: 'outcome';
       readonly index: MiniBatchIndex;
       readonly dispatch: DispatchNumber;
       readonly worker: WorkerId;
+      /** Of the whole mini-batch. */
       readonly items: number;
       readonly runMs: number;
       readonly result:
-        { readonly ok: true; readonly returned: number } | { readonly ok: false; readonly failure: TryFailure };
+        | { readonly ok: true; readonly returned: number }
+        | {
+            readonly ok: false;
+            readonly failure: TryFailure;
+            /** Position of the item that was under way, where it is known. */
+            readonly item?: number;
+          };
     }
+  /** Outcomes of these workers that were settled are durable now; a worker stands there once for each. */
+  | { readonly type: 'committed'; readonly workers: readonly WorkerId[] }
   /** Handed out, never begun, its worker is gone. */
   | {
       readonly type: 'returned';
@@ -95,9 +115,19 @@ export type CoreEvent =
   /** Answer to `stop`: no worker is left. */
   | { readonly type: 'stopped' };
 
+/** What an outcome comes to; as in `TryFinished`, with the counts of the whole mini-batch where it ends. */
 export type Settles =
   | { readonly as: 'done'; readonly succeeded: number; readonly failed: number }
-  | { readonly as: 'failed'; readonly poisoned: boolean }
+  | {
+      readonly as: 'partial';
+      readonly succeeded: number;
+      readonly failed: number;
+      readonly dead: readonly DeadItems[];
+    }
+  | { readonly as: 'failed'; readonly poisoned: boolean; readonly dead?: readonly DeadItems[] }
+  | { readonly as: 'narrow' }
+  /** The rows are to be kept until the mini-batch ends. */
+  | { readonly as: 'part'; readonly succeeded: number }
   | { readonly as: 'retry'; readonly retryAfterMs: number }
   | { readonly as: 'requeue' };
 
@@ -109,14 +139,15 @@ export type CoreCommand =
       readonly index: MiniBatchIndex;
       readonly dispatch: DispatchNumber;
       readonly try: TryNumber;
+      readonly part?: ItemRange;
     }
-  /** What the outcome just given came to; the shell records it (done: with its rows = the commit). */
-  | { readonly type: 'settle'; readonly try: TryNumber; readonly settles: Settles }
+  /** What the outcome just given came to; the shell records it (done and partial: with all rows = the commit). */
+  | { readonly type: 'settle'; readonly try: TryNumber; readonly part?: ItemRange; readonly settles: Settles }
   /** The outcome just given is of a superseded dispatch: drop it. */
   | { readonly type: 'late' }
   | { readonly type: 'abort'; readonly reason: RunFailure }
   | { readonly type: 'stop'; readonly how: 'orderly' | 'now' }
-  | { readonly type: 'warn-no-mini-batch'; readonly seconds: number }
+  | { readonly type: 'warn'; readonly warning: RunWarning['warning'] }
   | { readonly type: 'finish'; readonly verdict: Verdict };
 
 export interface Verdict {
@@ -133,6 +164,8 @@ export interface WorkerState {
   used: boolean;
   /** Mini-batches at this worker, in the order they were sent. */
   readonly holds: Set<MiniBatchIndex>;
+  /** Its outcomes that are settled and not durable yet: after a crash they would be run again. */
+  uncommitted: number;
 }
 
 export interface NodeState {
@@ -148,17 +181,21 @@ export interface InFlight {
   readonly dispatch: DispatchNumber;
   readonly try: TryNumber;
   readonly worker: WorkerId;
-  begun: boolean;
+  readonly part?: ItemRange;
 }
 
 /** What is remembered of a mini-batch that has been handed out more than once or failed a try. */
 export interface Trouble {
   fails: number;
+  /** Tries that ran out of memory. */
+  outOfMemory: number;
   /** Every failed try took its worker down. */
   lostEachTime: boolean;
   infraLosses: number;
   lastDispatch: DispatchNumber;
   lastWorker: WorkerId | undefined;
+  /** Its tries are used up; its culprits are looked for. */
+  isolation?: Isolation;
 }
 
 export interface Waiting {
@@ -185,6 +222,10 @@ export interface CoreState {
   readonly waiting: Waiting[];
   readonly inFlight: Map<MiniBatchIndex, InFlight>;
   readonly trouble: Map<MiniBatchIndex, Trouble>;
+  /** As configured, until a part showed that rows don't belong to items. */
+  isolate: 'auto' | 'on' | 'off';
+  /** Mini-batches of which every part failed with this signature, since one of them had a good part. */
+  readonly sameError: Map<string, number>;
   readonly workers: Map<WorkerId, WorkerState>;
   /** Those of `workers` that are ready, in the order they started. */
   ready: readonly WorkerState[];

@@ -32,7 +32,8 @@ export function onTick(state: CoreState, now: number, out: CoreCommand[]): RunFa
       return { kind: 'first-mini-batch-timeout', limitMs: firstMiniBatchTimeoutMs };
     if (now - state.warnedNoMiniBatchAt >= NO_MINI_BATCH_WARNING_MS) {
       state.warnedNoMiniBatchAt = now;
-      out.push({ type: 'warn-no-mini-batch', seconds: Math.round((now - state.startedAt) / 1000) });
+      const seconds = Math.round((now - state.startedAt) / 1000);
+      out.push({ type: 'warn', warning: { kind: 'no-mini-batch-yet', seconds } });
     }
   }
   // While commits wait for space nothing can end: that is no fault of the workers.

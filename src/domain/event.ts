@@ -127,7 +127,10 @@ export interface TryBegun extends At {
   readonly try: TryNumber;
   readonly worker: WorkerId;
   readonly pid: number;
+  /** Of the whole mini-batch. */
   readonly items: number;
+  /** What was handed out, where it isn't the whole mini-batch. */
+  readonly part?: ItemRange;
 }
 
 /** Where the rows of a mini-batch lie in the spool. */

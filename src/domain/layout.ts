@@ -11,6 +11,8 @@ export function runLayout(folder: string) {
     overview: `${folder}/logs/overview.txt`,
     master: `${folder}/logs/master.txt`,
     outputs: `${folder}/outputs`,
+    /** Items that were given up, a line of JSON each; there only where there are some. */
+    deadLetters: `${folder}/outputs/dead_letters.jsonl`,
     /** Everything below is private to ParallelRun (mode 0700). */
     state,
     lock: `${state}/run.lock`,
@@ -53,4 +55,5 @@ export const logPath = {
   jobResult: 'logs/job_result.txt',
   jobError: 'logs/job_error.txt',
   readme: 'logs/readme.txt',
+  deadLetters: 'outputs/dead_letters.jsonl',
 } as const;

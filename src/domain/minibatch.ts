@@ -41,16 +41,19 @@ export interface MiniBatch {
   readonly items: number;
 }
 
-/** Names the items of a mini-batch for a person: first item and how many more there are. */
-export function describeSource(source: MiniBatchSource): string {
+/** Names the items of a mini-batch, or of a part of it, for a person: first item and how many more there are. */
+export function describeSource(source: MiniBatchSource, part?: ItemRange): string {
   switch (source.kind) {
     case 'files': {
-      const first = source.files[0] ?? '';
-      const more = source.files.length - 1;
-      return `${source.root}/${first}${more > 0 ? ` and ${more} more` : ''}`;
+      const files = part ? source.files.slice(part.from, part.to) : source.files;
+      const more = files.length - 1;
+      return `${source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
     }
-    case 'rows':
-      return `${source.file} rows ${source.firstRow} to ${source.firstRow + source.rows - 1}`;
+    case 'rows': {
+      const first = source.firstRow + (part?.from ?? 0);
+      const last = source.firstRow + (part?.to ?? source.rows) - 1;
+      return first === last ? `${source.file} row ${first}` : `${source.file} rows ${first} to ${last}`;
+    }
     case 'rank':
       return `rank ${source.rank}`;
   }

@@ -1,10 +1,13 @@
 import type { RunEvent, SpoolExtent, TryBegun, TryFinished } from '../domain/event.ts';
+import type { WorkerId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import { Patience } from './patience.ts';
 import type { LedgerPort, RowsPiece, SpoolPort } from './ports.ts';
 
-/** How long the first of a group waits for others. */
+/** How long the first of a group waits for others, where many come. */
 const GROUP_MS = 5;
+/** A group smaller than this shows that few come: the next one waits for nobody. */
+const FEW = 8;
 /** A try that runs for so long is noted in the ledger, so that others can see it under way. */
 const NOTE_BEGUN_AFTER_MS = 1_000;
 /** More uncommitted bytes hold back new work; half of it lets it go on. */
@@ -38,6 +41,9 @@ export class Committer {
   private readonly publish: (events: readonly RunEvent[]) => void;
   private readonly onFailure: (error: unknown) => void;
   private readonly onPressure: (on: boolean) => void;
+  private readonly onCommitted: (workers: readonly WorkerId[]) => void;
+  /** Events of the last group. */
+  private lastGroup = 0;
 
   constructor(
     parts: { ledger: LedgerPort; spool: SpoolPort; clock: Clock },
@@ -45,6 +51,8 @@ export class Committer {
       publish: (events: readonly RunEvent[]) => void;
       onFailure: (error: unknown) => void;
       onPressure: (on: boolean) => void;
+      /** Outcomes of these workers are durable and shown. */
+      onCommitted: (workers: readonly WorkerId[]) => void;
       /** The disk is full and space is waited for; or it has come back. */
       onWaiting: (waiting: boolean) => void;
     },
@@ -58,6 +66,7 @@ export class Committer {
     this.publish = hooks.publish;
     this.onFailure = hooks.onFailure;
     this.onPressure = hooks.onPressure;
+    this.onCommitted = hooks.onCommitted;
   }
 
   add(event: RunEvent): void {
@@ -67,7 +76,7 @@ export class Committer {
   /** A done try: its rows are in the spool before the event is in the ledger. */
   addDone(event: TryFinished, rows: RowsPiece): void {
     this.pendingBytes += sizeOf(rows);
-    if ('part' in rows) this.needed.add(rows.part);
+    for (const file of filesOf(rows)) this.needed.add(file);
     this.checkPressure();
     this.enqueue({ event, rows });
   }
@@ -107,13 +116,16 @@ export class Committer {
 
   private async loop(): Promise<void> {
     while (this.queue.length > 0) {
-      if (this.waiters.length === 0 && this.failed === undefined) await this.gather();
+      if (this.waiters.length === 0 && this.failed === undefined && this.lastGroup >= FEW) await this.gather();
       const entries = this.queue;
       const waiters = this.waiters;
       this.queue = [];
       this.waiters = [];
+      this.lastGroup = entries.length;
       const events = await this.commit(entries);
       this.publish(events);
+      const workers = events.flatMap((event) => (event.type === 'try-finished' ? [event.worker] : []));
+      if (workers.length > 0 && this.failed === undefined) this.onCommitted(workers);
       for (const wake of waiters) wake();
     }
     this.running = false;
@@ -141,7 +153,7 @@ export class Committer {
       const events = withExtents(entries, extents);
       const durable = this.durable(events);
       await this.patience.run(() => ledger.commit(durable));
-      for (const piece of pieces) if ('part' in piece) await this.release(piece.part);
+      for (const file of pieces.flatMap(filesOf)) await this.release(file);
       for (const piece of pieces) this.pendingBytes -= sizeOf(piece);
       this.checkPressure();
       return events;
@@ -215,5 +227,11 @@ function withExtents(entries: readonly Entry[], extents: readonly SpoolExtent[])
 }
 
 function sizeOf(piece: RowsPiece): number {
+  if ('pieces' in piece) return piece.pieces.reduce((sum, one) => sum + sizeOf(one), 0);
   return 'bytes' in piece ? piece.bytes.length : piece.length;
+}
+
+function filesOf(piece: RowsPiece): string[] {
+  if ('pieces' in piece) return piece.pieces.flatMap(filesOf);
+  return 'part' in piece ? [piece.part] : [];
 }

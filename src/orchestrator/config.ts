@@ -6,6 +6,7 @@ export function coreConfig(plan: Plan): CoreConfig {
   const { limits } = plan;
   return {
     maxTries: plan.tries.maxTries,
+    isolate: plan.isolate ?? 'off',
     thresholds: plan.thresholds,
     needsRows: plan.output.action === 'append_row',
     allowEmpty: plan.allowEmpty,

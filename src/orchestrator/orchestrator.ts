@@ -11,14 +11,15 @@ import type { RunFailure } from '../domain/failure.ts';
 import { miniBatchIndex, splitWorkerId } from '../domain/ids.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
 import { describeSource } from '../domain/minibatch.ts';
-import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
 import type { Assignment, EngineEvent, TryOutcome } from '../domain/ports.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { Committer } from './committer.ts';
 import { coreConfig } from './config.ts';
 import { createMiniBatches } from './creation.ts';
-import { tryFinished } from './outcome.ts';
 import { commitFailure, messageOf } from './reasons.ts';
+import { notHandedOut } from './outcome.ts';
+import { Settlement } from './settlement.ts';
 import type { OrchestratorParts } from './ports.ts';
 
 const TICK_MS = 100;
@@ -34,7 +35,9 @@ export class Orchestrator {
   private timer: NodeJS.Timeout | undefined;
   private stopping: Promise<void> | undefined;
   private creationEnded = false;
-  private columnsKey: string | undefined;
+  private readonly settlement: Settlement;
+  /** Outcomes of mini-batches that were not handed out, because their input has changed. */
+  private refused: TryOutcome[] = [];
   private waitsForSpace = false;
   /** Why the shell can't go on; stands over any verdict of the core, which may have come before it. */
   private broken: Verdict | undefined;
@@ -46,6 +49,7 @@ export class Orchestrator {
   constructor(parts: OrchestratorParts) {
     this.parts = parts;
     this.core = parts.recovered ?? initialState(coreConfig(parts.plan), parts.clock.monotonic());
+    this.settlement = new Settlement(parts.plan.output.action === 'append_row');
     this.committer = new Committer(parts, {
       publish: parts.publish,
       onFailure: (error) => {
@@ -53,6 +57,9 @@ export class Orchestrator {
       },
       onPressure: (on) => {
         this.feed([{ type: 'pressure', on }]);
+      },
+      onCommitted: (workers) => {
+        this.feed([{ type: 'committed', workers }]);
       },
       onWaiting: (waiting) => {
         this.onDiskFull(waiting);
@@ -162,7 +169,6 @@ export class Orchestrator {
     const current = this.core.inFlight.get(event.index);
     if (current?.dispatch !== event.dispatch) return;
     this.note({ ...event, try: current.try, items: this.items.get(event.index) ?? 0 });
-    this.apply({ type: 'begun', index: event.index, dispatch: event.dispatch, worker: event.worker });
   }
 
   private onOutcome(outcome: TryOutcome): void {
@@ -177,7 +183,7 @@ export class Orchestrator {
         worker: outcome.worker,
         items,
         runMs: outcome.timing.runSeconds * 1000,
-        result: result.ok ? { ok: true, returned: result.returned } : { ok: false, failure: result.failure },
+        result,
       },
       this.parts.clock.monotonic(),
     );
@@ -190,23 +196,11 @@ export class Orchestrator {
 
   private settle(outcome: TryOutcome, items: number, command: Extract<CoreCommand, { type: 'settle' }>): void {
     this.items.delete(outcome.index);
-    const detail = outcome.result.ok ? undefined : this.describe(outcome.index);
-    const event = tryFinished(outcome, command.try, items, command.settles, detail);
-    if (!outcome.result.ok || this.parts.plan.output.action !== 'append_row') {
-      this.committer.add(event);
-      return;
-    }
-    const { rows, returned } = outcome.result;
-    const known = event.columns === undefined || event.columns.join('\u0000') === this.columnsKey;
-    this.columnsKey = event.columns?.join('\u0000') ?? this.columnsKey;
-    const { columns, ...lean } = event;
-    const stored = known || columns === undefined ? lean : { ...lean, columns };
-    this.committer.addDone(
-      stored,
-      rows instanceof Uint8Array
-        ? { bytes: rows, rows: returned }
-        : { part: rows.part, length: rows.bytes, rows: returned },
-    );
+    const detail = outcome.result.ok ? undefined : this.describe(outcome.index, command.part);
+    const { event, rows, unneeded } = this.settlement.settle(outcome, command, items, detail);
+    if (rows) this.committer.addDone(event, rows);
+    else this.committer.add(event);
+    for (const file of unneeded) void this.parts.spool.releasePart(file);
   }
 
   private late(outcome: TryOutcome): void {
@@ -215,12 +209,12 @@ export class Orchestrator {
     if (!outcome.result.ok || outcome.result.rows instanceof Uint8Array) return;
     const { part } = outcome.result.rows;
     // A duplicate of an accepted outcome names the part that its commit still needs.
-    if (!this.committer.needs(part)) void this.parts.spool.releasePart(part);
+    if (!this.committer.needs(part) && !this.settlement.keeps(part)) void this.parts.spool.releasePart(part);
   }
 
-  private describe(index: MiniBatchIndex): string {
+  private describe(index: MiniBatchIndex, part: ItemRange | undefined): string {
     const { source } = this.parts.manifest.read(index);
-    return describeSource(JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource);
+    return describeSource(JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource, part);
   }
 
   // ---- commands out -------------------------------------------------------------------------------------------
@@ -239,15 +233,9 @@ export class Orchestrator {
 
   private execute(command: CoreCommand): void {
     switch (command.type) {
-      case 'dispatch': {
-        const { index, dispatch, worker } = command;
-        const { source, items } = this.parts.manifest.read(index);
-        this.items.set(index, items);
-        const assignment: Assignment = { worker, index, dispatch, try: command.try, items, source };
-        if (dispatch === 1) this.outbox.push(assignment);
-        else void this.redispatch(assignment);
+      case 'dispatch':
+        this.dispatch(command);
         return;
-      }
       case 'reserve':
         void this.reserve(command.below);
         return;
@@ -257,12 +245,8 @@ export class Orchestrator {
       case 'stop':
         this.stop(command.how);
         return;
-      case 'warn-no-mini-batch':
-        this.note({
-          type: 'warning',
-          at: this.parts.clock.now(),
-          warning: { kind: 'no-mini-batch-yet', seconds: command.seconds },
-        });
+      case 'warn':
+        this.note({ type: 'warning', at: this.parts.clock.now(), warning: command.warning });
         return;
       case 'finish':
         this.resolveVerdict(command.verdict);
@@ -275,7 +259,23 @@ export class Orchestrator {
     }
   }
 
+  private dispatch(command: Extract<CoreCommand, { type: 'dispatch' }>): void {
+    const { worker, index, dispatch, part } = command;
+    const { source, items } = this.parts.manifest.read(index);
+    this.items.set(index, items);
+    const changed = this.parts.checkInput?.(index, source);
+    if (changed) {
+      this.refused.push(notHandedOut(command, changed, this.parts.clock.now()));
+      return;
+    }
+    const assignment: Assignment = { worker, index, dispatch, try: command.try, items, source, ...(part && { part }) };
+    if (dispatch === 1) this.outbox.push(assignment);
+    else void this.redispatch(assignment);
+  }
+
   private flushOutbox(): void {
+    // Each may bring the next mini-batch to the same worker, which may have changed too.
+    for (let refused = this.refused.shift(); refused; refused = this.refused.shift()) this.onOutcome(refused);
     if (this.outbox.length === 0) return;
     const assignments = this.outbox;
     this.outbox = [];

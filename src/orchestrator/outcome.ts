@@ -1,39 +1,84 @@
 import { unreachable } from '../domain/assert.ts';
 import type { TryFinished } from '../domain/event.ts';
-import type { TryFailure } from '../domain/failure.ts';
-import type { TryNumber } from '../domain/ids.ts';
+import type { Circumstances, TryFailure } from '../domain/failure.ts';
+import type { EpochMs } from '../domain/ids.ts';
 import type { TryOutcome } from '../domain/ports.ts';
-import type { Settles } from '../core/types.ts';
+import type { CoreCommand, Settles } from '../core/types.ts';
 
-/** The event that an outcome and the core's decision about it make; rows are added when they are in the spool. */
+/**
+ * The event that an outcome and the core's decision about it make; rows and columns are added where they are known.
+ * @param items of the whole mini-batch
+ * @param detail what was handed out, of a failed try
+ * @param wholeFailure why the mini-batch was narrowed down: the reason of its end where its last part was good
+ */
 export function tryFinished(
   outcome: TryOutcome,
-  attempt: TryNumber,
+  command: Extract<CoreCommand, { type: 'settle' }>,
   items: number,
-  settles: Settles,
   detail: string | undefined,
+  wholeFailure?: TryFailure,
 ): TryFinished {
-  const done = settles.as === 'done';
-  const columns = outcome.result.ok ? outcome.result.columns : undefined;
+  const { settles, part } = command;
+  const { result } = outcome;
+  const failure = result.ok ? (settles.as === 'failed' ? wholeFailure : undefined) : result.failure;
   return {
     type: 'try-finished',
     at: outcome.at,
     index: outcome.index,
     dispatch: outcome.dispatch,
-    try: attempt,
+    try: command.try,
     worker: outcome.worker,
     pid: outcome.pid,
-    status: outcome.result.ok ? 'RUN_DONE' : statusOf(outcome.result.failure, settles),
+    status: failure ? statusOf(failure, settles) : 'RUN_DONE',
     items,
-    succeeded: done ? settles.succeeded : 0,
-    failed: done ? settles.failed : items,
+    ...(part && { part }),
+    ...counts(settles, items, part ? part.to - part.from : items),
+    ...('dead' in settles && settles.dead && { dead: settles.dead }),
     timing: outcome.timing,
     settles: settles.as,
-    ...(columns && { columns }),
-    ...(!outcome.result.ok && { failure: outcome.result.failure }),
+    ...(failure && { failure }),
+    ...(!result.ok && circumstances(result)),
     ...(detail !== undefined && { detail }),
     ...(outcome.printed && { printed: outcome.printed }),
     ...(settles.as === 'retry' && { retryAfterMs: settles.retryAfterMs }),
+  };
+}
+
+/** The outcome of a mini-batch that never left: its input isn't what it was. */
+export function notHandedOut(
+  of: Extract<CoreCommand, { type: 'dispatch' }>,
+  failure: TryFailure,
+  at: EpochMs,
+): TryOutcome {
+  const timing = { start1: at, end1: at, start2: 0, end2: 0, runSeconds: 0, elapsedSeconds: 0 };
+  const { worker, index, dispatch } = of;
+  return { type: 'try-outcome', at, worker, pid: 0, index, dispatch, timing, result: { ok: false, failure } };
+}
+
+/** @param handedOut items of the try or part */
+function counts(settles: Settles, items: number, handedOut: number): Pick<TryFinished, 'succeeded' | 'failed'> {
+  switch (settles.as) {
+    case 'done':
+    case 'partial':
+      return { succeeded: settles.succeeded, failed: settles.failed };
+    case 'part':
+      return { succeeded: settles.succeeded, failed: handedOut - settles.succeeded };
+    case 'failed':
+      return { succeeded: 0, failed: items };
+    case 'retry':
+    case 'requeue':
+    case 'narrow':
+      return { succeeded: 0, failed: handedOut };
+    default:
+      return unreachable(settles);
+  }
+}
+
+function circumstances({ item, peakMemoryBytes, lastLines }: Circumstances): Circumstances {
+  return {
+    ...(item !== undefined && { item }),
+    ...(peakMemoryBytes !== undefined && { peakMemoryBytes }),
+    ...(lastLines && { lastLines }),
   };
 }
 

@@ -5,7 +5,7 @@ import type { MiniBatchIndex } from '../domain/ids.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 import type { Clock, Engine } from '../domain/ports.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { RunFailure } from '../domain/failure.ts';
+import type { RunFailure, TryFailure } from '../domain/failure.ts';
 
 export interface Draft {
   readonly source: MiniBatchSource;
@@ -26,13 +26,16 @@ export interface LedgerPort {
   commit(events: readonly RunEvent[]): Promise<void>;
 }
 
-/** Rows of one mini-batch: bytes, or the part file a worker wrote. */
-export type RowsPiece =
+/** Rows of one hand-out: bytes, or the part file a worker wrote. */
+export type OneRowsPiece =
   | { readonly bytes: Uint8Array; readonly rows: number }
   | { readonly part: string; readonly length: number; readonly rows: number };
 
+/** Rows of one mini-batch; of several parts, one behind the other, where it was narrowed down. */
+export type RowsPiece = OneRowsPiece | { readonly pieces: readonly OneRowsPiece[]; readonly rows: number };
+
 export interface SpoolPort {
-  /** Resolves when all pieces are on the disk, one behind the other. After a failure it may be called again. */
+  /** Resolves when all pieces are on the disk, one behind the other, an extent for each. After a failure it may be called again. */
   write(pieces: readonly RowsPiece[]): Promise<readonly SpoolExtent[]>;
   releasePart(path: string): Promise<void>;
 }
@@ -48,6 +51,11 @@ export interface OrchestratorParts {
   readonly drafts: AsyncIterable<readonly Draft[]>;
   /** Where the run goes on; absent for a new one. */
   readonly recovered?: CoreState;
+  /**
+   * Of a run that is resumed: whether the input of a mini-batch is still what it was. Asked before each hand-out;
+   * synchronous. What it finds is the outcome of that mini-batch, which is then not handed out.
+   */
+  readonly checkInput?: (index: MiniBatchIndex, source: Uint8Array) => TryFailure | undefined;
   /** Turns what `drafts` threw into the reason of the run's end. */
   readonly creationFailure: (error: unknown) => RunFailure;
   /**

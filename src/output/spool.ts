@@ -9,10 +9,13 @@ const COPY_BYTES = 256 * 1024;
 /** Below the limit of every kernel for one gathered write. */
 const PIECES_PER_WRITE = 512;
 
-/** Rows of one mini-batch: bytes, or the part file a worker wrote. `rows` counts them. */
-export type SpoolPiece =
+/** Rows of one hand-out: bytes, or the part file a worker wrote. `rows` counts them. */
+type OnePiece =
   | { readonly bytes: Uint8Array; readonly rows: number }
   | { readonly part: string; readonly length: number; readonly rows: number };
+
+/** Rows of one mini-batch, where need be of several parts one behind the other: they make one extent. */
+export type SpoolPiece = OnePiece | { readonly pieces: readonly OnePiece[]; readonly rows: number };
 
 /**
  * Rows of mini-batches in the order of their commitment. What lies behind the last extent in the ledger is nothing and
@@ -60,19 +63,22 @@ export class SpoolWriter {
     let gatheredAt = this.end;
     let position = this.end;
     for (const piece of pieces) {
-      if ('bytes' in piece) {
-        const { bytes, rows } = piece;
-        extents.push({ offset: position, bytes: bytes.length, rows, crc32: crc32(bytes) });
-        if (bytes.length > 0) gathered.push(bytes);
-        position += bytes.length;
-        continue;
+      const offset = position;
+      let check = 0;
+      for (const one of 'pieces' in piece ? piece.pieces : [piece]) {
+        if ('bytes' in one) {
+          check = crc32(one.bytes, check);
+          if (one.bytes.length > 0) gathered.push(one.bytes);
+          position += one.bytes.length;
+          continue;
+        }
+        await writeGathered(this.file, gathered, gatheredAt);
+        gathered = [];
+        check = await this.copyPart(one.part, one.length, position, check);
+        position += one.length;
+        gatheredAt = position;
       }
-      await writeGathered(this.file, gathered, gatheredAt);
-      gathered = [];
-      const crc = await this.copyPart(piece.part, piece.length, position);
-      extents.push({ offset: position, bytes: piece.length, rows: piece.rows, crc32: crc });
-      position += piece.length;
-      gatheredAt = position;
+      extents.push({ offset, bytes: position - offset, rows: piece.rows, crc32: check });
     }
     await writeGathered(this.file, gathered, gatheredAt);
     await this.file.datasync();
@@ -80,10 +86,10 @@ export class SpoolWriter {
     return extents;
   }
 
-  /** @returns the checksum of what was copied; fails where the part isn't as long as its worker said */
-  private async copyPart(part: string, length: number, position: number): Promise<number> {
+  /** @returns the checksum with what was copied; fails where the part isn't as long as its worker said */
+  private async copyPart(part: string, length: number, position: number, check: number): Promise<number> {
     const source = await open(part, 'r');
-    let crc = 0;
+    let crc = check;
     try {
       const buffer = Buffer.allocUnsafe(COPY_BYTES);
       let copied = 0;

@@ -18,7 +18,11 @@ export async function assembleResult(
   let columns: readonly string[] | undefined;
   for await (const events of readLedger(layout.ledger)) {
     for (const event of events) {
-      if (event.type !== 'try-finished' || event.settles !== 'done' || !event.rows) continue;
+      if (event.type === 'run-resumed') {
+        for (const { index } of [...event.retried, ...(event.rebuilt ?? [])]) extents.clear(index);
+        continue;
+      }
+      if (event.type !== 'try-finished' || !event.rows) continue;
       extents.set(event.index, event.rows);
       columns ??= event.columns;
     }

@@ -5,11 +5,13 @@ import type { CoreCommand, CoreConfig, CoreEvent, CoreState } from '../../src/co
 import { nodeAddress, workerId } from '../../src/domain/ids.ts';
 import type { DispatchNumber, MiniBatchIndex, WorkerId } from '../../src/domain/ids.ts';
 import type { ExceptionFacts, TryFailure } from '../../src/domain/failure.ts';
+import type { ItemRange } from '../../src/domain/minibatch.ts';
 
 export const NODE = nodeAddress('10.0.0.1');
 
 export const defaults: CoreConfig = {
   maxTries: 3,
+  isolate: 'off',
   thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 100 },
   needsRows: false,
   allowEmpty: false,
@@ -35,6 +37,7 @@ export interface Sent {
   readonly dispatch: DispatchNumber;
   readonly try: number;
   readonly worker: WorkerId;
+  readonly part?: ItemRange;
 }
 
 export class World {
@@ -44,6 +47,8 @@ export class World {
   readonly out: Sent[] = [];
   readonly dispatched: Sent[] = [];
   readonly commands: CoreCommand[] = [];
+  /** Commits take no time; a test that holds them back gives them itself. */
+  commits = true;
   private processes = 0;
 
   /** @param state where a run goes on; else a new one */
@@ -63,6 +68,8 @@ export class World {
     }
     for (const command of commands)
       if (command.type === 'reserve') this.send({ type: 'reserved', below: command.below });
+    if (this.commits && event.type === 'outcome' && commands.some((c) => c.type === 'settle'))
+      this.send({ type: 'committed', workers: [event.worker] });
     return commands;
   }
 

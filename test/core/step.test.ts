@@ -334,7 +334,8 @@ describe('watchdogs', () => {
     const seconds: number[] = [];
     for (let t = 0; t <= 600_000; t += 10_000) {
       world.now = t;
-      for (const c of world.send({ type: 'tick' })) if (c.type === 'warn-no-mini-batch') seconds.push(c.seconds);
+      for (const c of world.send({ type: 'tick' }))
+        if (c.type === 'warn' && c.warning.kind === 'no-mini-batch-yet') seconds.push(c.warning.seconds);
     }
     expect(seconds).toEqual([60, 120, 180, 240, 300, 360, 420, 480, 540, 600]);
     expect(world.aborts()).toEqual([]);

@@ -140,7 +140,11 @@ export class Rig {
 
   constructor(count: number, changes: Partial<Plan> = {}, failCreation?: Error) {
     const place = (piece: RowsPiece): SpoolExtent => {
-      const bytes = 'bytes' in piece ? Buffer.from(piece.bytes) : Buffer.from(`part ${piece.part} ${piece.length}\n`);
+      const bytesOf = (one: RowsPiece): Buffer => {
+        if ('pieces' in one) return Buffer.concat(one.pieces.map(bytesOf));
+        return 'bytes' in one ? Buffer.from(one.bytes) : Buffer.from(`part ${one.part} ${one.length}\n`);
+      };
+      const bytes = bytesOf(piece);
       this.spooled.push(bytes);
       const extent = { offset: this.spoolEnd, bytes: bytes.length, rows: piece.rows, crc32: 0 };
       this.spoolEnd += bytes.length;
