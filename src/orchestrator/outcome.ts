@@ -33,7 +33,7 @@ export function tryFinished(
     items,
     ...(part && { part }),
     ...counts(settles, items, part ? part.to - part.from : items),
-    ...('dead' in settles && settles.dead && { dead: settles.dead }),
+    ...('dead' in settles && { dead: settles.dead }),
     timing: outcome.timing,
     settles: settles.as,
     ...(failure && { failure }),

@@ -166,7 +166,7 @@ test('a run that fails assembles what succeeded as partial', async () => {
 });
 
 test('an input that can’t be listed to its end fails the run with the reason', async () => {
-  const rig = new Rig(5, {}, new Error('EACCES /d/x'));
+  const rig = new Rig(5, {}, { failCreation: new Error('EACCES /d/x') });
   const verdict = await rig.orchestrator.run();
   expect(verdict).toMatchObject({
     state: 'Failed',

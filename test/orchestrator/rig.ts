@@ -6,7 +6,7 @@ import type { TryFailure } from '../../src/domain/failure.ts';
 import type { Plan } from '../../src/domain/plan.ts';
 import type { Assignment, Clock, Engine, EngineEvent, TryOutcome } from '../../src/domain/ports.ts';
 import { Orchestrator } from '../../src/orchestrator/index.ts';
-import type { Draft, RowsPiece } from '../../src/orchestrator/index.ts';
+import type { Draft, OrchestratorParts, RowsPiece } from '../../src/orchestrator/index.ts';
 
 export const NODE = nodeAddress('10.0.0.1');
 
@@ -117,6 +117,13 @@ export class FakeEngine implements Engine {
   }
 }
 
+export interface More {
+  readonly failCreation?: Error;
+  /** Of each mini-batch. */
+  readonly items?: number;
+  readonly checkInput?: OrchestratorParts['checkInput'];
+}
+
 export class Rig {
   readonly engine = new FakeEngine();
   readonly committed: RunEvent[] = [];
@@ -138,7 +145,7 @@ export class Rig {
   };
   readonly orchestrator: Orchestrator;
 
-  constructor(count: number, changes: Partial<Plan> = {}, failCreation?: Error) {
+  constructor(count: number, changes: Partial<Plan> = {}, more: More = {}) {
     const place = (piece: RowsPiece): SpoolExtent => {
       const bytesOf = (one: RowsPiece): Buffer => {
         if ('pieces' in one) return Buffer.concat(one.pieces.map(bytesOf));
@@ -184,7 +191,8 @@ export class Rig {
           return { source: Buffer.from(JSON.stringify(draft.source)), items: draft.items };
         },
       },
-      drafts: draftsOf(count, failCreation),
+      drafts: draftsOf(count, more.failCreation, more.items ?? 1),
+      ...(more.checkInput && { checkInput: more.checkInput }),
       creationFailure: (error) => ({ kind: 'creation-failed', reason: String(error) }),
       assemble: (kind) => {
         this.assembled.push(kind);
@@ -195,12 +203,17 @@ export class Rig {
   }
 }
 
-async function* draftsOf(count: number, failure?: Error): AsyncGenerator<Draft[]> {
+async function* draftsOf(count: number, failure: Error | undefined, items: number): AsyncGenerator<Draft[]> {
   for (let from = 0; from < count; from += 100) {
     const chunk: Draft[] = [];
     for (let i = from; i < Math.min(count, from + 100); i++)
-      chunk.push({ source: { kind: 'files', root: '/d', files: [`f${i}`] }, items: 1 });
+      chunk.push({ source: { kind: 'files', root: '/d', files: namesOf(i, items) }, items });
     yield await Promise.resolve(chunk);
   }
   if (failure) throw failure;
+}
+
+/** `f7`, or `f7.0`, `f7.1`, ... where there are several. */
+function namesOf(index: number, items: number): string[] {
+  return items === 1 ? [`f${index}`] : Array.from({ length: items }, (_, item) => `f${index}.${item}`);
 }

@@ -6,11 +6,12 @@
 import type { TryFailure } from '../../src/domain/failure.ts';
 import { epochMs, nodeAddress, workerId } from '../../src/domain/ids.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
+import type { ItemRange } from '../../src/domain/minibatch.ts';
 import type { Assignment, EngineEvent, TryOutcome } from '../../src/domain/ports.ts';
 import { budgetSpent, newStarts, onReady, onStartFailed, takeNumber } from '../../src/node/starts.ts';
 import type { Starts } from '../../src/node/starts.ts';
 import { MS, SECOND } from './config.ts';
-import type { Misbehaviour } from './config.ts';
+import type { Bad, Misbehaviour } from './config.ts';
 import { rowsOf } from './rows.ts';
 import type { World } from './world.ts';
 
@@ -30,6 +31,7 @@ interface Slot {
 const facts = { message: 'bad', traceback: '', frames: [] };
 const raised: TryFailure = { kind: 'exception', exceptionType: 'ValueError', ...facts };
 const crashed: TryFailure = { kind: 'worker-lost', exit: { by: 'signal', signal: 'SIGKILL', outOfMemory: false } };
+const outOfMemory: TryFailure = { kind: 'worker-lost', exit: { by: 'signal', signal: 'SIGKILL', outOfMemory: true } };
 
 export class AgentModel {
   private readonly world: World;
@@ -142,7 +144,7 @@ export class AgentModel {
     const { faults, config } = world;
     const random = world.random.worker;
     const time = random.span(...config.runTime) * (random.chance(faults.slowRun) ? 20 : 1);
-    const bad: Misbehaviour | undefined = config.bad[assignment.index];
+    const bad = misbehaviour(config.bad[assignment.index], assignment);
     if (random.chance(faults.nodeLost)) {
       return this.plan(slot, time, () => this.end(slot, { kind: 'node-lost', node: NODE }));
     }
@@ -152,6 +154,7 @@ export class AgentModel {
         this.end(slot, { kind: 'timeout', limitMs: config.runLimit / MS });
       });
     }
+    if (bad === 'out-of-memory') return this.plan(slot, time, () => this.end(slot, outOfMemory));
     if (bad === 'crash' || (!bad && random.chance(faults.crashBefore))) {
       return this.plan(slot, time, () => this.end(slot, crashed));
     }
@@ -171,15 +174,22 @@ export class AgentModel {
   private failureOf(bad: Misbehaviour | undefined): TryFailure | undefined {
     if (bad === 'exception') return raised;
     if (bad === 'invalid-return') return { kind: 'invalid-return', returned: 'NoneType' };
-    if (bad === 'input-error') return { kind: 'input-error', path: 'x', reason: 'gone' };
+    if (bad === 'input-error') return { kind: 'input-error', path: 'x', reason: 'unreadable' };
+    if (bad === 'gone') return { kind: 'input-error', path: 'x', reason: 'gone', errno: 'ENOENT' };
     return this.world.random.worker.chance(this.world.faults.exception) ? raised : undefined;
   }
 
-  private rows({ index, dispatch, items }: Assignment): TryOutcome['result'] {
+  private rows(assignment: Assignment): TryOutcome['result'] {
     const { world } = this;
+    const { index, dispatch, items } = assignment;
     const lost = world.random.worker.chance(world.faults.shortReturn) ? 1 : 0;
-    const returned = Math.max(0, items - (world.config.short[index] ?? 0) - lost);
-    const bytes = world.config.core.needsRows ? rowsOf(index, dispatch, returned) : new Uint8Array();
+    const { from, to } = rangeOf(assignment);
+    // A short return lacks the rows of its last items.
+    const end = Math.min(to, items - (world.config.short[index] ?? 0)) - lost;
+    const all = Array.from({ length: Math.max(0, end - from) }, (_, i) => from + i);
+    const positions = world.config.mixes ? [from] : all;
+    const returned = positions.length;
+    const bytes = world.config.core.needsRows ? rowsOf(index, dispatch, positions) : new Uint8Array();
     if (bytes.length === 0 || !world.random.worker.chance(world.config.parts))
       return { ok: true, returned, rows: bytes };
     const part = `${index}.${dispatch}`;
@@ -192,9 +202,20 @@ export class AgentModel {
     const runSeconds = micros / SECOND;
     const at = this.at();
     const timing = { start1: at, end1: at, start2: 0, end2: 0, runSeconds, elapsedSeconds: runSeconds };
-    const outcome: TryOutcome = { type: 'try-outcome', at, worker, pid: 1, index, dispatch, timing, result };
+    const item = result.ok ? undefined : this.named(assignment);
+    const told = result.ok || item === undefined ? result : { ...result, item };
+    const outcome: TryOutcome = { type: 'try-outcome', at, worker, pid: 1, index, dispatch, timing, result: told };
     this.tell(outcome);
     this.duplicate(outcome);
+  }
+
+  /** The item that was under way, as far as the worker knows. */
+  private named(assignment: Assignment): number | undefined {
+    const bad = this.world.config.bad[assignment.index];
+    const { from, to } = rangeOf(assignment);
+    if (!bad || bad.names === 'none') return undefined;
+    if (bad.names === 'wrong') return from + this.world.random.worker.below(to - from);
+    return [...bad.culprits].find((item) => item >= from && item < to);
   }
 
   private giveBack(worker: WorkerId, assignments: readonly Assignment[]): void {
@@ -281,4 +302,14 @@ export class AgentModel {
   private at() {
     return epochMs(this.world.wall());
   }
+}
+
+function rangeOf({ part, items }: Assignment): ItemRange {
+  return part ?? { from: 0, to: items };
+}
+
+/** As long as a culprit is among what was handed out. */
+function misbehaviour(bad: Bad | undefined, assignment: Assignment): Misbehaviour | undefined {
+  const { from, to } = rangeOf(assignment);
+  return bad && [...bad.culprits].some((item) => item >= from && item < to) ? bad.how : undefined;
 }

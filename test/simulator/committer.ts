@@ -4,17 +4,18 @@
  * begin marks of tries, which recovery does not read, are not kept.
  */
 import type { RunEvent, SpoolExtent, TryFinished } from '../../src/domain/event.ts';
+import type { WorkerId } from '../../src/domain/ids.ts';
+import type { RowsPiece } from '../../src/orchestrator/ports.ts';
 import { crc32 } from '../../src/domain/crc32.ts';
 import type { LedgerModel } from './ledgerfile.ts';
 import type { SimFile } from './disk.ts';
 
 const GROUP_MICROS = 5_000;
-
-export type PendingRows = { readonly bytes: Uint8Array } | { readonly part: string; readonly length: number };
+const FEW = 8;
 
 interface Entry {
   readonly event: RunEvent;
-  readonly rows?: PendingRows & { readonly count: number };
+  readonly rows?: RowsPiece;
 }
 
 export interface CommitterWorld {
@@ -35,6 +36,7 @@ export interface CommitterWorld {
   publish(events: readonly RunEvent[]): void;
   onFailure(): void;
   onPressure(on: boolean): void;
+  onCommitted(workers: readonly WorkerId[]): void;
 }
 
 export class CommitterModel {
@@ -47,6 +49,9 @@ export class CommitterModel {
   private closing = false;
   private pendingBytes = 0;
   private pressed = false;
+  private lastGroup = 0;
+  /** Part files of what is accepted and not yet committed. */
+  private readonly needed = new Set<string>();
   private readonly world: CommitterWorld;
   private readonly ledger: LedgerModel;
   private readonly spool: SimFile;
@@ -64,10 +69,15 @@ export class CommitterModel {
     this.enqueue({ event });
   }
 
-  addDone(event: TryFinished, rows: PendingRows, count: number): void {
+  addDone(event: TryFinished, rows: RowsPiece): void {
     this.pendingBytes += lengthOf(rows);
+    for (const part of partsOf(rows)) this.needed.add(part);
     this.checkPressure();
-    this.enqueue({ event, rows: { ...rows, count } });
+    this.enqueue({ event, rows });
+  }
+
+  needs(part: string): boolean {
+    return this.needed.has(part);
   }
 
   barrier(then: () => void): void {
@@ -104,7 +114,7 @@ export class CommitterModel {
       for (const wake of this.waiters.splice(0)) this.world.later(0, wake);
       return;
     }
-    if (this.waiters.length > 0 || this.failed) return this.group();
+    if (this.waiters.length > 0 || this.failed || this.lastGroup < FEW) return this.group();
     let gathering = true;
     const go = (): void => {
       if (!gathering) return;
@@ -121,8 +131,11 @@ export class CommitterModel {
     const waiters = this.waiters;
     this.queue = [];
     this.waiters = [];
+    this.lastGroup = entries.length;
     const show = (events: readonly RunEvent[]): void => {
       this.world.publish(events);
+      const workers = events.flatMap((event) => (event.type === 'try-finished' ? [event.worker] : []));
+      if (workers.length > 0 && !this.failed) this.world.onCommitted(workers);
       for (const wake of waiters) this.world.later(0, wake);
       this.loop();
     };
@@ -134,7 +147,10 @@ export class CommitterModel {
     };
     this.store(entries, fail, (events, released) => {
       this.commit(events, fail, () => {
-        for (const part of released) this.world.releasePart(part);
+        for (const part of released) {
+          this.world.releasePart(part);
+          this.needed.delete(part);
+        }
         show(events);
       });
     });
@@ -157,11 +173,11 @@ export class CommitterModel {
         continue;
       }
       dirty = true;
-      const bytes = 'bytes' in rows ? rows.bytes : this.world.part(rows.part);
-      if (bytes?.length !== lengthOf(rows)) return this.world.later(0, fail);
+      const bytes = this.bytesOf(rows);
+      if (bytes.length !== lengthOf(rows)) return this.world.later(0, fail);
       this.pendingBytes -= bytes.length;
-      if ('part' in rows) released.push(rows.part);
-      const extent: SpoolExtent = { offset, bytes: bytes.length, rows: rows.count, crc32: crc32(bytes) };
+      released.push(...partsOf(rows));
+      const extent: SpoolExtent = { offset, bytes: bytes.length, rows: rows.rows, crc32: crc32(bytes) };
       events.push({ ...event, rows: extent });
       offset += bytes.length;
       if (bytes.length > 0) writes.push(bytes);
@@ -173,6 +189,11 @@ export class CommitterModel {
     };
     if (!dirty) return stored();
     this.write(this.spool, this.spoolEnd, Buffer.concat(writes), fail, () => this.sync(this.spool, fail, stored));
+  }
+
+  private bytesOf(rows: RowsPiece): Uint8Array {
+    if ('pieces' in rows) return Buffer.concat(rows.pieces.map((piece) => this.bytesOf(piece)));
+    return 'bytes' in rows ? rows.bytes : (this.world.part(rows.part) ?? new Uint8Array());
   }
 
   /** One frame of the ledger, whole or not there. */
@@ -216,7 +237,13 @@ export class CommitterModel {
   }
 }
 
-function lengthOf(rows: PendingRows): number {
+function partsOf(rows: RowsPiece): string[] {
+  if ('pieces' in rows) return rows.pieces.flatMap(partsOf);
+  return 'part' in rows ? [rows.part] : [];
+}
+
+function lengthOf(rows: RowsPiece): number {
+  if ('pieces' in rows) return rows.pieces.reduce((sum, piece) => sum + lengthOf(piece), 0);
   return 'bytes' in rows ? rows.bytes.length : rows.length;
 }
 

@@ -2,8 +2,25 @@
 import type { CoreConfig } from '../../src/core/types.ts';
 import type { Rng } from './rng.ts';
 
-export type Misbehaviour = 'exception' | 'invalid-return' | 'hang' | 'crash' | 'input-error';
-const MISBEHAVIOURS: readonly Misbehaviour[] = ['exception', 'invalid-return', 'hang', 'crash', 'input-error'];
+export type Misbehaviour = 'exception' | 'invalid-return' | 'hang' | 'crash' | 'out-of-memory' | 'input-error' | 'gone';
+const MISBEHAVIOURS: readonly Misbehaviour[] = [
+  'exception',
+  'invalid-return',
+  'hang',
+  'crash',
+  'out-of-memory',
+  'input-error',
+  'gone',
+];
+
+/** The fault is in the data: what a mini-batch, or a part of it, does at each try as long as it holds a culprit. */
+export interface Bad {
+  readonly how: Misbehaviour;
+  /** Positions of the items that do it. */
+  readonly culprits: ReadonlySet<number>;
+  /** The worker names the item that was under way: the right one, or some other. */
+  readonly names: 'right' | 'wrong' | 'none';
+}
 
 /** Probabilities of what can go wrong by itself; 0 where the fault is switched off in this seed. */
 export interface FaultRates {
@@ -35,8 +52,9 @@ export interface SimConfig {
   readonly slots: number;
   /** Items of each mini-batch. */
   readonly items: readonly number[];
-  /** What a mini-batch does at each try, whatever the phase: the fault is in the data. */
-  readonly bad: readonly (Misbehaviour | undefined)[];
+  readonly bad: readonly (Bad | undefined)[];
+  /** The script returns one row for whatever it is given. */
+  readonly mixes: boolean;
   /** Rows fewer than items that a mini-batch returns each time. */
   readonly short: readonly number[];
   readonly faults: FaultRates;
@@ -68,7 +86,8 @@ export function drawConfig(rng: Rng): SimConfig {
   const runLimit = rng.span(200 * MS, 5 * SECOND);
   const badShare = rate(0.003, 0.3);
   const shortShare = rate(0.01, 0.3);
-  const items = Array.from({ length: count }, () => rng.between(1, 6));
+  const largest = count <= 100 && rng.chance(0.3) ? 60 : 6;
+  const items = Array.from({ length: count }, () => rng.between(1, largest));
   const crashes = rng.chance(0.5) ? 0 : rng.between(1, 6);
   const faults: FaultRates = {
     exception: rate(0.01, 0.3),
@@ -90,13 +109,18 @@ export function drawConfig(rng: Rng): SimConfig {
     cancel: rng.chance(0.5) ? 0 : rate(0.1, 0.9),
     creationStalls: rng.chance(0.9) ? 0 : 0.1,
   };
-  const runTime: [number, number] = [rng.span(200, 5 * MS), rng.span(5 * MS, 200 * MS)];
+  const slow = rng.chance(0.15);
+  const runTime: [number, number] = slow
+    ? [rng.span(60 * MS, 100 * MS), rng.span(100 * MS, 400 * MS)]
+    : [rng.span(200, 5 * MS), rng.span(5 * MS, 200 * MS)];
   const chaosUntil = Math.round((0.2 + 1.5 * rng.float()) * ((count * runTime[1]) / slots + SECOND));
-  const bad = items.map(() => (rng.chance(badShare) ? rng.pick(MISBEHAVIOURS) : undefined));
+  const bad = items.map((n) => (rng.chance(badShare) ? drawBad(rng, n) : undefined));
+  const isolate = rng.pick(['auto', 'auto', 'on', 'off'] as const);
   return {
     core: {
       maxTries: rng.between(1, 5),
-      thresholds: drawThresholds(rng, items, bad),
+      isolate,
+      thresholds: drawThresholds(rng, items, bad, isolate !== 'off'),
       needsRows: rng.chance(0.8),
       allowEmpty: rng.chance(0.5),
       progressTimeoutMs: rng.chance(0.8) ? 270_000 : runLimit / MS / 2,
@@ -106,6 +130,7 @@ export function drawConfig(rng: Rng): SimConfig {
     slots,
     items,
     bad,
+    mixes: rng.chance(0.05),
     short: items.map((n) => (rng.chance(shortShare) ? rng.between(0, n) : 0)),
     faults,
     chaosUntil,
@@ -124,19 +149,33 @@ export function drawConfig(rng: Rng): SimConfig {
   };
 }
 
+function drawBad(rng: Rng, items: number): Bad {
+  const most = rng.chance(0.6) ? 1 : rng.chance(0.7) ? 3 : items;
+  const culprits = new Set<number>();
+  if (most === items) for (let item = 0; item < items; item++) culprits.add(item);
+  else for (let i = 0; i < most; i++) culprits.add(rng.below(items));
+  return { how: rng.pick(MISBEHAVIOURS), culprits, names: rng.pick(['right', 'wrong', 'none', 'none'] as const) };
+}
+
 /** Half of those that are set are exactly what the data makes fail: greater is not greater or equal. */
 function drawThresholds(
   rng: Rng,
   items: readonly number[],
-  bad: readonly (Misbehaviour | undefined)[],
+  bad: readonly (Bad | undefined)[],
+  narrowed: boolean,
 ): CoreConfig['thresholds'] {
   const exactly = rng.chance(0.5);
   const badCount = bad.filter((each) => each !== undefined).length;
-  const badItems = items.reduce((sum, n, i) => sum + (bad[i] === undefined ? 0 : n), 0);
+  const badItems = items.reduce((sum, n, i) => sum + lostOf(bad[i], n, narrowed), 0);
   const percent = items.length === 0 ? 0 : (100 * badCount) / items.length;
   return {
-    errorThreshold: rng.chance(0.6) ? -1 : exactly ? badItems : rng.between(0, 40),
+    errorThreshold: rng.chance(0.6) ? -1 : exactly ? badItems : rng.between(0, rng.chance(0.5) ? 4 : 40),
     miniBatchErrorThreshold: rng.chance(0.6) ? -1 : exactly ? badCount : rng.between(0, 8),
     failedPercent: rng.chance(0.6) ? 100 : exactly && Number.isInteger(percent) ? percent : rng.between(0, 60),
   };
+}
+
+function lostOf(bad: Bad | undefined, items: number, narrowed: boolean): number {
+  if (!bad) return 0;
+  return narrowed ? bad.culprits.size : items;
 }

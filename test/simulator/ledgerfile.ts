@@ -1,7 +1,8 @@
 /** Ledger on a simulated file: frames and records by the real codec; reader and writer follow src/ledger. */
-import { Decoder, Encoder } from '../../src/ledger/codec.ts';
+import { Encoder } from '../../src/ledger/codec.ts';
 import type { LedgerRecord } from '../../src/ledger/codec.ts';
-import { FrameEncoder, MAGIC, decodeFrame } from '../../src/ledger/frames.ts';
+import { Decoder } from '../../src/ledger/decoder.ts';
+import { FrameEncoder, MAGIC, findFrame } from '../../src/ledger/frames.ts';
 import type { RunEvent } from '../../src/domain/event.ts';
 import type { SimFile } from './disk.ts';
 
@@ -19,7 +20,7 @@ export class LedgerModel {
 
   frame(events: readonly RunEvent[]): Uint8Array {
     const records: LedgerRecord[] = [];
-    for (const event of events) records.push(...this.encoder.encode(event));
+    for (const event of events) this.encoder.encode(event, records);
     return Uint8Array.from(shared.encode(records));
   }
 }
@@ -41,13 +42,10 @@ export function readLedgerFile(file: SimFile): LedgerRead {
   const events: RunEvent[] = [];
   let at = MAGIC.length;
   for (;;) {
-    const scan = decodeFrame(bytes.subarray(at, size));
+    const scan = findFrame(bytes, at, size);
     if (scan.kind !== 'frame') break;
-    at += scan.bytes;
-    for (const record of scan.records) {
-      const event = decoder.decode(record);
-      if (event) events.push(event);
-    }
+    decoder.decode(bytes, scan.from, scan.to, events);
+    at = scan.to;
   }
   return { events, wholeBytes: at, tail: tailOf(bytes.subarray(at, size)) };
 }
@@ -62,7 +60,7 @@ function tailOf(rest: Buffer): LedgerRead['tail'] {
 /** A payload is a JSON array: few offsets are worth a checksum. */
 function hasFrame(rest: Buffer): boolean {
   for (let at = rest.indexOf('[', 9); at >= 8; at = rest.indexOf('[', at + 1)) {
-    if (decodeFrame(rest.subarray(at - 8)).kind === 'frame') return true;
+    if (findFrame(rest, at - 8).kind === 'frame') return true;
   }
   return false;
 }

@@ -27,7 +27,10 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'rows are durable before their record',
     file: model('committer'),
     from: `      this.commit(events, fail, () => {
-        for (const part of released) this.world.releasePart(part);
+        for (const part of released) {
+          this.world.releasePart(part);
+          this.needed.delete(part);
+        }
         show(events);
       });`,
     to: `      for (const part of released) this.world.releasePart(part);
@@ -166,15 +169,15 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'one try more',
     rule: 'fails <= tries',
     file: core('outcomes'),
-    from: 'if (trouble.fails >= state.config.maxTries) {',
-    to: 'if (trouble.fails > state.config.maxTries) {',
+    from: 'if (trouble.fails >= state.config.maxTries ||',
+    to: 'if (trouble.fails > state.config.maxTries ||',
   },
   {
     name: 'a failed one is tried again',
     rule: 'failed is final',
     file: core('outcomes'),
-    from: "    return { as: 'failed', poisoned };",
-    to: "    state.waiting.push({ index: event.index, readyAt: now });\n    return { as: 'failed', poisoned };",
+    from: '  const dead = items === 1 ?',
+    to: '  state.waiting.push({ index, readyAt: now });\n  const dead = items === 1 ?',
   },
   {
     name: 'a retry is never due',
@@ -230,27 +233,27 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'dispatch numbers grow over crashes',
     file: core('recover'),
     from: '        state.trouble.set(index, trouble);',
-    to: '        if (this.trouble.has(index)) state.trouble.set(index, newTrouble(1));',
+    to: '        if (this.trouble.has(index)) state.trouble.set(index, newTrouble(dispatchNumber(1)));',
   },
   {
     name: 'tries are forgotten at recovery',
     rule: 'tries count over crashes',
     file: core('recover'),
-    from: '      trouble.fails += 1;',
+    from: '    else trouble.fails += 1;',
     to: '',
   },
   {
     name: 'a done one is opened again at recovery',
     rule: 'done is final',
     file: core('recover'),
-    from: '      this.settled.add(index);\n      this.done += 1;',
-    to: '      if (index % 7 !== 3) this.settled.add(index);\n      this.done += 1;',
+    from: '    this.settled.add(index);\n  }',
+    to: '    if (index % 7 !== 3) this.settled.add(index);\n  }',
   },
   {
     name: 'a requeue at recovery costs a try',
     rule: 'losses of ours are not the script’s',
     file: core('recover'),
-    from: "      if (event.settles === 'requeue') return;",
+    from: "      if (failure.kind === 'node-lost') trouble.infraLosses += 1;\n      return;",
     to: '',
   },
   {
@@ -306,8 +309,146 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a late duplicate takes the part away',
     rule: 'rows live somewhere until they are committed',
     file: model('shell'),
-    from: '    if (!this.taken.has(result.rows.part)) this.world.parts.delete(result.rows.part);',
-    to: '    this.world.parts.delete(result.rows.part);',
+    from: '    if (!this.committer.needs(part) && !this.settlement.keeps(part)) this.world.parts.delete(part);',
+    to: '    this.world.parts.delete(part);',
+  },
+  {
+    name: 'a late duplicate takes the part of a kept result away',
+    rule: 'rows live somewhere until they are committed',
+    file: model('shell'),
+    from: '!this.committer.needs(part) && !this.settlement.keeps(part)',
+    to: '!this.committer.needs(part)',
+  },
+  {
+    name: 'rows of good parts are not kept',
+    rule: 'good items of a partial mini-batch have their rows',
+    file: 'src/orchestrator/settlement.ts',
+    from: 'if (part) this.keptOf(outcome.index).parts.push(part);',
+    to: 'if (part && part.from > 0) this.keptOf(outcome.index).parts.push(part);',
+  },
+  {
+    name: 'rows of parts stand in the order in which they came',
+    rule: 'rows in the order of the items',
+    file: 'src/orchestrator/settlement.ts',
+    from: 'return parts.sort((a, b) => a.from - b.from).map(({ piece }) => piece);',
+    to: 'return parts.reverse().map(({ piece }) => piece);',
+  },
+  {
+    name: 'the last part is forgotten',
+    rule: 'good items of a partial mini-batch have their rows',
+    file: 'src/orchestrator/settlement.ts',
+    from: 'if (from !== undefined && last) parts.push({ from, piece: last });',
+    to: '',
+  },
+  {
+    name: 'the same error everywhere is never noticed',
+    rule: 'isolation stops where every part fails the same way',
+    file: core('parts'),
+    from: '  const times = (state.sameError.get(signature) ?? 0) + 1;',
+    to: '  const times = 0;',
+  },
+  {
+    name: 'a part that mixes items is believed',
+    rule: 'parts count only where rows belong to items',
+    file: core('parts'),
+    from: "  if (state.isolate === 'auto' && returned !== to - from) return dropParts(state, of, to - from, returned, out);\n",
+    to: '',
+  },
+  {
+    name: 'isolation goes on after items were mixed',
+    rule: 'isolation stays off for the rest of the run',
+    file: core('parts'),
+    from: "  state.isolate = 'off';\n",
+    to: '',
+  },
+  {
+    name: 'isolation goes on although the run is lost',
+    rule: 'the run ends as its thresholds say, soon',
+    file: core('parts'),
+    from: "if (progress === 'run' && !endsRunAnyway(state, isolation)) {",
+    to: "if (progress === 'run') {",
+  },
+  {
+    name: 'a partial one is not a failed mini-batch',
+    rule: 'partial counts as one failed mini-batch',
+    file: core('outcomes'),
+    from: `    case 'partial':
+      state.failed += 1;`,
+    to: `    case 'partial':
+      state.done += 1;`,
+  },
+  {
+    name: 'a partial one loses all its items',
+    rule: 'failed items of a partial mini-batch are its dead letters',
+    file: core('outcomes'),
+    from: `      state.failed += 1;
+      state.failedItems += settles.failed;`,
+    to: `      state.failed += 1;
+      state.failedItems += event.items;`,
+  },
+  {
+    name: 'the rows of a partial one are lost at recovery',
+    rule: 'a committed row stays',
+    file: core('recover'),
+    from: `        this.returned += returned;
+        this.place(event.rows);`,
+    to: `        this.returned += returned;`,
+  },
+  {
+    name: 'a partial one tried again keeps its losses',
+    rule: 'sums after --retry-failed',
+    file: core('recover'),
+    from: '    this.failedItems -= given.failedItems;',
+    to: '    this.failedItems -= given.items;',
+  },
+  {
+    name: 'a part uses up a try at recovery',
+    rule: 'parts are no tries',
+    file: core('recover'),
+    from: '    if (part || !failure) return;',
+    to: '    if (!failure) return;',
+  },
+  {
+    name: 'out of memory uses up a try',
+    rule: 'failure classes have counters of their own',
+    file: core('outcomes'),
+    from: '  if (isOutOfMemory(failure)) trouble.outOfMemory += 1;\n  else trouble.fails += 1;',
+    to: '  trouble.fails += 1;',
+  },
+  {
+    name: 'an input that is gone gets all tries',
+    rule: 'no blind retry of what is not there',
+    file: core('outcomes'),
+    from: 'return gone && trouble.fails >= INPUT_GONE_MAX;',
+    to: 'return gone && trouble.fails > INPUT_GONE_MAX;',
+  },
+  {
+    name: 'the cause of what was given up is another hand-out',
+    rule: 'each dead item names its failure',
+    file: core('isolate'),
+    from: 'isolation.dead.push({ from: part.from, to: part.to, dispatch: run.dispatch });',
+    to: 'isolation.dead.push({ from: part.from, to: part.to, dispatch: part.siblings.cause });',
+  },
+  {
+    name: 'given up after one probe',
+    rule: 'given up only where nothing is good',
+    file: core('isolate'),
+    from: '  isolation.probes = singles.length;',
+    to: '  isolation.probes = 1;',
+  },
+  {
+    name: 'slow mini-batches pile up before they are durable',
+    rule: 'a crash repeats one slow mini-batch a worker',
+    file: core('dispatch'),
+    from: 'const atRisk = (depth === 1 ? 1 : 2 * depth) - worker.uncommitted;',
+    to: 'const atRisk = depth + worker.uncommitted;',
+  },
+  {
+    name: 'commits are never counted',
+    rule: 'each mini-batch comes to its end',
+    file: core('step'),
+    from: 'if (worker) worker.uncommitted -= 1;',
+    to: 'if (!worker) return undefined;',
   },
 ];
 

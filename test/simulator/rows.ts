@@ -1,12 +1,13 @@
-/** A row is tagged with its mini-batch, the dispatch that made it and its number: eight bytes. */
+/** A row is tagged with its mini-batch, the dispatch that made it and its item's position + 1: eight bytes. */
 export const ROW_BYTES = 8;
 
-export function rowsOf(index: number, dispatch: number, count: number): Uint8Array {
-  const bytes = Buffer.alloc(count * ROW_BYTES);
-  for (let row = 0; row < count; row++) {
-    bytes.writeUInt32LE(index, row * ROW_BYTES);
-    bytes.writeUInt16LE(dispatch, row * ROW_BYTES + 4);
-    bytes.writeUInt16LE(row + 1, row * ROW_BYTES + 6);
+/** @param items positions in the mini-batch */
+export function rowsOf(index: number, dispatch: number, items: readonly number[]): Uint8Array {
+  const bytes = Buffer.alloc(items.length * ROW_BYTES);
+  for (const [at, item] of items.entries()) {
+    bytes.writeUInt32LE(index, at * ROW_BYTES);
+    bytes.writeUInt16LE(dispatch, at * ROW_BYTES + 4);
+    bytes.writeUInt16LE(item + 1, at * ROW_BYTES + 6);
   }
   return bytes;
 }

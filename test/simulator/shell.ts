@@ -7,9 +7,9 @@ import type { CoreCommand, CoreEvent, CoreState, Verdict } from '../../src/core/
 import type { RunEvent } from '../../src/domain/event.ts';
 import type { RunFailure } from '../../src/domain/failure.ts';
 import { epochMs, miniBatchIndex, splitWorkerId } from '../../src/domain/ids.ts';
-import type { MiniBatchIndex } from '../../src/domain/ids.ts';
+import type { MiniBatchIndex, WorkerId } from '../../src/domain/ids.ts';
 import type { Assignment, EngineEvent, TryOutcome } from '../../src/domain/ports.ts';
-import { tryFinished } from '../../src/orchestrator/outcome.ts';
+import { Settlement } from '../../src/orchestrator/settlement.ts';
 import { AgentModel } from './agent.ts';
 import { CommitterModel } from './committer.ts';
 import { MS } from './config.ts';
@@ -38,8 +38,7 @@ export class ShellModel {
   private readonly observer: Observer;
   private readonly items = new Map<MiniBatchIndex, number>();
   private outbox: Assignment[] = [];
-  /** Part files that a commit needs. */
-  private readonly taken = new Set<string>();
+  private readonly settlement: Settlement;
   private broken: Verdict | undefined;
   private verdict: Verdict | undefined;
   private stopAsked = false;
@@ -47,6 +46,7 @@ export class ShellModel {
   constructor(world: World, start: Start) {
     this.world = world;
     this.core = start.core;
+    this.settlement = new Settlement(start.core.config.needsRows);
     this.observer = new Observer(world, start.core, start.past);
     const hooks = {
       ...world.committerWorld(),
@@ -59,6 +59,7 @@ export class ShellModel {
         if (on) world.saw('held back by pressure');
         this.feed({ type: 'pressure', on });
       },
+      onCommitted: (workers: readonly WorkerId[]) => this.feed({ type: 'committed', workers }),
     };
     this.committer = new CommitterModel(hooks, start.ledger, world.spool, start.spoolEnd, world.config.pressureBytes);
     this.agent = new AgentModel(world, world.processes + 1, (events) => this.onEngine(events));
@@ -149,12 +150,6 @@ export class ShellModel {
       case 'worker-ended':
         this.note(event);
         return this.apply({ type: 'worker-ended', worker: event.worker });
-      case 'try-begun': {
-        const { index, dispatch, worker } = event;
-        if (this.core.inFlight.get(index)?.dispatch === dispatch)
-          this.apply({ type: 'begun', index, dispatch, worker });
-        return;
-      }
       case 'try-outcome':
         return this.onOutcome(event);
       case 'assignments-returned':
@@ -178,7 +173,7 @@ export class ShellModel {
       worker,
       items,
       runMs: outcome.timing.runSeconds * 1000,
-      result: result.ok ? { ok: true, returned: result.returned } : { ok: false, failure: result.failure },
+      result,
     };
     for (const command of this.step(event)) {
       if (command.type === 'settle') this.settle(outcome, items, command);
@@ -189,19 +184,18 @@ export class ShellModel {
 
   private settle(outcome: TryOutcome, items: number, command: Extract<CoreCommand, { type: 'settle' }>): void {
     this.items.delete(outcome.index);
-    const event = tryFinished(outcome, command.try, items, command.settles, undefined);
-    if (!outcome.result.ok || !this.core.config.needsRows) return this.committer.add(event);
-    const { rows, returned } = outcome.result;
-    if (!(rows instanceof Uint8Array)) this.taken.add(rows.part);
-    const pending = rows instanceof Uint8Array ? { bytes: rows } : { part: rows.part, length: rows.bytes };
-    this.committer.addDone(event, pending, returned);
+    const { event, rows, unneeded } = this.settlement.settle(outcome, command, items, undefined);
+    if (rows) this.committer.addDone(event, rows);
+    else this.committer.add(event);
+    for (const part of unneeded) this.world.parts.delete(part);
   }
 
   private late(outcome: TryOutcome): void {
     const { index, dispatch, worker, result } = outcome;
     this.note({ type: 'outcome-late', at: this.at(), index, dispatch, worker });
     if (!result.ok || result.rows instanceof Uint8Array) return;
-    if (!this.taken.has(result.rows.part)) this.world.parts.delete(result.rows.part);
+    const { part } = result.rows;
+    if (!this.committer.needs(part) && !this.settlement.keeps(part)) this.world.parts.delete(part);
   }
 
   // ---- commands out -------------------------------------------------------------------------------------------
@@ -224,16 +218,20 @@ export class ShellModel {
   private execute(command: CoreCommand): void {
     switch (command.type) {
       case 'dispatch': {
-        const { index, dispatch, worker } = command;
+        const { index, dispatch, worker, part, try: attempt } = command;
         const items = this.world.manifest.read(index);
         this.items.set(index, items);
-        const assignment: Assignment = { worker, index, dispatch, try: command.try, items, source: NO_SOURCE };
+        const handed = { worker, index, dispatch, try: attempt, items, source: NO_SOURCE };
+        const assignment: Assignment = part ? { ...handed, part } : handed;
         if (dispatch === 1) this.outbox.push(assignment);
         else this.redispatch(assignment);
         return;
       }
       case 'reserve':
         return this.reserve(command.below);
+      case 'warn':
+        if (command.warning.kind === 'isolation-off') this.world.saw(`isolation off: ${command.warning.why.kind}`);
+        return this.note({ type: 'warning', at: this.at(), warning: command.warning });
       case 'abort':
         return this.note({ type: 'run-aborting', at: this.at(), reason: command.reason });
       case 'stop':

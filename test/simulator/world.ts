@@ -90,7 +90,8 @@ export class World {
 
   private timeToFinish(): number {
     const { items, core, runLimit, delay, slots } = this.config;
-    return 3600 * SECOND + items.length * core.maxTries * (runLimit + 20 * delay + SECOND) * (1 + 20 / slots);
+    const hands = items.reduce((sum, n) => sum + core.maxTries + 3 + 3 * n, 0);
+    return 3600 * SECOND + hands * (runLimit + 20 * delay + SECOND) * (1 + 20 / slots);
   }
 
   private planChaos(): void {
@@ -349,7 +350,7 @@ export class World {
     return false;
   }
 
-  committerWorld(): Omit<CommitterWorld, 'onFailure' | 'onPressure'> {
+  committerWorld(): Omit<CommitterWorld, 'onFailure' | 'onPressure' | 'onCommitted'> {
     return {
       later: (micros, run) => this.later(micros, run),
       writeTime: () => this.writeTime(),
@@ -375,10 +376,15 @@ export class World {
   /** Rows are shown when they can't be lost any more. */
   private checkShown(events: readonly RunEvent[]): void {
     for (const event of events) {
-      if (event.type !== 'try-finished' || event.settles !== 'done' || !event.rows) continue;
+      if (event.type !== 'try-finished' || !event.rows) continue;
       const { offset, bytes } = event.rows;
       holds(this.spool.disk.size >= offset + bytes, 'durable before shown', () => `rows of ${event.index}`);
-      holds(this.stored.done.has(event.index), 'durable before shown', () => `the commit of ${event.index}`);
+      const { done, failed } = this.stored;
+      holds(
+        done.has(event.index) || failed.has(event.index),
+        'durable before shown',
+        () => `the commit of ${event.index}`,
+      );
     }
   }
 
