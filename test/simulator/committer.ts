@@ -137,7 +137,8 @@ export class CommitterModel {
       const workers = events.flatMap((event) => (event.type === 'try-finished' ? [event.worker] : []));
       if (workers.length > 0 && !this.failed) this.world.onCommitted(workers);
       for (const wake of waiters) this.world.later(0, wake);
-      this.loop();
+      if (waiters.length === 0) this.loop();
+      else this.world.later(0, () => this.loop());
     };
     if (this.failed) return show(withoutRows(entries));
     const fail = (): void => {

@@ -44,6 +44,8 @@ export interface FaultRates {
   readonly syncFails: number;
   readonly clockJumps: number;
   readonly cancel: number;
+  /** That a second orchestrator takes the run up while the first one lives. */
+  readonly second: number;
   readonly creationStalls: number;
 }
 
@@ -107,6 +109,7 @@ export function drawConfig(rng: Rng): SimConfig {
     syncFails: rng.chance(0.6) ? 0 : rate(0.002, 0.05),
     clockJumps: rate(0.1, 1),
     cancel: rng.chance(0.5) ? 0 : rate(0.1, 0.9),
+    second: rate(0.1, 0.9),
     creationStalls: rng.chance(0.9) ? 0 : 0.1,
   };
   const slow = rng.chance(0.15);

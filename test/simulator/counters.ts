@@ -9,6 +9,7 @@ export const SOMETIMES: readonly string[] = [
   'recovery before all are created',
   'recovery of a recovered run',
   'crash within a recovery',
+  'second orchestrator refused',
   'crash within a commit',
   'crash during work',
   'power loss',

@@ -38,7 +38,7 @@ export interface LedgerRead {
 
 export function readLedgerFile(file: SimFile): LedgerRead {
   const { bytes, size } = file.cache;
-  const decoder = new Decoder();
+  const decoder = new Decoder(false);
   const events: RunEvent[] = [];
   let at = MAGIC.length;
   for (;;) {

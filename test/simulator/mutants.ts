@@ -437,6 +437,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: '  isolation.probes = 1;',
   },
   {
+    name: 'a second orchestrator is let in',
+    rule: 'one orchestrator a run',
+    file: model('world'),
+    from: 'return this.shell !== undefined || this.recovering;',
+    to: 'return false;',
+  },
+  {
     name: 'slow mini-batches pile up before they are durable',
     rule: 'a crash repeats one slow mini-batch a worker',
     file: core('dispatch'),

@@ -44,6 +44,8 @@ export class World {
   verdict: Verdict | undefined;
   private shell: ShellModel | undefined;
   private life = 0;
+  /** Lives that go on beside the present one: none, unless the lock fails. */
+  private readonly others = new Set<number>();
   private crashes = 0;
   private recovering = false;
   private crashAtNextWrite = false;
@@ -83,7 +85,7 @@ export class World {
       holds(entry !== undefined, 'stuck', () => 'nothing is planned any more');
       if (!entry) return;
       holds(entry.at < deadline && this.time.events < EVENTS_MAX, 'stuck', () => `at ${entry.at / SECOND} s`);
-      if (entry.life === 0 || entry.life === this.life) entry.run();
+      if (entry.life === 0 || entry.life === this.life || this.others.has(entry.life)) entry.run();
     }
     checkEnd(this, this.events);
   }
@@ -109,6 +111,9 @@ export class World {
         this.diskFullUntil = this.time.now + chaos.span(10 * MS, 5 * SECOND);
       });
     }
+    if (chaos.chance(config.faults.second)) {
+      this.time.plan(chaos.below(config.chaosUntil), 0, () => this.secondOrchestrator());
+    }
     if (config.cancelAt !== undefined) {
       const now = chaos.chance(0.4);
       this.time.plan(config.cancelAt, 0, () => {
@@ -120,6 +125,19 @@ export class World {
       this.crashAtNextWrite = false;
       this.diskFullUntil = 0;
     });
+  }
+
+  /** Somebody resumes a run that is alive. The lock is the kernel's: it is held as long as the process lives. */
+  private secondOrchestrator(): void {
+    if (this.verdict || (!this.shell && !this.recovering)) return;
+    if (this.isLocked()) return this.saw('second orchestrator refused');
+    this.others.add(this.life);
+    this.life += 1;
+    this.recover();
+  }
+
+  private isLocked(): boolean {
+    return this.shell !== undefined || this.recovering;
   }
 
   // ---- lives of the orchestrator ------------------------------------------------------------------------------
@@ -423,6 +441,7 @@ const QUIET: FaultRates = {
   syncFails: 0,
   clockJumps: 0,
   cancel: 0,
+  second: 0,
   creationStalls: 0,
 };
 
