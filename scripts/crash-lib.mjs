@@ -10,7 +10,11 @@ const GONE_MS = 15_000;
 
 export const itemName = (i) => `f${String(i).padStart(4, '0')}`;
 
-/** A folder with input, script and runs. The script appends the name of each item it runs to `executions`. */
+/**
+ * A folder with input, script and runs. The script appends the name of each item it runs to `executions`.
+ * Options: `cli`, `count` of items, `workers`, `script` (text of `score.py`) or `entry` and `code` (texts by file name),
+ * `more` arguments.
+ */
 export class Space {
   constructor(folder, options) {
     this.folder = folder;
@@ -21,15 +25,17 @@ export class Space {
 
   /** Empty but for input and script. */
   fresh() {
+    const { count, script, code = { 'score.py': script } } = this.options;
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(join(this.folder, 'in'), { recursive: true });
     mkdirSync(join(this.folder, 'code'));
-    for (let i = 0; i < this.options.count; i++) writeFileSync(join(this.folder, 'in', itemName(i)), '');
-    writeFileSync(join(this.folder, 'code/score.py'), this.options.script);
+    for (let i = 0; i < count; i++) writeFileSync(join(this.folder, 'in', itemName(i)), '');
+    for (const [name, text] of Object.entries(code)) writeFileSync(join(this.folder, 'code', name), text);
   }
 
   runArguments(name) {
-    const base = ['run', '--entry-script', 'code/score.py', '--input', 'in', '--mini-batch-size', '1'];
+    const script = `code/${this.options.entry ?? 'score.py'}`;
+    const base = ['run', '--entry-script', script, '--input', 'in', '--mini-batch-size', '1'];
     return [...base, '--processes', String(this.options.workers), '--name', name, ...(this.options.more ?? [])];
   }
 
@@ -106,6 +112,17 @@ export function check(args) {
 export function option(name, otherwise) {
   const at = process.argv.indexOf(`--${name}`);
   return at < 0 ? otherwise : process.argv[at + 1];
+}
+
+/** mulberry32: numbers from 0 up to, not including, 1; the same ones for the same seed. */
+export function random(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
 }
 
 export const seconds = (from) => `${((performance.now() - from) / 1000).toFixed(1)} s`;

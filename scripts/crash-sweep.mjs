@@ -15,11 +15,11 @@
  * (group commits differ from run to run) is counted as not reached.
  */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMain, root } from './lib.mjs';
 import { check, itemName, option, processesBelow, seconds, Space } from './crash-lib.mjs';
+import { commitPoint, haveStrace, killAt, record } from './strace-lib.mjs';
 
 const COUNT = 20;
 const LARGE = 7;
@@ -38,10 +38,6 @@ def run(mini_batch):
 `.replace('LARGE', itemName(LARGE));
 const rowOf = (i) => `${itemName(i)} scored${i === LARGE ? 'x'.repeat(300_000) : ''}\n`;
 
-const CALLS = 'write,pwrite64,writev,pwritev,pwritev2,fdatasync,fsync,rename,renameat,renameat2,ftruncate,truncate';
-const FOLDERS = 'unlink,unlinkat,mkdir,mkdirat,rmdir,link,linkat,chmod,fchmod,copy_file_range,openat,getdents64';
-/** Detached at execve: children are not followed. */
-const STRACE = ['strace', '-f', '-qq', '-b', 'execve', '-y', '-s', '0'];
 /** How many points beyond the recorded ones are tried where commits may be more than in the recorded run. */
 const BEYOND = 40;
 
@@ -58,44 +54,6 @@ const SCENARIOS = {
   },
 };
 
-function haveStrace() {
-  const works = () => spawnSync('strace', ['-f', '-qq', '-b', 'execve', '-o', '/dev/null', 'true']).status === 0;
-  if (works()) return true;
-  if (process.getuid?.() === 0) spawnSync('apt-get', ['install', '-y', '-q', 'strace'], { stdio: 'ignore' });
-  return works();
-}
-
-/** Calls of a recorded run that change something below `folder`, in their order. */
-function pointsOf(trace, folder) {
-  const points = [];
-  const seen = new Map();
-  for (const line of readFileSync(trace, 'utf8').split('\n')) {
-    const match = /^(\d+) +(\w+)\((.*)$/.exec(line);
-    if (!match) continue;
-    const [, thread, kind, rest] = match;
-    const path = pathOf(kind, rest);
-    if (path === undefined || !path.startsWith(`${folder}/`)) continue;
-    // Who lists the folder of the lock is about to take it; the lock's own name is another one each time.
-    if (kind === 'getdents64' ? !path.endsWith('/state') : path.includes('.lock-')) continue;
-    const key = `${kind} ${path.slice(folder.length)}`;
-    const nth = (seen.get(`${thread} ${key}`) ?? 0) + 1;
-    seen.set(`${thread} ${key}`, nth);
-    if (/= -1 E/.test(rest)) continue;
-    if (!points.some((p) => p.key === key && p.nth === nth))
-      points.push({ key, kind, path: path.slice(folder.length), nth });
-  }
-  return points;
-}
-
-function pathOf(kind, rest) {
-  if (kind === 'openat' && !/O_CREAT|O_TRUNC/.test(rest)) return undefined;
-  const paths = [...rest.matchAll(/"([^"]*)"/g)].map((m) => m[1]);
-  // strace filters a renaming by the old name.
-  if (kind.startsWith('rename')) return paths[0];
-  const onFile = /^\d+<([^>]*)>/.exec(rest)?.[1];
-  return kind === 'openat' || onFile === undefined ? paths.at(-1) : onFile;
-}
-
 /** After the last recorded call of the ledger and the spool come those that another run may have. */
 function withMore(points) {
   const more = [];
@@ -107,31 +65,6 @@ function withMore(points) {
   }
   return [...points, ...more];
 }
-
-/** Where in reliability.md 3.5 a point lies. */
-function commitPoint(scenario, { kind, path }) {
-  if (scenario === 'resume' && /truncate/.test(kind)) return 'CP12';
-  if (/assembling|\.partial|step\.txt|\/outputs$/.test(path) && kind !== 'mkdir') return 'CP10';
-  if (/\/parts\//.test(path)) return 'CP9';
-  if (/rows\.spool/.test(path)) return kind === 'openat' ? 'CP11' : kind === 'fdatasync' ? 'CP6' : 'CP5';
-  if (/ledger\.journal/.test(path)) return kind === 'openat' ? 'CP11' : kind === 'fdatasync' ? 'CP8' : 'CP7';
-  if (/manifest/.test(path)) return 'CP0';
-  if (/\/state|\/outputs|azureml-logs$|plan\.json|^\/runs(\/r)?$/.test(path)) return 'CP11';
-  return 'logs';
-}
-
-async function record(space, name, args) {
-  const trace = join(space.folder, 'trace');
-  const calls = ['-e', `trace=${CALLS},${FOLDERS}`];
-  const { code, text } = await space.run(args, [...STRACE, ...calls, '-o', trace]);
-  if (code !== SCENARIOS[name].exitCode) throw new Error(`the recorded run ended with ${code}:\n${text}`);
-  return pointsOf(trace, space.folder);
-}
-
-const killAt = (space, { kind, path, nth }) => [
-  ...[...STRACE, '-o', '/dev/null', '-P', space.folder + path],
-  ...['-e', `trace=${kind}`, '-e', `inject=${kind}:signal=SIGKILL:when=${nth}`],
-];
 
 /** A run of which half is committed, as a kill left it. */
 async function interrupted(space) {
@@ -224,7 +157,11 @@ async function sweep(name, workers, settings) {
     cpSync(space.folder, `${space.folder}.kept`, { recursive: true, preserveTimestamps: true });
   }
   const [first] = spaces;
-  const recorded = await record(first, name, name === 'resume' ? ['resume', 'r'] : first.runArguments('r'));
+  const { ended, points: recorded } = await record(
+    first,
+    name === 'resume' ? ['resume', 'r'] : first.runArguments('r'),
+  );
+  if (ended.code !== scenario.exitCode) throw new Error(`the recorded run ended with ${ended.code}:\n${ended.text}`);
   const expected = scenario.rows && Array.from({ length: scenario.rows }, (_, i) => rowOf(i)).join('');
   if (!fits(readFileSync(first.path('r', `outputs/${scenario.result}`), 'utf8'), expected))
     throw new Error('the undisturbed run has another result than expected');

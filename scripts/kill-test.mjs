@@ -13,7 +13,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMain, root } from './lib.mjs';
-import { check, itemName, option, processesBelow, seconds, Space } from './crash-lib.mjs';
+import { check, itemName, option, processesBelow, random, seconds, Space } from './crash-lib.mjs';
 
 /** Long enough that none waits behind another at its worker, and that commits are over before the next ends. */
 const ITEM_MS = 120;
@@ -27,17 +27,6 @@ def run(mini_batch):
     return [name + " scored"]
 `;
 const MOMENT_MS = [150, 1500];
-
-/** mulberry32. */
-function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 const closed = (child) =>
   new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, text: child.text })));

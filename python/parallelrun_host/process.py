@@ -2,6 +2,8 @@
 import ctypes
 import faulthandler
 import os
+import re
+import resource
 import sys
 import threading
 from multiprocessing import process as multiprocessing_process
@@ -14,6 +16,8 @@ _chdir = os.chdir
 _umask = os.umask
 _makedirs = os.makedirs
 _exit_now = os._exit
+_open, _read, _close = os.open, os.read, os.close
+_getrusage = resource.getrusage
 
 
 def die_with_parent():
@@ -56,6 +60,25 @@ class Place:
         except OSError:
             _makedirs(self._folder, exist_ok=True)
             _chdir(self._folder)
+
+
+def peak_memory_bytes():
+    """Highest resident memory of this process so far; 0 where it can't be had."""
+    try:
+        fd = _open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # not getrusage: on Linux that begins with the memory of the process that started this one
+            found = re.search(rb"^VmHWM:\s*(\d+) kB", _read(fd, 65536), re.MULTILINE)
+        finally:
+            _close(fd)
+        if found:
+            return int(found.group(1)) * 1024
+    except Exception:
+        pass
+    try:
+        return _getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    except Exception:
+        return 0
 
 
 def bound_exit(code, stderr_fd):

@@ -8,12 +8,23 @@ _PLAIN_LISTS = (list, MiniBatch)
 
 
 class UnencodableRow(Exception):
-    """The text of row number `row` (from 0) cannot be made; `cause` is what it raised."""
+    """
+    The text of row number `row` (from 0) cannot be made; `cause` is what it raised. `rows`: length of the result, or
+    of what there is of it so far where it isn't `complete`.
+    """
+
+    rows = 0
+    complete = False
 
     def __init__(self, row, cause):
         super().__init__()
         self.row = row
         self.cause = cause
+
+    def item_of(self, items):
+        """The item that the row belongs to, where a row an item can be what the script returns; else None."""
+        fits = self.rows == items if self.complete else self.rows <= items
+        return self.row if fits else None
 
 
 class PartFileError(Exception):
@@ -62,6 +73,10 @@ def encode(result, rows_format, part_path):
     except OSError as error:
         sink.discard()
         raise PartFileError("the rows of this result cannot be written to %s: %s" % (part_path, error)) from error
+    except UnencodableRow as error:
+        sink.discard()
+        error.rows, error.complete = found.length, found.complete
+        raise
     except BaseException:
         sink.discard()
         raise

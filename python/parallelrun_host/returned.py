@@ -32,6 +32,7 @@ class Elements:
     """A sequence of results, one row each. `cut` gives a list of them."""
 
     columns = None
+    complete = True
 
     def __init__(self, length, cut):
         self.length = length
@@ -45,17 +46,17 @@ class Elements:
 
 
 class Generated:
-    """A generator: its length is known once it has ended."""
+    """A generator: its length is that of what it gave so far; `complete` once it has ended."""
 
     columns = None
+    complete = False
 
     def __init__(self, generator):
         self._generator = generator
         self.length = 0
 
     def chunks(self):
-        ended = False
-        while not ended:
+        while not self.complete:
             chunk = []
             try:
                 for element in self._generator:
@@ -63,7 +64,7 @@ class Generated:
                     if len(chunk) >= _CHUNK_ELEMENTS:
                         break
                 else:
-                    ended = True
+                    self.complete = True
             except BaseException as error:
                 raise RunRaised(error) from error
             self.length += len(chunk)
@@ -73,6 +74,8 @@ class Generated:
 
 class Frame:
     """A pandas DataFrame."""
+
+    complete = True
 
     def __init__(self, frame):
         self._frame = frame
@@ -87,6 +90,8 @@ class Frame:
 
 class Rows:
     """Tables of other libraries: rows as tuples of plain values."""
+
+    complete = True
 
     def __init__(self, length, columns, row_lists):
         self.length = length

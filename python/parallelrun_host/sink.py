@@ -1,10 +1,17 @@
-"""Where encoded rows go: small results stay in memory for the `done` frame, large ones become a part file."""
+"""
+Where encoded rows go: small results stay in memory for the `done` frame, large ones become a part file, and large ones
+that the disk has no room for stay in memory too.
+"""
+import errno
 import os
 
 INLINE_BYTES_MAX = 64 * 1024
-_open, _write, _close, _unlink = os.open, os.write, os.close, os.unlink
+# a result that finds the disk full travels in the frame: the orchestrator waits for space, the script loses no try
+HELD_BYTES_MAX = 256 * 1024 * 1024
+_open, _write, _close, _unlink, _pread = os.open, os.write, os.close, os.unlink, os.pread
 # never through a link, never over a file that is there: the part belongs to this hand-out alone
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
 class RowSink:
@@ -12,20 +19,22 @@ class RowSink:
 
     def __init__(self, part_path):
         self._path = part_path
+        # what isn't in the file
         self._chunks = []
         self._bytes = 0
+        self._in_file = 0
         self._fd = -1
+        self._no_room = None
 
     def write(self, data):
-        """Raises OSError where the part file cannot be written."""
+        """Raises OSError where the part file cannot be written, and the rows are too many to be held."""
         self._bytes += len(data)
         self._chunks.append(data)
-        if self._bytes > INLINE_BYTES_MAX:
-            if self._fd < 0:
-                self._fd = _open(self._path, _FLAGS, 0o600)
-            for chunk in self._chunks:
-                _write_all(self._fd, chunk)
-            self._chunks = []
+        if self._no_room is not None:
+            if self._bytes > HELD_BYTES_MAX:
+                raise self._no_room
+        elif self._bytes > INLINE_BYTES_MAX:
+            self._spill()
 
     def finish(self):
         """-> (body, part): the rows themselves and None, or nothing and the facts of the part file."""
@@ -45,8 +54,40 @@ class RowSink:
             except OSError:
                 pass
 
+    def _spill(self):
+        try:
+            if self._fd < 0:
+                self._fd = _open(self._path, _FLAGS, 0o600)
+            for chunk in self._chunks:
+                _write_all(self._fd, chunk)
+        except OSError as error:
+            if error.errno not in _NO_ROOM or self._bytes > HELD_BYTES_MAX:
+                raise
+            self._no_room = error
+            self._take_back()
+        else:
+            self._in_file = self._bytes
+            self._chunks = []
+
+    def _take_back(self):
+        """What is in the file already comes back to memory, in front of what isn't; the file goes."""
+        back = _read_all(self._fd, self._in_file) if self._in_file else b""
+        chunks = self._chunks
+        self.discard()
+        self._chunks = [back] + chunks
+
 
 def _write_all(fd, data):
     rest = memoryview(data)
     while rest:
         rest = rest[_write(fd, rest):]
+
+
+def _read_all(fd, length):
+    data = bytearray()
+    while len(data) < length:
+        chunk = _pread(fd, length - len(data), len(data))
+        if not chunk:
+            raise OSError(errno.EIO, "the part file is shorter than what was written to it")
+        data += chunk
+    return bytes(data)

@@ -3,8 +3,10 @@ Standard output and error of the worker. Descriptors 1 and 2 are append-only fil
 Python write whole lines to them, finds out how much is in them, and keeps a way to stderr that no script can close.
 """
 import ctypes
+import errno
 import faulthandler
 import fcntl
+import io
 import os
 import signal
 import stat
@@ -18,8 +20,22 @@ _fstat = os.fstat
 _write = os.write
 
 
+class _Lossy(io.FileIO):
+    """What is printed onto a full disk is lost, as all logs are then: a print must not fail a mini-batch for it."""
+
+    def write(self, data):
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return len(data)
+
+
 class Streams:
     def __init__(self):
+        # the former ones are kept: at their end they would close the descriptors
+        self._former = [_replaced("stdout", 1), _replaced("stderr", 2)]
         self._originals = (sys.stdout, sys.stderr)
         for stream in self._originals:
             _line_buffered(stream)
@@ -96,6 +112,22 @@ class Streams:
                 getattr(sys, name).flush()
             except BaseException:
                 setattr(sys, name, None)
+
+
+def _replaced(name, fd):
+    """The stream that was there; that of Python stays where another can't be made."""
+    former = getattr(sys, name)
+    try:
+        former.flush()
+        raw = _Lossy(fd, "wb", closefd=False)
+        raw.name = former.name
+        stream = io.TextIOWrapper(io.BufferedWriter(raw), former.encoding, former.errors, newline="\n")
+        stream.mode = former.mode
+    except (AttributeError, ValueError, OSError):
+        return former
+    setattr(sys, name, stream)
+    setattr(sys, "__%s__" % name, stream)
+    return former
 
 
 def _line_buffered(stream):

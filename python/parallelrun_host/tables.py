@@ -6,6 +6,7 @@ import errno as errno_names
 import importlib
 import io
 import os
+import re
 import sys
 
 from .minibatch import InputError
@@ -68,6 +69,20 @@ class Tables:
             frame[name] = _truth_column(frame[name], path, source)
         return frame
 
+    def read_part(self, source, start, end):
+        """
+        Only the rows `start` to `end` of one source: as if they were a source of their own. A row elsewhere in it that
+        cannot be read doesn't keep them from being read. Raises InputError.
+        """
+        try:
+            frame = self.read(source)
+        except InputError:
+            smaller = _narrowed(source, start, end, self._tables[source["table"]][0]["sep"])
+            if smaller is None:
+                raise
+            return self.read(smaller)
+        return frame.iloc[start:end].reset_index(drop=True)
+
 
 def _options(table):
     """
@@ -124,6 +139,22 @@ def read_range(path, start, end):
         raise _input_error(path, error) from error
     finally:
         os.close(fd)
+
+
+def _narrowed(source, start, end, delimiter):
+    """The source of rows `start` to `end` of a source alone; None where it doesn't hold the rows that were counted."""
+    data = read_range(source["file"], source["start"], source["end"])
+    mark = re.escape(delimiter.encode("utf-8"))
+    field = rb'(?:"[^"]*(?:""[^"]*)*")?[^\r\n' + mark + rb"]*"
+    row = re.compile(field + rb"(?:" + mark + field + rb")*(?:\r\n|\r|\n|\Z)")
+    blank = b" \t\r\n".replace(delimiter.encode("utf-8"), b"")
+    starts = [found.start() for found in row.finditer(data) if found.group().strip(blank)]
+    if len(starts) != source["rows"]:
+        return None
+    ends = starts[1:] + [len(data)]
+    at = source["start"]
+    return dict(source, start=at + starts[start], end=at + ends[end - 1], firstRow=source["firstRow"] + start,
+                rows=end - start)
 
 
 def _input_error(path, error):

@@ -6,18 +6,41 @@ next is already here.
 import os
 import traceback
 from time import perf_counter, process_time, time
+from types import GeneratorType
 
 from .channel import ChannelClosed
 from .debug import post_mortem
 from .facts import describe, plain_facts
 from .formats import FORMATS
 from .frames import FrameError, frame_of_text, to_json
-from .minibatch import InputError, MiniBatchContext, SourceError, make_mini_batch
+from .itemmark import ItemMarker
+from .minibatch import (
+    InputError, MarkedMiniBatch, MiniBatch, MiniBatchContext, SourceError, make_mini_batch, position_of_file,
+    unreadable_input,
+)
+from .process import peak_memory_bytes
 from .results import PartFileError, UnencodableRow, count_only, encode
 from .returned import InvalidReturn, RunRaised
 
 _BEGIN = '{"m":"begin","i":%d,"d":%d,"w":%.6f,"o":[%d,%d]}'
 _END = '{"m":"%s","i":%d,"d":%d,"n":%d,"w":[%.6f,%.6f],"c":[%.6f,%.6f],"r":%.6f,"o":[%d,%d]'
+
+
+class HandOut:
+    """A mini-batch, or a part of it, that the agent wants to be run. `items` is known once it has been read."""
+
+    __slots__ = ("index", "dispatch", "try_number", "part", "source", "items")
+
+    def __init__(self, header, source):
+        self.index, self.dispatch, self.try_number = header["i"], header["d"], header["t"]
+        self.part = header.get("p")
+        self.source = source
+        self.items = 0
+
+    @property
+    def first(self):
+        """Position of its first item in the whole mini-batch."""
+        return self.part[0] if self.part else 0
 
 
 class Worker:
@@ -33,6 +56,7 @@ class Worker:
         self._format = FORMATS[output["format"]]() if output["action"] == "append_row" else None
         self._part_folder = hello["partFolder"].rstrip("/")
         self._post_mortem = bool(hello.get("debug", {}).get("postMortem"))
+        self._marker = ItemMarker(hello["markFile"]) if "markFile" in hello else None
         # attributes, not module globals: libraries that fake the time replace those
         self._time, self._cpu, self._monotonic = time, process_time, perf_counter
         self._unsent = b""
@@ -51,7 +75,7 @@ class Worker:
             header, body = message
             if header["m"] != "run":
                 raise FrameError("message %r after the hello" % header["m"])
-            self._serve_one(header["i"], header["d"], header["t"], body)
+            self._serve_one(header, body)
             channel.look()
 
     def _next(self):
@@ -69,74 +93,80 @@ class Worker:
         if data:
             self._channel.write(data)
 
-    def _serve_one(self, index, dispatch, try_number, source):
+    def _serve_one(self, header, source):
         """One hand-out, from its source to its end message, which is left to be sent."""
-        batch, items, failure = self._read(source, index)
+        hand = HandOut(header, source)
+        batch, failure = self._read(hand)
         self._place.restore()
         self._streams.reopen()
         out, err = self._marks or self._streams.marks()
         start_cpu = self._cpu()
         start = self._time()
-        self._unsent += frame_of_text(_BEGIN % (index, dispatch, start, out, err))
+        self._unsent += frame_of_text(_BEGIN % (hand.index, hand.dispatch, start, out, err))
         self._send()
         encoded, seconds = None, 0.0
         if failure is None:
-            encoded, failure, seconds = self._call(batch, index, dispatch, try_number)
+            encoded, failure, seconds = self._call(self._marked(batch, hand), hand)
             batch = None
+            if self._marker:
+                self._marker.end()
         out, err = marks = self._streams.marks()
         # nothing of the script runs between this and the next begin, so its marks are the same
         self._marks = marks if self._channel.has_waiting else None
-        kind = "done" if failure is None else "failed"
-        end = _END % (kind, index, dispatch, items, start, self._time(), start_cpu, self._cpu(), seconds, out, err)
-        if failure is None:
-            self._unsent += _done_frame(end, encoded)
-        else:
-            self._unsent += frame_of_text('%s,"error":%s}' % (end, to_json(failure)))
+        end = _END % ("done" if failure is None else "failed", hand.index, hand.dispatch, hand.items, start,
+                      self._time(), start_cpu, self._cpu(), seconds, out, err)
+        self._unsent += _done_frame(end, encoded) if failure is None else _failed_frame(end, failure)
 
-    def _read(self, source, index):
-        """-> (mini-batch, number of its items, None), or the failure in the third place."""
+    def _read(self, hand):
+        """-> (mini-batch, None), or the failure in the second place. Counts the items of the hand-out."""
         try:
-            if source.find(b'"rows"', 0, 40) >= 0:
+            if hand.source.find(b'"rows"', 0, 40) >= 0:
                 self._send()  # reading takes its time: the result before must not wait for it
-            batch, items = make_mini_batch(source, index, self._tables)
-            return batch, items, None
+            batch, hand.items = make_mini_batch(hand.source, hand.index, self._tables, hand.part)
+            return batch, None
         except InputError as error:
-            failure = {"kind": "input-error", "path": error.path, "reason": error.reason}
-            if error.errno is not None:
-                failure["errno"] = error.errno
-            return None, 0, failure
+            return None, (_input_failure(error), None)
         except SourceError:
             self._send()
             raise
 
-    def _call(self, batch, index, dispatch, try_number):
+    def _marked(self, batch, hand):
+        """What the script gets. The first try is left alone: that is where the time goes, and most never fail."""
+        if self._marker is None or type(batch) is not MiniBatch or (hand.part is None and hand.try_number < 2):
+            return batch
+        self._marker.begin(hand.index, hand.dispatch, batch, hand.first)
+        return MarkedMiniBatch(batch, self._marker)
+
+    def _call(self, batch, hand):
         """`run()` and the encoding of what it returns. -> (Encoded, failure, seconds in `run()`); one of the two is None."""
         seconds = 0.0
         started = self._monotonic()
         try:
             if self._entry.takes_context:
-                result = self._run(batch, MiniBatchContext(index, try_number))
+                result = self._run(batch, MiniBatchContext(hand.index, hand.try_number))
             else:
                 result = self._run(batch)
             seconds = self._monotonic() - started
             self._leave_if_child(0)
-            return self._encode(result, index, dispatch), None, seconds
+            if self._marker and not isinstance(result, GeneratorType):
+                self._marker.end()  # its items are behind it
+            return self._encode(result, hand), None, seconds
         except BaseException as raised:
             # looked at outside of this block: before Python 3.9 an exception of ours raised within it would walk the
             # chain of theirs, for ever where that is a circle
             error = raised
         seconds = seconds or self._monotonic() - started
         self._leave_if_child(error)
-        failure = self._failure(error)
+        failure = self._failure(error, hand), self._item(error, hand)
         _release(error)
         return None, failure, seconds
 
-    def _encode(self, result, index, dispatch):
+    def _encode(self, result, hand):
         if self._format is None:
             return count_only(result)
-        return encode(result, self._format, "%s/%d.%d.part" % (self._part_folder, index, dispatch))
+        return encode(result, self._format, "%s/%d.%d.part" % (self._part_folder, hand.index, hand.dispatch))
 
-    def _failure(self, error):
+    def _failure(self, error, hand):
         if isinstance(error, InvalidReturn):
             return {"kind": "invalid-return", "returned": error.returned, "frame": self._entry.definition}
         if isinstance(error, UnencodableRow):
@@ -147,7 +177,20 @@ class Worker:
             error = error.cause
         if self._post_mortem:
             post_mortem(error)
+        unreadable = unreadable_input(error, hand.source, hand.part)
+        if unreadable is not None:
+            return _input_failure(unreadable)
         return dict(describe(error, self._code), kind="exception")
+
+    def _item(self, error, hand):
+        """Position, in the whole mini-batch, of the item that `error` is about; None where that isn't known."""
+        if isinstance(error, UnencodableRow):
+            item = error.item_of(hand.items)
+            return None if item is None else hand.first + item
+        if isinstance(error, RunRaised):
+            error = error.cause
+        item = position_of_file(error, hand.source, hand.part)
+        return self._marker.item_of(error) if item is None and self._marker else item
 
     def _leave_if_child(self, outcome):
         """A process that the script forked came back out of `run()`: it ends here and answers nothing."""
@@ -158,6 +201,13 @@ class Worker:
         os._exit(code if type(code) is int and 0 <= code < 256 else 1)
 
 
+def _input_failure(error):
+    failure = {"kind": "input-error", "path": error.path, "reason": error.reason}
+    if error.errno is not None:
+        failure["errno"] = error.errno
+    return failure
+
+
 def _done_frame(end, encoded):
     text = '%s,"k":%d' % (end, encoded.k)
     if encoded.part is not None:
@@ -165,6 +215,16 @@ def _done_frame(end, encoded):
     if encoded.columns is not None:
         text += ',"columns":' + to_json(encoded.columns)
     return frame_of_text(text + "}", encoded.body)
+
+
+def _failed_frame(end, failure):
+    error, item = failure
+    if item is not None:
+        end += ',"item":%d' % item
+    peak = peak_memory_bytes()
+    if peak:
+        end += ',"rss":%d' % peak
+    return frame_of_text('%s,"error":%s}' % (end, to_json(error)))
 
 
 def _release(error):

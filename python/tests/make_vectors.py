@@ -51,6 +51,7 @@ MESSAGES = [
         debug={"port": 5678, "postMortem": False}, profiling={"module": "cProfile", "file": "/runs/p/Process-3.prof"},
     ), b""),
     ("hello with post mortem", "agent", dict(HELLO, debug={"port": 0, "postMortem": True}), b""),
+    ("hello with a file for marks", "agent", dict(HELLO, markFile="/runs/digits-1/state/marks/Process-3 \udcff"), b""),
     ("run of files", "agent", {"m": "run", "i": 0, "d": 1, "t": 1},
      source({"kind": "files", "root": "/data/images", "files": ["a.png", "sub/b c.png", "-dash", "new\nline"]})),
     ("run of files beyond ASCII", "agent", {"m": "run", "i": 1, "d": 1, "t": 1},
@@ -62,6 +63,11 @@ MESSAGES = [
     ("run of rows", "agent", {"m": "run", "i": 9007199254740991, "d": 1, "t": 3},
      source({"kind": "rows", "file": "/data/a.csv", "start": 12, "end": 1048588, "firstRow": 0, "rows": 9000,
              "table": 0})),
+    ("run of a part of files", "agent", {"m": "run", "i": 5, "d": 7, "t": 3, "p": [1, 3]},
+     source({"kind": "files", "root": "/data", "files": ["a", "b", "c", "d"]})),
+    ("run of one row of many", "agent", {"m": "run", "i": 6, "d": 9, "t": 3, "p": [8999, 9000]},
+     source({"kind": "rows", "file": "/data/a.csv", "start": 12, "end": 1048588, "firstRow": 27000, "rows": 9000,
+             "table": 1})),
     ("run of a rank", "agent", {"m": "run", "i": 4, "d": 1, "t": 1}, source({"kind": "rank", "rank": 4})),
     ("stop", "agent", {"m": "stop"}, b""),
     ("hello of a Python worker", "worker",
@@ -85,6 +91,10 @@ MESSAGES = [
     ("done of nothing", "worker", done(k=0), b""),
     ("done with bytes that are no text", "worker", done(k=1), bytes(range(256))),
     ("failed by an exception", "worker", failed(kind="exception", **FACTS), b""),
+    ("failed by an exception at a known item", "worker",
+     dict(failed(kind="exception", **FACTS), item=0, rss=7516192768), b""),
+    ("failed by a row of a part", "worker",
+     dict(failed(kind="unencodable-row", row=3, **FACTS), n=5, item=8, rss=24117248), b""),
     ("failed by its return", "worker", failed(kind="invalid-return", returned="NoneType", frame=FRAME), b""),
     ("failed by a row", "worker", failed(kind="unencodable-row", row=3, **FACTS), b""),
     ("failed by its input", "worker",
@@ -138,6 +148,15 @@ BROKEN = [
 ]
 
 
+MARKS = [
+    ("mark of nothing", {"dispatch": 0, "index": 0, "position": 0}, bytes(16)),
+    ("mark of an item", {"dispatch": 3, "index": 70000, "position": 258},
+     b"\x03\0\0\0" b"\x70\x11\x01\0" b"\x02\x01\0\0" b"\0\0\0\0"),
+    ("mark of large numbers", {"dispatch": 1, "index": 2 ** 32 - 1, "position": 2 ** 31},
+     b"\x01\0\0\0" b"\xff\xff\xff\xff" b"\0\0\0\x80" b"\0\0\0\0"),
+]
+
+
 def main():
     entries = []
     for name, direction, header, body in MESSAGES:
@@ -147,6 +166,7 @@ def main():
         entry["frameHex"] = frame(header, body).hex()
         entries.append(entry)
     entries += [{"name": name, "brokenHex": data.hex(), "reason": why} for name, data, why in BROKEN]
+    entries += [{"name": name, "mark": mark, "markHex": data.hex()} for name, mark, data in MARKS]
     lines = ",\n".join("  " + json.dumps(entry, allow_nan=False) for entry in entries)
     with open(VECTORS, "w", encoding="ascii") as file:
         file.write("[\n" + lines + "\n]\n")

@@ -134,12 +134,15 @@ class Rig:
             for header, body in self._decoder.feed(data):
                 self.received.append(dict(header, body=body))
 
-    def run(self, items=("a", "b"), index=0, try_number=1):
+    def run(self, items=("a", "b"), index=0, try_number=1, part=None):
         """One mini-batch of files -> its end message."""
-        return self.run_source({"kind": "files", "root": self.path("data"), "files": list(items)}, index, try_number)
+        return self.run_source(self.files(items), index, try_number, part)
 
-    def run_source(self, source, index=0, try_number=1):
-        self.queue(source, index, try_number)
+    def files(self, items):
+        return {"kind": "files", "root": self.path("data"), "files": list(items)}
+
+    def run_source(self, source, index=0, try_number=1, part=None):
+        self.queue(source, index, try_number, part)
         begin = self.next("begin")
         end = self.next()
         while end["m"] not in ("done", "failed"):
@@ -149,9 +152,11 @@ class Rig:
         end["begin"] = begin
         return end
 
-    def queue(self, source, index=0, try_number=1):
+    def queue(self, source, index=0, try_number=1, part=None):
         self._dispatch += 1
         header = {"m": "run", "i": index, "d": self._dispatch, "t": try_number}
+        if part is not None:
+            header["p"] = list(part)
         self.send(header, json.dumps(source).encode("ascii"))
 
     def stop(self):

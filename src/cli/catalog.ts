@@ -2,6 +2,7 @@
 import { Option, type Command } from 'commander';
 import type { Execute } from './command.ts';
 import { addJobOptions } from './flags.ts';
+import { addResumeOptions } from './resume-flags.ts';
 
 export interface CommandSpec {
   readonly name: string;
@@ -133,12 +134,18 @@ export const COMMANDS: readonly CommandSpec[] = [
     form: (command) => {
       command.argument('<run>', RUN_ARGUMENT);
       command.option('--allow-code-change', 'go on although the code has changed: what is left runs the new code');
+      command.option('--accept-changed-input', 'changed files of what is left are taken as they are now');
+      command.option(
+        '--rescan',
+        'list the input again: new files come behind all others, missing ones are no reason to stop',
+      );
+      command.option(
+        '--strict',
+        'look at all input files first; files of done mini-batches must not have changed either',
+      );
+      command.option('--rebuild', 'run the mini-batches again whose committed rows are lost or damaged');
       command.option('--retry-failed', 'try failed mini-batches again, also of a run that has ended');
-      command.option('--error-threshold <n>', 'failed items that may be ignored, instead of what the run had');
-      command.option('--mini-batch-error-threshold <n>', 'failed mini-batches that may be ignored');
-      command.option('--max-retries <n>', 'retries of a mini-batch');
-      command.option('--timeout <s>', 'seconds for one run()');
-      command.option('--processes <n>', 'worker processes');
+      addResumeOptions(command);
       command.addOption(root());
     },
     load: () => import('./commands/resume.ts'),

@@ -1,7 +1,7 @@
 /** From the events of a ledger back to the state of the core: what is settled stays settled, the rest is open again. */
 import { unreachable } from '../domain/assert.ts';
 import { dispatchNumber, miniBatchIndex } from '../domain/ids.ts';
-import type { RunEnded, RunEvent, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type { RebuiltMiniBatch, RunEnded, RunEvent, SpoolExtent, TryFinished } from '../domain/event.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
 import { IndexSet } from './indexset.ts';
 import { isOutOfMemory, newTrouble } from './outcomes.ts';
@@ -41,6 +41,8 @@ export class Recovery {
   created = 0;
   items = 0;
   creationFinished = false;
+  /** Mini-batches there were when the input had been listed to its end; it may have been listed again since. */
+  listed = 0;
   /** How often the run has been resumed. */
   resumed = 0;
   /** Fingerprint of the code in force. */
@@ -71,6 +73,7 @@ export class Recovery {
         this.created = event.miniBatches;
         this.items = event.items;
         this.creationFinished ||= event.type === 'creation-finished';
+        if (event.type === 'creation-finished') this.listed = event.miniBatches;
         return;
       case 'code-snapshotted':
         this.fingerprint = event.fingerprint;
@@ -79,6 +82,7 @@ export class Recovery {
         this.resumed += 1;
         this.ended = undefined;
         for (const { index } of event.retried) this.reopen(index);
+        this.reopenDone(event.rebuilt ?? []);
         return;
       case 'run-ended':
         this.ended = event;
@@ -109,6 +113,28 @@ export class Recovery {
   /** Failed and partial mini-batches, ascending. */
   failures(): readonly { readonly index: MiniBatchIndex; readonly items: number }[] {
     return [...this.failed].map(([index, { items }]) => ({ index, items })).sort((a, b) => a.index - b.index);
+  }
+
+  /** Whether it has come to its end and rows of it, or what counts as one, are committed. */
+  hasResults(index: number): boolean {
+    return this.settled.has(index) && (this.failed.get(miniBatchIndex(index))?.returned ?? 1) > 0;
+  }
+
+  /** The rows of these were lost with the end of the spool: they are open again, with all their tries. */
+  reopenDone(lost: readonly RebuiltMiniBatch[]): void {
+    for (const { index, dispatch = dispatchNumber(1), failedItems = 0, returned = 0 } of lost) {
+      if (!this.settled.has(index)) continue;
+      if (this.failed.has(index)) this.reopen(index);
+      else {
+        this.settled.remove(index);
+        this.done -= 1;
+        this.failedItems -= failedItems;
+        this.returned -= returned;
+        this.trouble.set(index, newTrouble(dispatch));
+      }
+    }
+    // It may be one of them; what the others committed before it was looked at when they were found.
+    if (lost.length > 0) this.lastExtent = undefined;
   }
 
   /** What may have been handed out and has no end: waits, and its next hand-out has a number of its own. */

@@ -155,6 +155,7 @@ function abort(state: CoreState, reason: RunFailure, exitCode: ExitCode, out: Co
 /** Contract 4.4. */
 function exitCodeOf(reason: RunFailure): ExitCode {
   if (reason.kind === 'empty-input') return 2;
+  if (reason.kind === 'input-differs' || (reason.kind === 'creation-failed' && reason.resumable === true)) return 4;
   return reason.kind === 'disk-full' || reason.kind === 'infra-exhausted' ? 3 : 1;
 }
 

@@ -2,6 +2,7 @@ import { unreachable } from '../domain/assert.ts';
 import type { Cutting, InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
 import { cutFiles } from './files.ts';
+import type { KnownFiles } from './known.ts';
 import { cutTables } from './tables.ts';
 
 export interface CreationOptions {
@@ -11,6 +12,10 @@ export interface CreationOptions {
   readonly onSkip?: (path: string, reason: string) => void;
   /** Ends the stream by throwing its reason; a stream that ends without throwing is complete. */
   readonly signal?: AbortSignal;
+  /** Notes what each file looks like, just before it becomes part of a mini-batch. */
+  readonly stamps?: boolean;
+  /** Only what isn't known becomes mini-batches. Chunks may then be empty. */
+  readonly known?: KnownFiles;
 }
 
 const RANKS_PER_CHUNK = 1024;

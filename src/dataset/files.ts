@@ -1,9 +1,12 @@
 import { invariant } from '../domain/assert.ts';
 import type { InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
+import { bytesOf, joinBytes } from './bytepath.ts';
+import type { CreationOptions } from './create.ts';
 import { DatasetError, datasetProblem } from './error.ts';
+import { Stamper, UNKNOWN } from './stamp.ts';
+import type { FileStamp } from './stamp.ts';
 import { walk } from './walk.ts';
-import type { WalkOptions } from './walk.ts';
 
 /** Characters of all file names of one mini-batch together: its list travels to the worker in one message. */
 const NAMES_CHARACTERS_MAX = 64 * 1024 * 1024;
@@ -15,8 +18,10 @@ const NAMES_CHARACTERS_MAX = 64 * 1024 * 1024;
 export async function* cutFiles(
   inputs: readonly InputSpec[],
   size: number,
-  options: WalkOptions,
+  options: CreationOptions,
 ): AsyncGenerator<MiniBatchDraft[], void, undefined> {
+  const { known } = options;
+  const stamper = options.stamps === true ? new Stamper() : undefined;
   invariant(Number.isSafeInteger(size) && size >= 1, `mini-batch size ${size}`);
   let group: FileGroup | undefined;
   for (const input of inputs) {
@@ -24,19 +29,28 @@ export async function* cutFiles(
     const ended = group?.endBefore(input);
     if (ended) yield ended;
     if (ended || group === undefined || group.isEmpty) group = new FileGroup(input, size);
-    for await (const files of walk(input, options)) {
-      const drafts = group.add(files);
-      if (drafts.length > 0) yield drafts;
+    for await (const listed of walk(input, options)) {
+      const files = known ? await known.unknown(input, listed) : listed;
+      const drafts = group.add(files, stamper && (await stampsOf(stamper, input.root, files)));
+      if (drafts.length > 0 || known) yield drafts;
     }
   }
   const last = group?.end();
   if (last) yield last;
 }
 
+/** A file that is gone already is one of which nothing is known: the script will miss it. */
+async function stampsOf(stamper: Stamper, root: string, files: readonly string[]): Promise<FileStamp[]> {
+  const folder = bytesOf(root);
+  const found = await stamper.stamps(files.map((file) => joinBytes(folder, bytesOf(file))));
+  return found.map((stamp) => (stamp === 'gone' ? UNKNOWN : stamp));
+}
+
 class FileGroup {
   readonly #input: InputSpec;
   readonly #size: number;
   #files: string[] = [];
+  #stamps: FileStamp[] = [];
   #characters = 0;
 
   constructor(input: InputSpec, size: number) {
@@ -48,11 +62,12 @@ class FileGroup {
     return this.#files.length === 0;
   }
 
-  /** The mini-batches that are full now. */
-  add(files: readonly string[]): MiniBatchDraft[] {
+  /** @param stamps of the files, where they are kept. @returns the mini-batches that are full now */
+  add(files: readonly string[], stamps: readonly FileStamp[] | undefined): MiniBatchDraft[] {
     const drafts: MiniBatchDraft[] = [];
-    for (const file of files) {
+    for (const [i, file] of files.entries()) {
       this.#files.push(file);
+      if (stamps) this.#stamps.push(stamps[i] ?? UNKNOWN);
       this.#characters += file.length;
       if (this.#characters > NAMES_CHARACTERS_MAX) throw tooLarge(this.#input, this.#files.length, this.#size);
       if (this.#files.length === this.#size) drafts.push(this.#close());
@@ -71,10 +86,12 @@ class FileGroup {
   }
 
   #close(): MiniBatchDraft {
-    const files = this.#files;
+    const [files, stamps] = [this.#files, this.#stamps];
     this.#files = [];
+    this.#stamps = [];
     this.#characters = 0;
-    return { source: { kind: 'files', root: this.#input.root, files }, items: files.length };
+    const source = { kind: 'files', root: this.#input.root, files } as const;
+    return { source, items: files.length, ...(stamps.length > 0 && { stamps }) };
   }
 }
 

@@ -1,8 +1,15 @@
 export { createMiniBatches } from './create.ts';
+export { changedSince } from './changedsince.ts';
+export type { ChangedSince } from './changedsince.ts';
 export type { CreationOptions } from './create.ts';
 export type { MiniBatchDraft } from './draft.ts';
 export { DatasetError } from './error.ts';
+export { InputCheck } from './inputcheck.ts';
+export type { SomeFiles } from './known.ts';
 export { createManifest, openManifest, reopenManifest } from './manifest.ts';
 export type { Manifest, ManifestEntry, ManifestPaths, ManifestReader } from './manifest.ts';
+export { ListingDiffers, relist } from './relist.ts';
+export type { ListingDifference } from './relist.ts';
 export { decideSchema } from './schema.ts';
 export type { SchemaOptions } from './schema.ts';
+export { Stamps } from './stamps.ts';

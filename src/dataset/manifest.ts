@@ -1,15 +1,16 @@
 /** The stored list of mini-batches of a run: position in it = index of the mini-batch. */
-import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { invariant } from '../domain/assert.ts';
 import type { MiniBatchDraft } from './draft.ts';
+import { closeFiles, openFiles, writeAll } from './manifestfiles.ts';
+import type { ManifestFiles } from './manifestfiles.ts';
 import { ENTRY_BYTES, INDEX_HEADER_BYTES, encodeIndexHeader, writeEntry } from './manifestformat.ts';
 import { ManifestReader } from './manifestreader.ts';
 import type { ManifestEntry, ManifestPaths } from './manifestreader.ts';
+import { STAMPS_HEADER_BYTES, STAMP_BYTES, encodeStampsHeader, writeStamp } from './stampformat.ts';
+import { Stamps } from './stamps.ts';
 
 export type { ManifestEntry, ManifestPaths, ManifestReader };
-
-const FILE_MODE = 0o600;
 
 /** Opens the manifest of a run that has one. @throws DatasetError PR3010 */
 export function openManifest(paths: ManifestPaths): ManifestReader {
@@ -18,15 +19,13 @@ export function openManifest(paths: ManifestPaths): ManifestReader {
 
 /** Starts a manifest; files that are there are emptied. @throws the error of the file system */
 export async function createManifest(paths: ManifestPaths): Promise<Manifest> {
-  const data = await open(paths.manifest, 'w', FILE_MODE);
-  let index: FileHandle | undefined;
+  const files = await openFiles(paths, 'w');
   try {
-    index = await open(paths.index, 'w', FILE_MODE);
-    await writeAll(index, encodeIndexHeader(), 0);
-    return new Manifest(paths, data, index);
+    await writeAll(files.index, encodeIndexHeader(), 0);
+    if (files.stamps) await writeAll(files.stamps, encodeStampsHeader(), 0);
+    return new Manifest(paths, files);
   } catch (error) {
-    await data.close();
-    await index?.close();
+    await closeFiles(files);
     throw error;
   }
 }
@@ -43,38 +42,67 @@ export async function reopenManifest(paths: ManifestPaths, keep: number): Promis
   } finally {
     reader.close();
   }
-  const data = await open(paths.manifest, 'r+');
-  const index = await open(paths.index, 'r+');
-  await data.truncate(bytes);
-  await index.truncate(INDEX_HEADER_BYTES + keep * ENTRY_BYTES);
-  return new Manifest(paths, data, index, keep, bytes);
+  const stamps = stampsBefore(paths, keep);
+  const files = await openFiles(paths, 'r+');
+  try {
+    await files.data.truncate(bytes);
+    await files.index.truncate(INDEX_HEADER_BYTES + keep * ENTRY_BYTES);
+    if (files.stamps) {
+      await writeAll(files.stamps, encodeStampsHeader(), 0);
+      await files.stamps.truncate(STAMPS_HEADER_BYTES + stamps * STAMP_BYTES);
+    }
+    // What was cut off must not come back behind what is written from now on.
+    await Promise.all([files.data.datasync(), files.index.datasync(), files.stamps?.sync()]);
+    return new Manifest(paths, files, { count: keep, bytes, stamps });
+  } catch (error) {
+    await closeFiles(files);
+    throw error;
+  }
 }
 
+function stampsBefore(paths: ManifestPaths, keep: number): number {
+  const stamps = paths.stamps === undefined ? undefined : Stamps.open(paths.stamps);
+  if (!stamps) return 0;
+  try {
+    return stamps.firstFrom(keep);
+  } finally {
+    stamps.close();
+  }
+}
+
+/** Mini-batches, bytes of their lines, and stamps in the files. */
+interface Written {
+  readonly count: number;
+  readonly bytes: number;
+  readonly stamps: number;
+}
+
+const NOTHING: Written = { count: 0, bytes: 0, stamps: 0 };
+
 /**
- * Takes mini-batches and gives them back. An index entry is written only after its line, and, where it matters, synced
- * only after it: a reader never meets an entry without its line.
+ * Takes mini-batches and gives them back. An index entry is written only after its line and stamps, and, where it
+ * matters, synced only after them: a reader never meets an entry without its line.
  */
 export class Manifest {
   readonly #paths: ManifestPaths;
-  readonly #data: FileHandle;
-  readonly #index: FileHandle;
+  readonly #files: ManifestFiles;
   #reader: ManifestReader | undefined;
   #pending: MiniBatchDraft[] = [];
-  /** Mini-batches and bytes in the files. */
-  #written = 0;
-  #bytes = 0;
+  /** Mini-batches, bytes of lines and stamps in the files. */
+  #written: number;
+  #bytes: number;
+  #stamps: number;
   /** Bytes that a crash could not take away any more. */
   #durable = 0;
   #flushing: Promise<void> = Promise.resolve();
   #broken = false;
 
-  /** @param written mini-batches that are in the files already, `bytes` their lines */
-  constructor(paths: ManifestPaths, data: FileHandle, index: FileHandle, written = 0, bytes = 0) {
+  constructor(paths: ManifestPaths, files: ManifestFiles, { count, bytes, stamps }: Written = NOTHING) {
     this.#paths = paths;
-    this.#data = data;
-    this.#index = index;
-    this.#written = written;
+    this.#files = files;
+    this.#written = count;
     this.#bytes = bytes;
+    this.#stamps = stamps;
   }
 
   /** Mini-batches taken, flushed or not. */
@@ -120,8 +148,7 @@ export class Manifest {
     } finally {
       this.#reader?.close();
       this.#reader = undefined;
-      await this.#data.close();
-      await this.#index.close();
+      await closeFiles(this.#files);
     }
   }
 
@@ -132,20 +159,42 @@ export class Manifest {
   async #flush(durable: boolean): Promise<void> {
     const drafts = this.#pending;
     this.#pending = [];
+    const { data, index, stamps } = this.#files;
     if (drafts.length > 0) {
       const { lines, entries } = encode(drafts, this.#bytes);
-      await writeAll(this.#data, lines, this.#bytes);
-      if (durable) await this.#data.datasync();
-      await writeAll(this.#index, entries, INDEX_HEADER_BYTES + this.#written * ENTRY_BYTES);
+      await writeAll(data, lines, this.#bytes);
+      if (stamps) await this.#writeStamps(stamps, drafts);
+      if (durable) await Promise.all([data.datasync(), stamps?.datasync()]);
+      await writeAll(index, entries, INDEX_HEADER_BYTES + this.#written * ENTRY_BYTES);
       this.#bytes += lines.length;
       this.#written += drafts.length;
     } else if (durable && this.#durable < this.#bytes) {
-      await this.#data.datasync();
+      await Promise.all([data.datasync(), stamps?.datasync()]);
     }
     if (!durable || this.#durable === this.#bytes) return;
-    await this.#index.datasync();
+    await index.datasync();
     this.#durable = this.#bytes;
   }
+
+  async #writeStamps(file: FileHandle, drafts: readonly MiniBatchDraft[]): Promise<void> {
+    const { bytes, count } = encodeStamps(drafts, this.#written);
+    if (count === 0) return;
+    await writeAll(file, bytes, STAMPS_HEADER_BYTES + this.#stamps * STAMP_BYTES);
+    this.#stamps += count;
+  }
+}
+
+function encodeStamps(drafts: readonly MiniBatchDraft[], from: number): { bytes: Buffer; count: number } {
+  const count = drafts.reduce((sum, { stamps }) => sum + (stamps?.length ?? 0), 0);
+  const bytes = Buffer.allocUnsafe(count * STAMP_BYTES);
+  let at = 0;
+  for (const [i, { stamps = [] }] of drafts.entries()) {
+    for (const stamp of stamps) {
+      writeStamp(bytes, at, from + i, stamp);
+      at += STAMP_BYTES;
+    }
+  }
+  return { bytes, count };
 }
 
 function encode(drafts: readonly MiniBatchDraft[], from: number): { lines: Buffer; entries: Buffer } {
@@ -160,12 +209,4 @@ function encode(drafts: readonly MiniBatchDraft[], from: number): { lines: Buffe
     offset += line.length;
   }
   return { lines: Buffer.concat(lines), entries };
-}
-
-async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
-    written += bytesWritten;
-  }
 }

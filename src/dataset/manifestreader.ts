@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { invariant } from '../domain/assert.ts';
 import { DatasetError, datasetProblem, reasonOf } from './error.ts';
+import { fill } from './fill.ts';
 import { ENTRY_BYTES, INDEX_HEADER_BYTES, INDEX_VERSION, decodeIndexHeader, readEntry } from './manifestformat.ts';
 import type { IndexEntry } from './manifestformat.ts';
 
@@ -9,6 +10,8 @@ export interface ManifestPaths {
   readonly manifest: string;
   /** Absolute path of its index. */
   readonly index: string;
+  /** Absolute path of the stamps of its files; absent: none are kept. */
+  readonly stamps?: string;
 }
 
 export interface ManifestEntry {
@@ -176,16 +179,4 @@ export class ManifestReader {
 
 function positionOf(index: number): number {
   return INDEX_HEADER_BYTES + index * ENTRY_BYTES;
-}
-
-/** @returns fewer bytes than wanted only where the file ends */
-function fill(file: number, offset: number, wanted: number): Buffer {
-  const buffer = Buffer.allocUnsafe(wanted);
-  let filled = 0;
-  while (filled < wanted) {
-    const read = readSync(file, buffer, filled, wanted - filled, offset + filled);
-    if (read === 0) break;
-    filled += read;
-  }
-  return buffer.subarray(0, filled);
 }

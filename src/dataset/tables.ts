@@ -1,10 +1,13 @@
 import { invariant } from '../domain/assert.ts';
 import type { CsvDialect, InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
+import { bytesOf } from './bytepath.ts';
+import type { CreationOptions } from './create.ts';
 import { DatasetError, datasetProblem } from './error.ts';
 import { lineAt, markLength, readChunks } from './read.ts';
 import { ROW_BYTES_MAX, RowCutter } from './rowcutter.ts';
 import type { RangeLimits, RowFault, RowRange } from './rowcutter.ts';
+import { Stamper, UNKNOWN } from './stamp.ts';
 import { walk } from './walk.ts';
 import type { WalkOptions } from './walk.ts';
 
@@ -15,19 +18,37 @@ import type { WalkOptions } from './walk.ts';
 export async function* cutTables(
   inputs: readonly InputSpec[],
   limits: RangeLimits,
-  options: WalkOptions,
+  options: CreationOptions,
 ): AsyncGenerator<MiniBatchDraft[], void, undefined> {
+  const { known } = options;
+  const stamper = options.stamps === true ? new Stamper() : undefined;
   for (const [table, input] of inputs.entries()) {
     invariant(input.kind === 'table', 'only tables are cut by rows or bytes');
-    for await (const files of walk(input, options)) {
-      for (const name of files) {
+    for await (const listed of walk(input, options)) {
+      const names = known ? await known.unknown(input, listed) : listed;
+      if (known) yield [];
+      for (const name of names) {
         const file = joinText(input.root, name);
-        for await (const ranges of cutFile(file, input.csv, limits, options)) {
-          yield ranges.map((range) => ({ source: { kind: 'rows', file, ...range, table }, items: range.rows }));
+        const tail = known?.tail?.file === file ? known.tail : undefined;
+        const [stamp] = (await stamper?.stamps([bytesOf(file)])) ?? [];
+        for await (const found of cutFile(file, input.csv, limits, options)) {
+          const ranges = tail ? tail.unknown(found) : found;
+          yield ranges.map((range) => ({
+            source: { kind: 'rows', file, ...range, table },
+            items: range.rows,
+            ...(stamp && range.firstRow === 0 && { stamps: [stamp === 'gone' ? UNKNOWN : stamp] }),
+          }));
         }
+        tail?.end();
       }
     }
   }
+}
+
+/** Whether a table has a row; reads no further than to the first one. @throws DatasetError as `cutFile` */
+export async function hasRows(path: string, csv: CsvDialect): Promise<boolean> {
+  for await (const ranges of cutFile(path, csv, { bytes: Infinity, rows: 1 })) if (ranges.length > 0) return true;
+  return false;
 }
 
 export function joinText(root: string, name: string): string {

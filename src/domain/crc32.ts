@@ -17,12 +17,15 @@ function makeTable(): Uint32Array {
   return table;
 }
 
-/** @param seed the checksum of the bytes before, to go on from. @returns an unsigned 32-bit number. */
-export function crc32(bytes: Uint8Array, seed = 0): number {
+/**
+ * Of the bytes from `from` up to, not including, `to`.
+ * @param seed the checksum of the bytes before, to go on from. @returns an unsigned 32-bit number.
+ */
+export function crc32(bytes: Uint8Array, seed = 0, from = 0, to = bytes.length): number {
   const t = TABLE;
   let crc = ~seed;
-  let i = 0;
-  for (const end = bytes.length - STEP; i <= end; i += STEP) {
+  let i = from;
+  for (const end = to - STEP; i <= end; i += STEP) {
     const low = crc ^ (at(bytes, i) | (at(bytes, i + 1) << 8) | (at(bytes, i + 2) << 16) | (at(bytes, i + 3) << 24));
     crc =
       at(t, 1792 + (low & 0xff)) ^
@@ -34,7 +37,7 @@ export function crc32(bytes: Uint8Array, seed = 0): number {
       at(t, 256 + at(bytes, i + 6)) ^
       at(t, at(bytes, i + 7));
   }
-  for (; i < bytes.length; i++) crc = (crc >>> 8) ^ at(t, (crc ^ at(bytes, i)) & 0xff);
+  for (; i < to; i++) crc = (crc >>> 8) ^ at(t, (crc ^ at(bytes, i)) & 0xff);
   return ~crc >>> 0;
 }
 

@@ -34,7 +34,16 @@ export interface RunResumed extends At {
   /** Failed and partial mini-batches that get all their tries again. */
   readonly retried: readonly { readonly index: MiniBatchIndex; readonly items: number }[];
   /** Done and partial mini-batches whose rows were lost with the end of the spool: they run again. */
-  readonly rebuilt?: readonly { readonly index: MiniBatchIndex; readonly items: number }[];
+  readonly rebuilt?: readonly RebuiltMiniBatch[];
+}
+export interface RebuiltMiniBatch {
+  readonly index: MiniBatchIndex;
+  readonly items: number;
+  /** Of its last hand-out: the next one has a higher number. */
+  readonly dispatch?: DispatchNumber;
+  /** What it had counted: items without a row, and rows. Absent: none. */
+  readonly failedItems?: number;
+  readonly returned?: number;
 }
 export interface RunStateChanged extends At {
   readonly type: 'run-state';

@@ -126,6 +126,14 @@ export type RunFailure =
       readonly reason: string;
       readonly path?: string;
       /** Code of the problem behind it. */ readonly code?: string;
+      /** The run was resumed and listed its input again: it may go on once that can be listed. */
+      readonly resumable?: true;
+    }
+  /** The run was resumed, listed its input again, and found another one. It goes on when told so. Paths absolute, a few. */
+  | {
+      readonly kind: 'input-differs';
+      readonly added: { readonly count: number; readonly examples: readonly string[] };
+      readonly removed: { readonly count: number; readonly examples: readonly string[] };
     }
   | { readonly kind: 'infra-exhausted'; readonly index: number; readonly losses: number }
   | { readonly kind: 'output-failed'; readonly reason: string; readonly path: string }

@@ -20,6 +20,10 @@ export function runLayout(folder: string) {
     ledger: `${state}/ledger.journal`,
     manifest: `${state}/manifest.jsonl`,
     manifestIndex: `${state}/manifest.index`,
+    /** What the files of the mini-batches looked like when they were listed. */
+    manifestStamps: `${state}/manifest.stamps`,
+    /** The job file as it was when the run was started; only of runs that have one. */
+    jobFile: `${state}/job.yml`,
     spool: `${state}/rows.spool`,
     /** Part files of large results, written by workers. */
     parts: `${state}/parts`,

@@ -58,3 +58,9 @@ export function describeSource(source: MiniBatchSource, part?: ItemRange): strin
       return `rank ${source.rank}`;
   }
 }
+
+/** Names one item for a person: path of the file, or file and number of the row in it, from 0. Undefined: no such item. */
+export function describeItem(source: MiniBatchSource, position: number): string | undefined {
+  const items = source.kind === 'files' ? source.files.length : source.kind === 'rows' ? source.rows : 0;
+  return position < items ? describeSource(source, { from: position, to: position + 1 }) : undefined;
+}

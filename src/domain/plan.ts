@@ -4,11 +4,18 @@ import type { RunId } from './ids.ts';
 export type Origin = 'command line' | 'environment variable' | 'profile' | 'program arguments' | 'job file' | 'default';
 
 /**
+ * Format of a run folder, raised when an older version of ParallelRun would misread a newer folder.
+ * 1: up to 0.1; 2: mini-batches may end in part (`partial`), stamps of input files, the job file.
+ */
+export const RUN_FORMAT = 2;
+
+/**
  * A compiled job: everything absolute, in milliseconds and bytes, nothing optional that has a default.
  * Made by `job/` only, stored as `state/plan.json`, and the only thing that can be executed.
  */
 export interface Plan {
-  readonly formatVersion: 1;
+  /** Of the whole run folder: `RUN_FORMAT`, or an older one that can still be read. */
+  readonly formatVersion: 1 | 2;
   readonly runId: RunId;
   /** Absolute; `<root>/<run id>`. */
   readonly runFolder: string;

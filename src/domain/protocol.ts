@@ -42,7 +42,7 @@ export interface AgentHello {
   /**
    * File of at least 16 bytes in which the host may mark the item under way, so that it is known when the process dies:
    * u32 LE dispatch number, u32 LE index of the mini-batch, u32 LE position among the items of the whole mini-batch, 0.
-   * Zeros: nothing is marked. Hosts mark from the second try of a mini-batch on.
+   * Zeros: nothing is marked. Python hosts mark mini-batches of files from their second try on, and parts of them.
    */
   readonly markFile?: string;
   readonly tables: readonly WorkerTable[];

@@ -2,3 +2,4 @@
 export { defaultCacheFolder } from './cache.ts';
 export { prepareEnvironment, type PreparedEnvironment, type PrepareOptions } from './prepare.ts';
 export { snapshotCode, type CodeSnapshot, type SnapshotOptions } from './snapshot.ts';
+export { syncTree } from './synctree.ts';

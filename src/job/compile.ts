@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { Plan } from '../domain/plan.ts';
 import { runLayout } from '../domain/layout.ts';
+import { RUN_FORMAT } from '../domain/plan.ts';
 import { err, ok } from '../domain/problem.ts';
 import type { Problem, Result } from '../domain/problem.ts';
 import type { JobContext, Surroundings } from './context.ts';
@@ -11,7 +12,14 @@ import { compileEntry } from './entry.ts';
 import { compileEnvironment } from './environment.ts';
 import { compileInputs } from './inputs.ts';
 import { readJobFile } from './job-file.ts';
-import { checkUnsupported, compileAdvertise, compileLimits, compileProcesses } from './limits.ts';
+import {
+  checkUnsupported,
+  compileAdvertise,
+  compileIsolate,
+  compileLimits,
+  compileProcesses,
+  compileWorkerLife,
+} from './limits.ts';
 import { compileOutput } from './output.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { onCommandLine, Problems } from './problems.ts';
@@ -48,9 +56,7 @@ export async function compileJob(
   const jobFile = request.jobFile === undefined ? undefined : path.resolve(cwd, request.jobFile);
   const place = await decideRunPlace(request, cwd, env, surroundings, problems);
   const job =
-    jobFile === undefined
-      ? undefined
-      : await readJobFile(jobFile, request.jobFile ?? jobFile, request.set ?? [], problems);
+    jobFile === undefined ? undefined : await readJobFile(jobFile, request.jobFile ?? jobFile, request, problems);
   if (jobFile !== undefined && job === undefined) return err(problems.all());
   if (jobFile === undefined && (request.set ?? []).length > 0) {
     problems.error('PR1008', '--set needs a job file', {
@@ -148,7 +154,7 @@ async function finish(
   });
   const profiling = settings.profilingModule.value;
   const plan: Plan = {
-    formatVersion: 1,
+    formatVersion: RUN_FORMAT,
     runId: place.runId,
     runFolder: place.runFolder,
     displayName:
@@ -175,6 +181,8 @@ async function finish(
       failedPercent: settings.allowedFailedPercent.value ?? 100,
     },
     tries: { maxTries: (settings.maxRetries.value ?? 2) + 1 },
+    isolate: compileIsolate(settings, inputs.cutting),
+    ...compileWorkerLife(settings),
     limits: compileLimits(settings),
     processesPerNode,
     nodeCount: 1,

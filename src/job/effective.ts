@@ -22,6 +22,8 @@ export interface Facts {
   readonly inputs: readonly string[];
 }
 
+const ISOLATE = { auto: 'where rows belong to items', on: 'true', off: 'false' } as const;
+
 type Show = (facts: Facts) => string;
 
 const SHOW: Readonly<Record<OptionKey, Show>> = {
@@ -49,6 +51,10 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   taskOverheadTimeout: ({ plan }) => showMs(plan.limits.overheadTimeoutMs),
   progressUpdateTimeout: ({ plan }) => showMs(plan.limits.progressTimeoutMs),
   firstTaskCreationTimeout: ({ plan }) => showMs(plan.limits.firstMiniBatchTimeoutMs),
+  memoryLimit: ({ plan }) => (plan.memoryLimitBytes === undefined ? '' : `${plan.memoryLimitBytes} bytes`),
+  recycleAfterMiniBatches: ({ plan }) => String(plan.recycle?.afterMiniBatches ?? ''),
+  recycleAfterGrowth: ({ plan }) =>
+    plan.recycle?.afterGrowthBytes === undefined ? '' : `${plan.recycle.afterGrowthBytes} bytes`,
   resourceMonitorInterval: ({ plan }) =>
     plan.resourceMonitorIntervalMs === 0 ? 'off' : showMs(plan.resourceMonitorIntervalMs),
   profilingModule: ({ plan }) => plan.profilingModule ?? '',
@@ -69,7 +75,7 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   dataframeMixedTypes: ({ settings }) => String(settings.dataframeMixedTypes.value === true),
   asyncMode: ({ settings }) => String(settings.asyncMode.value === true),
   resumeFrom: ({ settings }) => settings.resumeFrom.value ?? '',
-  isolate: ({ settings }) => (settings.isolate.value === undefined ? '' : String(settings.isolate.value)),
+  isolate: ({ plan }) => ISOLATE[plan.isolate ?? 'off'],
 };
 
 /** Options whose origin the settings don't know: they have code of their own, or several sources. */

@@ -6,6 +6,7 @@ import type { Problems } from './problems.ts';
 import { reasonOf } from './problems.ts';
 import { readYaml, YAML_BYTES_MAX } from './read-yaml.ts';
 import { applyOverrides } from './set.ts';
+import type { JobRequest } from './request.ts';
 import { isScriptName } from './script-name.ts';
 import { PIPELINE } from './shape.ts';
 import { warnOfUnknownKeys } from './unknown-keys.ts';
@@ -18,14 +19,14 @@ import { warnOfUnknownKeys } from './unknown-keys.ts';
 export async function readJobFile(
   file: string,
   shown: string,
-  overrides: readonly string[],
+  request: Pick<JobRequest, 'set' | 'jobText'>,
   problems: Problems,
 ): Promise<ParallelJob | undefined> {
-  const text = await readText(file, shown, problems);
+  const text = request.jobText ?? (await readText(file, shown, problems));
   if (text === undefined) return undefined;
   const written = readYaml(text, shown, problems);
   if (written === undefined) return undefined;
-  const root = applyOverrides(written, overrides, problems);
+  const root = applyOverrides(written, request.set ?? [], problems);
   const job = findParallelJob(root, problems);
   if (job === undefined) return undefined;
   warnOfUnknownKeys(root, PIPELINE, problems);

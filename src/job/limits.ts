@@ -1,5 +1,5 @@
 /** Times and counts of a plan: where a default depends on another setting, or a machine sets the bound. Pure. */
-import type { Limits } from '../domain/plan.ts';
+import type { Cutting, Limits, Plan } from '../domain/plan.ts';
 import type { Problems } from './problems.ts';
 import { onCommandLine } from './problems.ts';
 import type { Settings } from './settings.ts';
@@ -74,9 +74,30 @@ export function compileProcesses(settings: Settings, processors: number, problem
   return value;
 }
 
+/** A rank mini-batch is a whole: it has no items that could be at fault. */
+export function compileIsolate(settings: Settings, cutting: Cutting): NonNullable<Plan['isolate']> {
+  if (cutting.by === 'rank' || settings.isolate.value === false) return 'off';
+  return settings.isolate.value === true ? 'on' : 'auto';
+}
+
+/** Members of a plan about the memory and the age of a worker; absent ones set no bound. */
+export function compileWorkerLife(settings: Settings): Pick<Plan, 'memoryLimitBytes' | 'recycle'> {
+  const memoryLimitBytes = settings.memoryLimit.value;
+  const afterMiniBatches = settings.recycleAfterMiniBatches.value;
+  const afterGrowthBytes = settings.recycleAfterGrowth.value;
+  const recycle = {
+    ...(afterMiniBatches !== undefined && { afterMiniBatches }),
+    ...(afterGrowthBytes !== undefined && { afterGrowthBytes }),
+  };
+  return {
+    ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
+    ...(Object.keys(recycle).length > 0 && { recycle }),
+  };
+}
+
 /** Settings that this version reads and can't follow. */
 export function checkUnsupported(settings: Settings, problems: Problems): void {
-  const { nodeCount, asyncMode, resumeFrom, dataframeMixedTypes, isolate } = settings;
+  const { nodeCount, asyncMode, resumeFrom, dataframeMixedTypes } = settings;
   if ((nodeCount.value ?? 1) > 1) {
     problems.warning('PR1018', `${nodeCount.value ?? 1} nodes are asked for, one is used`, {
       ...(nodeCount.at && { where: nodeCount.at }),
@@ -89,11 +110,6 @@ export function checkUnsupported(settings: Settings, problems: Problems): void {
     });
   if ((resumeFrom.value ?? '') !== '')
     problems.error('PR1007', '--resume_from is not supported yet', { ...(resumeFrom.at && { where: resumeFrom.at }) });
-  for (const [name, setting] of [
-    ['--amlbi_dataframe_mixed_types', dataframeMixedTypes],
-    ['isolate', isolate],
-  ] as const) {
-    if (setting.at !== undefined && setting.value === true)
-      problems.warning('PR1018', `${name} has no effect yet`, { where: setting.at });
-  }
+  if (dataframeMixedTypes.at !== undefined && dataframeMixedTypes.value === true)
+    problems.warning('PR1018', '--amlbi_dataframe_mixed_types has no effect yet', { where: dataframeMixedTypes.at });
 }

@@ -173,6 +173,21 @@ export const OPTIONS = {
     cli: { flag: '--first-task-creation-timeout', argument: '<time>' }, value: timerSeconds, fallback: 600, unit: 's',
     help: 'the run fails where no mini-batch was created by then',
   },
+  memoryLimit: {
+    name: 'memory_limit', yaml: 'memory_limit', cli: { flag: '--memory-limit', argument: '<size>' },
+    value: { type: 'bytes', min: '16mb' }, fallbackText: 'what the machine has',
+    help: 'memory that a worker process and what it starts may hold; one over it is killed, and the try counts as failed',
+  },
+  recycleAfterMiniBatches: {
+    name: 'recycle_after_mini_batches', yaml: 'recycle_after_mini_batches', cli: { flag: '--recycle-after', argument: '<n>' },
+    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallbackText: 'never', unit: 'mini-batches',
+    help: 'a worker that has run so many mini-batches shuts down in order, and a new one takes its place',
+  },
+  recycleAfterGrowth: {
+    name: 'recycle_after_growth', yaml: 'recycle_after_growth', cli: { flag: '--recycle-after-growth', argument: '<size>' },
+    value: { type: 'bytes', min: '1mb' }, fallbackText: 'never',
+    help: 'the same for one that holds so much more memory than when it was ready, looked at between two mini-batches',
+  },
   resourceMonitorInterval: {
     name: 'resource_monitor_interval', runtimeFlag: 'resource_monitor_interval',
     cli: { flag: '--resource-monitor-interval', argument: '<time>' },
@@ -252,8 +267,10 @@ export const OPTIONS = {
     help: 'id of an earlier run whose finished mini-batches are reused (not supported yet)',
   },
   isolate: {
-    name: 'isolate', yaml: 'isolate', value: { type: 'switch' }, fallbackText: 'on for files, off for partition keys and ranks',
-    help: 'narrow a failing mini-batch down to the item (read, without effect yet)',
+    name: 'isolate', yaml: 'isolate', cli: { flag: '--isolate', argument: '<true|false>' }, value: { type: 'switch' },
+    fallbackText: "yes, until a part shows that the script's rows don't belong to items one by one",
+    help: 'narrow a mini-batch that failed all its tries down to the items that are at fault, so that the others keep ' +
+      'their rows; true: whatever its parts return; false: never; rank mini-batches have no items',
   },
 } as const satisfies Record<keyof WrittenFlags, OptionSpec> & Record<string, OptionSpec>;
 

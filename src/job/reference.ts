@@ -121,7 +121,8 @@ function optionSchema(spec: OptionSpec): JsonSchema {
     spec.value.type === 'text' ||
     spec.value.type === 'structure' ||
     spec.value.type === 'duration' ||
-    spec.value.type === 'size';
+    spec.value.type === 'size' ||
+    spec.value.type === 'bytes';
   return { description: spec.help, ...fallback, ...(open ? value : { anyOf: [value, EXPRESSION] }) };
 }
 
@@ -141,6 +142,8 @@ function kindSchema(kind: ValueKind): JsonSchema {
       return {
         anyOf: [{ type: 'integer', minimum: 1 }, { type: 'string', pattern: '^\\d+([kKmMgG][bB])?$' }, EXPRESSION],
       };
+    case 'bytes':
+      return { anyOf: [{ type: 'string', pattern: '^\\d+[kKmMgG][bB]$' }, EXPRESSION] };
     case 'choice':
       return {
         type: 'string',

@@ -2,6 +2,8 @@
 export interface JobRequest {
   /** v2 job file, relative to `cwd` or absolute. */
   readonly jobFile?: string;
+  /** What the job file holds, where it isn't what is there now: as it was when a run was started. */
+  readonly jobText?: string;
   /** `path=value` overrides of the job file, in order. */
   readonly set?: readonly string[];
   readonly flags: WrittenFlags;
@@ -45,6 +47,11 @@ export interface WrittenFlags {
   readonly root?: string;
   readonly python?: string;
   readonly overwrite?: boolean;
+  readonly isolate?: string | boolean;
+  /** `2gb`. */
+  readonly memoryLimit?: string;
+  readonly recycleAfterMiniBatches?: string | number;
+  readonly recycleAfterGrowth?: string;
   readonly allowEmpty?: boolean;
   readonly advertise?: string;
 }

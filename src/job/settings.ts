@@ -178,7 +178,7 @@ function reportMisfit(misfit: Misfit, spec: OptionSpec, candidate: Candidate, pr
 /** Slips whose meaning is plain. */
 function mend(kind: ValueKind, { raw, spelling }: Candidate): string | undefined {
   if (typeof raw !== 'string') return undefined;
-  if (kind.type === 'size') {
+  if (kind.type === 'size' || kind.type === 'bytes') {
     const tight = raw.replaceAll(/\s/g, '').toLowerCase();
     if (parseSize(tight) !== undefined) return `write ${tight}`;
     return parseSize(`${tight}b`) === undefined ? undefined : `write ${tight}b`;

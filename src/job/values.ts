@@ -32,6 +32,8 @@ export type ValueKind =
       /** 0 is allowed and switches it off. */ readonly zeroIsOff: boolean;
     }
   | { readonly type: 'size' }
+  /** A size with its unit; read as bytes. */
+  | { readonly type: 'bytes'; readonly min: string }
   | { readonly type: 'choice'; readonly choices: readonly string[] }
   | { readonly type: 'switch' }
   | { readonly type: 'text' }
@@ -39,7 +41,7 @@ export type ValueKind =
   | { readonly type: 'structure'; readonly allowed: string };
 
 /** The type of a value of that kind once it is read. Durations are milliseconds. */
-export type ValueOf<K extends ValueKind> = K extends { readonly type: 'integer' | 'percent' | 'duration' }
+export type ValueOf<K extends ValueKind> = K extends { readonly type: 'integer' | 'percent' | 'duration' | 'bytes' }
   ? number
   : K extends { readonly type: 'size' }
     ? Size
@@ -83,6 +85,8 @@ export function describeAllowed(kind: ValueKind): string {
     }
     case 'size':
       return 'an integer of at least 1, or one followed by kb, mb or gb without a space, such as 10kb';
+    case 'bytes':
+      return `an integer followed by kb, mb or gb without a space, such as 512mb; at least ${kind.min}`;
     case 'choice':
       return `one of ${kind.choices.filter((choice) => choice !== '').join(', ')}`;
     case 'switch':
@@ -164,6 +168,11 @@ function parseAny(kind: ValueKind, raw: Scalar, spelling: Spelling): Outcome {
     case 'size': {
       const size = parseSize(raw);
       if (size !== undefined) return ok(size);
+      return err(typeof raw === 'number' || typeof raw === 'string' ? 'range' : 'type');
+    }
+    case 'bytes': {
+      const size = parseSize(raw);
+      if (size?.hasUnit === true && size.amount >= (parseSize(kind.min)?.amount ?? 0)) return ok(size.amount);
       return err(typeof raw === 'number' || typeof raw === 'string' ? 'range' : 'type');
     }
     case 'choice': {

@@ -3,44 +3,89 @@
  * faster to read); all others are the event's own JSON. Worker ids are written once and numbered after that.
  */
 import type { RunEvent, TryBegun, TryFinished } from '../domain/event.ts';
-import { dispatchNumber, epochMs, miniBatchIndex, tryNumber } from '../domain/ids.ts';
 import type { WorkerId } from '../domain/ids.ts';
 
-const CODE = { worker: 0, begun: 1, done: 2 } as const;
+/** First element of a record that is an array. */
+export const CODE = { worker: 0, begun: 1, done: 2 } as const;
 
 export type LedgerRecord = readonly unknown[] | RunEvent;
 
+/** A field that stands in the array, or that follows from its code. */
+type DoneField =
+  | ('type' | 'at' | 'index' | 'dispatch' | 'try' | 'worker' | 'pid' | 'status' | 'items' | 'succeeded' | 'failed')
+  | ('settles' | 'timing' | 'rows' | 'printed');
+type BegunField = 'type' | 'at' | 'index' | 'dispatch' | 'try' | 'worker' | 'pid' | 'items';
+
+/** Where one of these is there, the event is stored as its own JSON. A field that is new must be listed, or be coded. */
+const NOT_IN_DONE: Readonly<Record<Exclude<keyof TryFinished, DoneField>, true>> = {
+  part: true,
+  dead: true,
+  columns: true,
+  failure: true,
+  detail: true,
+  retryAfterMs: true,
+  item: true,
+  peakMemoryBytes: true,
+  lastLines: true,
+};
+const NOT_IN_BEGUN: Readonly<Record<Exclude<keyof TryBegun, BegunField>, true>> = { part: true };
+const NOT_IN_DONE_KEYS = Object.keys(NOT_IN_DONE) as (keyof typeof NOT_IN_DONE)[];
+const NOT_IN_BEGUN_KEYS = Object.keys(NOT_IN_BEGUN) as (keyof typeof NOT_IN_BEGUN)[];
+
+function isPlainDone(event: TryFinished): boolean {
+  if (event.status !== 'RUN_DONE' || event.settles !== 'done') return false;
+  return NOT_IN_DONE_KEYS.every((key) => event[key] === undefined);
+}
+
+function isPlainBegun(event: TryBegun): boolean {
+  return NOT_IN_BEGUN_KEYS.every((key) => event[key] === undefined);
+}
+
 export class Encoder {
-  private workers = new Map<WorkerId, number>();
+  /** Numbers of the workers that have been introduced and have not ended. */
+  private readonly workers = new Map<WorkerId, number>();
+  /** Numbers of workers that have ended: given to others, so that a reader never holds more than run at a time. */
+  private readonly free: number[] = [];
 
-  /** What has been introduced so far; `reset` goes back to it when what was encoded since could not be written. */
-  mark(): ReadonlyMap<WorkerId, number> {
-    return new Map(this.workers);
+  /** What was encoded last could not be written: every worker is introduced anew. */
+  reset(): void {
+    this.workers.clear();
+    this.free.length = 0;
   }
 
-  reset(mark: ReadonlyMap<WorkerId, number>): void {
-    this.workers = new Map(mark);
+  /** Adds the records of an event, in the order to be written. */
+  encode(event: RunEvent, records: LedgerRecord[]): void {
+    if (event.type === 'try-begun' && isPlainBegun(event)) {
+      records.push(this.begun(event, this.numberOf(event.worker, records)));
+    } else if (event.type === 'try-finished' && isPlainDone(event)) {
+      records.push(this.done(event, this.numberOf(event.worker, records)));
+    } else {
+      records.push(event);
+      if (event.type === 'worker-ended') this.release(event.worker);
+    }
   }
 
-  /** @returns the records of an event, in the order to be written. */
-  encode(event: RunEvent): LedgerRecord[] {
-    if (event.type === 'try-begun') return [...this.introduce(event.worker), this.begun(event)];
-    if (event.type === 'try-finished' && isPlainDone(event)) return [...this.introduce(event.worker), this.done(event)];
-    return [event];
-  }
-
-  private introduce(worker: WorkerId): LedgerRecord[] {
-    if (this.workers.has(worker)) return [];
-    const number = this.workers.size;
+  private numberOf(worker: WorkerId, records: LedgerRecord[]): number {
+    const known = this.workers.get(worker);
+    if (known !== undefined) return known;
+    const number = this.free.pop() ?? this.workers.size;
     this.workers.set(worker, number);
-    return [[CODE.worker, number, worker]];
+    records.push([CODE.worker, number, worker]);
+    return number;
   }
 
-  private begun(e: TryBegun): LedgerRecord {
-    return [CODE.begun, e.at, e.index, e.dispatch, e.try, this.workers.get(e.worker), e.pid, e.items];
+  private release(worker: WorkerId): void {
+    const number = this.workers.get(worker);
+    if (number === undefined) return;
+    this.workers.delete(worker);
+    this.free.push(number);
   }
 
-  private done(e: TryFinished): LedgerRecord {
+  private begun(e: TryBegun, worker: number): LedgerRecord {
+    return [CODE.begun, e.at, e.index, e.dispatch, e.try, worker, e.pid, e.items];
+  }
+
+  private done(e: TryFinished, worker: number): LedgerRecord {
     const { start1, end1, start2, end2, runSeconds, elapsedSeconds } = e.timing;
     const record: unknown[] = [
       CODE.done,
@@ -48,7 +93,7 @@ export class Encoder {
       e.index,
       e.dispatch,
       e.try,
-      this.workers.get(e.worker),
+      worker,
       e.pid,
       e.items,
       e.succeeded,
@@ -60,92 +105,4 @@ export class Encoder {
     if (e.printed) record.push(...e.printed.stdout, ...e.printed.stderr);
     return record;
   }
-}
-
-function isPlainDone(event: TryFinished): boolean {
-  return (
-    event.status === 'RUN_DONE' &&
-    event.settles === 'done' &&
-    !event.failure &&
-    !event.columns &&
-    event.detail === undefined
-  );
-}
-
-export class Decoder {
-  private readonly workers: WorkerId[] = [];
-
-  /** @returns the event of a record, or undefined for one that only introduces a worker. */
-  decode(record: LedgerRecord): RunEvent | undefined {
-    if (!isTuple(record)) return record;
-    switch (record[0]) {
-      case CODE.worker:
-        this.workers[record[1] as number] = record[2] as WorkerId;
-        return undefined;
-      case CODE.begun:
-        return this.begun(record as number[]);
-      case CODE.done:
-        return this.done(record as number[]);
-      default:
-        throw new Error(`unknown ledger record ${String(record[0])}`);
-    }
-  }
-
-  private worker(number: number | undefined): WorkerId {
-    return this.workers[number ?? -1] ?? ('?/Process-0' as WorkerId);
-  }
-
-  private begun(r: readonly number[]): TryBegun {
-    const [, at = 0, index = 0, dispatch = 0, attempt = 0, worker, pid = 0, items = 0] = r;
-    return {
-      type: 'try-begun',
-      at: epochMs(at),
-      index: miniBatchIndex(index),
-      dispatch: dispatchNumber(dispatch),
-      try: tryNumber(attempt),
-      worker: this.worker(worker),
-      pid,
-      items,
-    };
-  }
-
-  private done(r: readonly number[]): TryFinished {
-    const [, at = 0, index = 0, dispatch = 0, attempt = 0, worker, pid = 0, items = 0, succeeded = 0, failed = 0] = r;
-    const [
-      start1 = 0,
-      end1 = 0,
-      start2 = 0,
-      end2 = 0,
-      runSeconds = 0,
-      elapsedSeconds = 0,
-      offset = -1,
-      bytes = 0,
-      rows = 0,
-      crc = 0,
-    ] = r.slice(10, 20);
-    const [out0, out1, err0, err1] = r.slice(20);
-    return {
-      type: 'try-finished',
-      at: epochMs(at),
-      index: miniBatchIndex(index),
-      dispatch: dispatchNumber(dispatch),
-      try: tryNumber(attempt),
-      worker: this.worker(worker),
-      pid,
-      status: 'RUN_DONE',
-      items,
-      succeeded,
-      failed,
-      settles: 'done',
-      timing: { start1: epochMs(start1), end1: epochMs(end1), start2, end2, runSeconds, elapsedSeconds },
-      ...(offset >= 0 && { rows: { offset, bytes, rows, crc32: crc } }),
-      ...(out0 !== undefined && {
-        printed: { stdout: [out0, out1 ?? out0] as const, stderr: [err0 ?? 0, err1 ?? 0] as const },
-      }),
-    };
-  }
-}
-
-function isTuple(record: LedgerRecord): record is readonly unknown[] {
-  return Array.isArray(record);
 }

@@ -30,19 +30,20 @@ export class FrameEncoder {
 }
 
 export type FrameScan =
-  | { readonly kind: 'frame'; readonly records: readonly LedgerRecord[]; readonly bytes: number }
+  /** Its payload is the bytes from `from` up to, not including, `to`, where the next frame starts. */
+  | { readonly kind: 'frame'; readonly from: number; readonly to: number }
   /** Fewer bytes than a whole frame: more may come, or the tail is torn. */
-  | { readonly kind: 'incomplete'; readonly needBytes: number }
-  | { readonly kind: 'corrupt'; readonly reason: string };
+  | { readonly kind: 'incomplete' }
+  | { readonly kind: 'corrupt' };
 
-/** Reads the frame at the start of `bytes`. */
-export function decodeFrame(bytes: Buffer): FrameScan {
-  if (bytes.length < HEAD_BYTES) return { kind: 'incomplete', needBytes: HEAD_BYTES };
-  const length = bytes.readUInt32LE(0);
-  if (length < 2 || length > FRAME_BYTES_MAX) return { kind: 'corrupt', reason: `a frame of ${length} bytes` };
-  const end = HEAD_BYTES + length;
-  if (bytes.length < end) return { kind: 'incomplete', needBytes: end };
-  const payload = bytes.subarray(HEAD_BYTES, end);
-  if (crc32(payload) !== bytes.readUInt32LE(4)) return { kind: 'corrupt', reason: 'a frame whose checksum is wrong' };
-  return { kind: 'frame', records: JSON.parse(payload.toString('utf8')) as LedgerRecord[], bytes: end };
+/** Looks for the frame that starts at `at`, in the bytes before `end`, and checks it. */
+export function findFrame(bytes: Buffer, at = 0, end = bytes.length): FrameScan {
+  if (end - at < HEAD_BYTES) return { kind: 'incomplete' };
+  const length = bytes.readUInt32LE(at);
+  if (length < 2 || length > FRAME_BYTES_MAX) return { kind: 'corrupt' };
+  const from = at + HEAD_BYTES;
+  const to = from + length;
+  if (to > end) return { kind: 'incomplete' };
+  if (crc32(bytes, 0, from, to) !== bytes.readUInt32LE(at + 4)) return { kind: 'corrupt' };
+  return { kind: 'frame', from, to };
 }

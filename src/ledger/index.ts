@@ -1,2 +1,3 @@
 export { LedgerWriter } from './writer.ts';
-export { LedgerReader, LedgerFormatError, readLedger } from './reader.ts';
+export { LedgerFormatError } from './decoder.ts';
+export { LedgerReader, readLedger } from './reader.ts';

@@ -1,10 +1,11 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { RunEvent } from '../domain/event.ts';
-import { Decoder } from './codec.ts';
-import { MAGIC, decodeFrame } from './frames.ts';
+import { Decoder, LedgerFormatError } from './decoder.ts';
+import { MAGIC, findFrame } from './frames.ts';
 
-const CHUNK_BYTES = 128 * 1024;
+/** Read at a time; where a frame is longer the buffer grows, and shrinks again behind it. */
+const BUFFER_BYTES = 256 * 1024;
 
 /** A few frames at a time: what is alive while a long ledger is folded stays small, and so does the work of the collector. */
 const EVENTS_PER_READ = 128;
@@ -12,29 +13,33 @@ const EVENTS_PER_READ = 128;
 /** More than this behind the last whole frame is looked at only so far. */
 const TAIL_BYTES_MAX = 64 * 1024 * 1024;
 
-/** The file is no ledger of ours, or not one this version can read. */
-export class LedgerFormatError extends Error {
-  override readonly name = 'LedgerFormatError';
-}
-
 /**
  * Reads a ledger from its start, live or finished. `read()` gives the events that have become whole since the last
  * call; a torn or unfinished tail is simply not there (yet).
  */
 export class LedgerReader {
-  private readonly decoder = new Decoder();
-  private rest: Buffer = Buffer.alloc(0);
-  private position = 0;
+  private readonly decoder: Decoder;
   private readonly file: FileHandle;
-  /** Set where bytes that can't be a frame follow the last whole one. */
-  corrupt: string | undefined;
+  /** One buffer, filled again and again: events hold no bytes of it. What is unread in it lies from `from` to `to`. */
+  private buffer: Buffer = Buffer.alloc(0);
+  private from = 0;
+  private to = 0;
+  /** Offset in the file of the byte behind those. */
+  private position = 0;
+  /** The bytes up to the present end of the file are in the buffer. */
+  private atEnd = false;
 
-  private constructor(file: FileHandle) {
+  private constructor(file: FileHandle, reuse: boolean) {
     this.file = file;
+    this.decoder = new Decoder(reuse);
   }
 
-  /** @throws LedgerFormatError; ENOENT of the file system where there is none. */
-  static async open(path: string): Promise<LedgerReader> {
+  /**
+   * @param options `reuse`: for who folds a long ledger. Events are good until the next call of `read` only; to keep
+   *   one or a part of it is to keep what will be another (but for `rows`, and all of events other than done tries).
+   * @throws LedgerFormatError; ENOENT of the file system where there is none.
+   */
+  static async open(path: string, options: { readonly reuse?: boolean } = {}): Promise<LedgerReader> {
     const file = await open(path, 'r');
     const head = Buffer.alloc(MAGIC.length);
     const { bytesRead } = await file.read(head, 0, head.length, 0);
@@ -42,7 +47,7 @@ export class LedgerReader {
       await file.close();
       throw new LedgerFormatError(`${path} is not a ledger this version can read`);
     }
-    const reader = new LedgerReader(file);
+    const reader = new LedgerReader(file, options.reuse === true);
     reader.position = MAGIC.length;
     return reader;
   }
@@ -52,41 +57,57 @@ export class LedgerReader {
 
   /** Byte offset behind the last whole frame: where a writer goes on. */
   get wholeBytes(): number {
-    return this.position - this.rest.length;
+    return this.position - (this.to - this.from);
   }
 
-  /** Events of the next whole frames, some hundred at a time; empty at the present end of the file. */
+  /**
+   * Events of the next whole frames, some hundred at a time; empty at the present end of the file, and where the next
+   * bytes are no frame: `tail` tells what they are.
+   * @throws LedgerFormatError where a frame is whole and not one this version can read
+   */
   async read(): Promise<RunEvent[]> {
     const events: RunEvent[] = [];
-    this.takeFrames(events);
-    while (events.length === 0 && this.corrupt === undefined) {
-      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
-      const { bytesRead } = await this.file.read(chunk, 0, CHUNK_BYTES, this.position);
-      if (bytesRead === 0) break;
-      this.position += bytesRead;
-      this.rest =
-        this.rest.length === 0
-          ? chunk.subarray(0, bytesRead)
-          : Buffer.concat([this.rest, chunk.subarray(0, bytesRead)]);
-      this.takeFrames(events);
-    }
+    this.decoder.takeBack();
+    let stopped = this.takeFrames(events);
+    while (stopped === 'short' && events.length === 0 && (await this.fill())) stopped = this.takeFrames(events);
+    if (stopped === 'no frame' || (stopped === 'short' && this.atEnd)) this.forgetTail();
     return events;
   }
 
-  private takeFrames(events: RunEvent[]): void {
-    let at = 0;
-    while (events.length < EVENTS_PER_READ && this.corrupt === undefined) {
-      const scan = decodeFrame(this.rest.subarray(at));
-      if (scan.kind === 'corrupt') this.corrupt = scan.reason;
-      if (scan.kind !== 'frame') break;
-      this.lastFrameAt = this.position - this.rest.length + at;
-      at += scan.bytes;
-      for (const record of scan.records) {
-        const event = this.decoder.decode(record);
-        if (event) events.push(event);
-      }
+  /** @returns why there are no more: enough for one call; too few bytes; bytes that are no frame */
+  private takeFrames(events: RunEvent[]): 'enough' | 'short' | 'no frame' {
+    while (events.length < EVENTS_PER_READ) {
+      const scan = findFrame(this.buffer, this.from, this.to);
+      if (scan.kind === 'incomplete') return 'short';
+      if (scan.kind === 'corrupt') return 'no frame';
+      this.lastFrameAt = this.wholeBytes;
+      this.decoder.decode(this.buffer, scan.from, scan.to, events);
+      this.from = scan.to;
     }
-    this.rest = this.rest.subarray(at);
+    return 'enough';
+  }
+
+  /** @returns false at the present end of the file */
+  private async fill(): Promise<boolean> {
+    const rest = this.to - this.from;
+    // Grows with what is really there, never by what a damaged length says.
+    const size = rest < BUFFER_BYTES ? BUFFER_BYTES : Math.max(this.buffer.length, 2 * rest);
+    const wanted = size === this.buffer.length ? this.buffer : Buffer.allocUnsafeSlow(size);
+    this.buffer.copy(wanted, 0, this.from, this.to);
+    this.buffer = wanted;
+    this.from = 0;
+    this.to = rest;
+    const { bytesRead } = await this.file.read(wanted, rest, size - rest, this.position);
+    this.position += bytesRead;
+    this.to += bytesRead;
+    this.atEnd = bytesRead < size - rest;
+    return bytesRead > 0;
+  }
+
+  /** What is no whole frame may be another one by the next call: a writer cuts a torn tail off and writes over it. */
+  private forgetTail(): void {
+    this.position = this.wholeBytes;
+    this.to = this.from;
   }
 
   /**
@@ -112,7 +133,7 @@ export class LedgerReader {
 /** Whether a whole frame starts anywhere behind the first byte. A payload is a JSON array: few offsets are worth a checksum. */
 function holdsFrame(rest: Buffer): boolean {
   for (let at = rest.indexOf('[', 9); at >= 8; at = rest.indexOf('[', at + 1)) {
-    if (decodeFrame(rest.subarray(at - 8)).kind === 'frame') return true;
+    if (findFrame(rest, at - 8).kind === 'frame') return true;
   }
   return false;
 }

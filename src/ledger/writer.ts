@@ -54,16 +54,15 @@ export class LedgerWriter {
    */
   async commit(events: readonly RunEvent[]): Promise<void> {
     if (events.length === 0) return;
-    const mark = this.encoder.mark();
     try {
       const records: LedgerRecord[] = [];
-      for (const event of events) records.push(...this.encoder.encode(event));
+      for (const event of events) this.encoder.encode(event, records);
       const frame = this.frames.encode(records);
       await writeAll(this.file, frame, this.end);
       await this.file.datasync();
       this.end += frame.length;
     } catch (error) {
-      this.encoder.reset(mark);
+      this.encoder.reset();
       throw error;
     }
   }

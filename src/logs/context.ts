@@ -15,12 +15,13 @@ export interface RunLogContext extends RunContext {
 }
 
 /** @param root the folder of run folders, where it is not the default one. */
-export function runLogContext(plan: Plan, root?: string): RunLogContext {
+export function runLogContext(plan: Plan, root?: string, itemName?: RunContext['itemName']): RunLogContext {
   return {
     runId: plan.runId,
     folder: plan.runFolder,
     maxTries: plan.tries.maxTries,
     ...(root === undefined ? {} : { root }),
+    ...(itemName === undefined ? {} : { itemName }),
     loggingLevel: plan.loggingLevel,
     settings: settingLines(plan),
     inputs: plan.inputs.map(inputLine),
@@ -46,6 +47,7 @@ function settingLines(plan: Plan): readonly string[] {
     line('mini_batch_error_threshold', thresholds.miniBatchErrorThreshold),
     line('allowed_failed_percent', thresholds.failedPercent),
     line('retry_settings.max_retries', plan.tries.maxTries - 1),
+    line('isolate', isolateText(plan.isolate ?? 'off')),
     line('retry_settings.timeout', duration(limits.runTimeoutMs)),
     line('init_timeout', duration(limits.initTimeoutMs)),
     line('task_overhead_timeout', duration(limits.overheadTimeoutMs)),
@@ -59,6 +61,19 @@ function settingLines(plan: Plan): readonly string[] {
     line('resources.instance_count', plan.nodeCount),
     line('logging_level', plan.loggingLevel),
   ];
+}
+
+function isolateText(isolate: NonNullable<Plan['isolate']>): string {
+  switch (isolate) {
+    case 'auto':
+      return 'yes, as long as each part returns a row an item';
+    case 'on':
+      return 'yes, whatever the parts return';
+    case 'off':
+      return 'no';
+    default:
+      return unreachable(isolate);
+  }
 }
 
 function environmentText(spec: EnvironmentSpec): string {

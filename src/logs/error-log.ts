@@ -9,9 +9,11 @@ import { logPath } from '../domain/layout.ts';
 import { driverLogPrefix, logStamp, tryLabel } from '../domain/logline.ts';
 import type { LogSink } from '../domain/ports.ts';
 import { signatureOf } from '../domain/signature.ts';
+import { dropsParts } from '../views/failedparts.ts';
+import type { RunContext } from '../views/text/cause.ts';
 import { codeOfStartFailure, codeOfTryFailure } from '../views/text/codes.ts';
-import { failureText, failureTitle, shutdownTitle } from '../views/text/failure.ts';
-import { counted, safeLines, safeText, startStatusWord } from '../views/text/words.ts';
+import { circumstancesText, failureText, failureTitle, shutdownTitle } from '../views/text/failure.ts';
+import { counted, itemsText, safeLines, safeText, startStatusWord } from '../views/text/words.ts';
 
 const WHOLE_CHARS_PER_ERROR = 8 * 1024 * 1024;
 const WHOLE_CHARS_OF_ALL = 128 * 1024 * 1024;
@@ -19,29 +21,41 @@ const ERRORS_TOLD_APART_MAX = 1000;
 
 export class ErrorLog {
   private readonly sink: LogSink;
-  private readonly maxTries: number;
+  private readonly context: RunContext;
   private readonly written = new Map<string, number>();
   private writtenOfAll = 0;
 
-  constructor(sink: LogSink, maxTries: number) {
+  constructor(sink: LogSink, context: RunContext) {
     this.sink = sink;
-    this.maxTries = maxTries;
+    this.context = context;
   }
 
   tryFailed(event: TryFinished): void {
-    const { failure } = event;
-    if (failure === undefined || failure.kind === 'canceled') return;
+    const { failure, part } = event;
+    if (failure === undefined || failure.kind === 'canceled' || dropsParts(event)) return;
+    const alone = part !== undefined && part.to - part.from === 1;
+    const level = (part === undefined ? event.settles === 'failed' : alone) ? 'ERROR' : 'WARNING';
     const head =
-      `${event.settles === 'failed' ? 'ERROR' : 'WARNING'} ${codeOfTryFailure(failure)} mini-batch ${event.index}` +
-      ` try ${event.try} of ${this.maxTries} pid ${event.pid} status=${event.status}`;
-    const inputs = `inputs: ${safeText(event.detail ?? 'none')} (${counted(event.items, 'item')})\n`;
-    const whole = this.takes(signatureOf(failure), failureText(failure));
+      `${level} ${codeOfTryFailure(failure)} mini-batch ${event.index}` +
+      (part === undefined ? '' : ` ${itemsText(part)}`) +
+      ` try ${event.try} of ${this.context.maxTries} pid ${event.pid} status=${event.status}`;
+    // A culprit among others: the item itself follows, or has an entry already. One line is enough.
+    const known = part !== undefined && !alone && this.written.has(signatureOf(failure));
+    const circumstances = circumstancesText(failure, event);
+    const text = `${failureText(failure)}${circumstances === '' ? '' : `\n${circumstances}`}`;
+    const whole = known ? undefined : this.takes(signatureOf(failure), text);
     this.write(
       event,
       head,
-      inputs + (whole ?? `${failureTitle(failure)}\n(same error as above; see there for its traceback)`),
+      this.inputs(event) + (whole ?? `${failureTitle(failure)}\n(same error as above; see there for its traceback)`),
       tryLabel(event.index, event.try),
     );
+  }
+
+  private inputs({ index, items, detail = 'none', part }: TryFinished): string {
+    if (part === undefined) return `inputs: ${safeText(detail)} (${counted(items, 'item')})\n`;
+    const first = this.context.itemName?.(index, part.from) ?? `item ${part.from}`;
+    return `inputs: ${safeText(first)} (${counted(part.to - part.from, 'item')} of ${items}, run apart to find the culprit)\n`;
   }
 
   startFailed(event: WorkerStartFailed): void {

@@ -4,13 +4,15 @@ import type { RunEvent, TryFinished } from '../domain/event.ts';
 import { logPath } from '../domain/layout.ts';
 import { logStamp } from '../domain/logline.ts';
 import type { LogSink } from '../domain/ports.ts';
+import { dropsParts, endsMiniBatch } from '../views/failedparts.ts';
 import { frameOf } from '../views/frame.ts';
 import type { RunStatus } from '../views/status.ts';
 import { codeOfRunFailure, codeOfStartFailure, codeOfTryFailure } from '../views/text/codes.ts';
+import { itemText } from '../views/text/deadletters.ts';
 import { exitText, failureTitle, frameText } from '../views/text/failure.ts';
 import { countsSentence, runFailureSentence, verdictSentence } from '../views/text/verdict.ts';
 import { warningText } from '../views/text/warning.ts';
-import { bytes, count, counted, cut, duration, miniBatches, safeText } from '../views/text/words.ts';
+import { bytes, count, counted, cut, duration, itemsText, miniBatches, safeText } from '../views/text/words.ts';
 import type { RunLogContext } from './context.ts';
 import { progressText } from './overview.ts';
 
@@ -71,7 +73,7 @@ export class MasterLog {
         }
         return;
       case 'try-finished':
-        if (event.status !== 'RUN_DONE') this.tryFailed(event);
+        this.tryFinished(event);
         return;
       case 'run-created':
         this.pid = event.pid;
@@ -234,18 +236,49 @@ export class MasterLog {
     this.always(at, 'INFO', 'task creation started');
   }
 
+  private tryFinished(event: TryFinished): void {
+    if (event.status !== 'RUN_DONE') {
+      if (!dropsParts(event)) this.tryFailed(event);
+    } else if (event.part !== undefined) this.line(event.at, 'DEBUG', `${this.handOutOf(event)}: good`);
+    if (event.part !== undefined && endsMiniBatch(event)) this.narrowed(event);
+  }
+
   private tryFailed(event: TryFinished): void {
     if (!this.mayWrite()) return;
-    const { failure } = event;
+    const { failure, part } = event;
     const frame = failure === undefined ? undefined : frameOf(failure);
     const what = failure === undefined ? event.status : `${codeOfTryFailure(failure)} ${failureTitle(failure)}`;
     const place = frame === undefined ? '' : ` at ${frameText(frame)}`;
-    const inputs = event.detail === undefined ? '' : `; inputs: ${cut(safeText(event.detail), 400)}`;
+    const inputs =
+      event.detail === undefined || part !== undefined ? '' : `; inputs: ${cut(safeText(event.detail), 400)}`;
     this.line(
       event.at,
       event.settles === 'failed' ? 'ERROR' : 'WARNING',
-      `mini-batch ${event.index} try ${event.try} of ${count(this.context.maxTries)} on ${safeText(event.worker)} pid ${event.pid}: ${event.status}: ${what}${place}; ${nextOf(event)}${inputs}`,
+      `${this.handOutOf(event)}: ${event.status}: ${what}${place}; ${nextOf(event)}${inputs}`,
     );
+  }
+
+  /** The end of a mini-batch that was narrowed down. */
+  private narrowed(event: TryFinished): void {
+    if (!this.mayWrite()) return;
+    const { index, items, succeeded, dead } = event;
+    const done = `mini-batch ${index}: ${count(succeeded)} of ${counted(items, 'item')} done`;
+    if (event.settles === 'done') return this.line(event.at, 'INFO', `${done}: each part of it went through`);
+    if (dead === undefined) {
+      return this.line(
+        event.at,
+        'ERROR',
+        `mini-batch ${index} failed for good as a whole: nothing of its parts is used`,
+      );
+    }
+    const first = dead[0] === undefined ? '' : `: ${itemText(this.context, index, dead[0].from)}`;
+    const others = event.failed > 1 ? ` and ${count(event.failed - 1)} more` : '';
+    this.line(event.at, 'ERROR', `${done}, ${counted(event.failed, 'dead letter')}${first}${others}`);
+  }
+
+  private handOutOf({ index, part, worker, pid, try: number }: TryFinished): string {
+    const what = part === undefined ? `try ${number} of ${count(this.context.maxTries)}` : itemsText(part);
+    return `mini-batch ${index} ${what} on ${safeText(worker)} pid ${pid}`;
   }
 
   /** Counts a line of which there may be very many. */
@@ -267,28 +300,32 @@ export class MasterLog {
 }
 
 function nextOf(event: TryFinished): string {
-  switch (event.settles) {
+  const { part, settles } = event;
+  if (part !== undefined && settles !== 'requeue') {
+    return part.to - part.from === 1 ? 'a culprit' : 'a culprit is among them';
+  }
+  switch (settles) {
     case 'done':
+    case 'part':
       return 'done';
     case 'failed':
       return 'failed for good';
     case 'partial':
-      return 'partial: its good items are done, the others are dead letters';
+      return 'failed in part';
     case 'narrow':
-      return 'narrowed down: smaller parts follow';
-    case 'part':
-      return 'this part is good';
+      return 'no try is left: its items are narrowed down to the culprits';
     case 'retry':
       return `tried again in ${duration(event.retryAfterMs ?? 0)}`;
     case 'requeue':
       return 'handed out again, no try used up';
     default:
-      return unreachable(event.settles);
+      return unreachable(settles);
   }
 }
 
 function resumedText(event: Extract<RunEvent, { type: 'run-resumed' }>): string {
-  const retried =
-    event.retried.length === 0 ? '' : `; ${miniBatches(event.retried.length)} that had failed get all tries again`;
-  return `resumed by parallelrun ${event.version}: ${miniBatches(event.settled)} are settled and not run again${retried}`;
+  const { retried, rebuilt = [] } = event;
+  const again = retried.length === 0 ? '' : `; ${miniBatches(retried.length)} that had failed get all tries again`;
+  const lost = rebuilt.length === 0 ? '' : `; ${miniBatches(rebuilt.length)} whose rows were lost run again`;
+  return `resumed by parallelrun ${event.version}: ${miniBatches(event.settled)} are settled and not run again${again}${lost}`;
 }

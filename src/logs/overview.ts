@@ -81,8 +81,11 @@ export function progressText(status: RunStatus): string {
   const left = timeLeft(status);
   return [
     `${status.stage}: ${miniBatches(batches.created)} (${batches.created === 1 ? 'task' : 'tasks'}) created${batches.creationFinished ? '' : ' so far'}`,
-    `${count(batches.processed)} of ${count(batches.created)} processed (${count(batches.succeeded)} succeeded, ${count(batches.failed)} failed)`,
-    `${count(items.succeeded)} items succeeded, ${count(items.failed)} failed`,
+    `${count(batches.processed)} of ${count(batches.created)} processed (${count(batches.succeeded)} succeeded, ${count(batches.failed)} failed${batches.partial > 0 ? `, ${count(batches.partial)} of these in part` : ''})`,
+    `${count(items.succeeded)} items succeeded, ${count(items.failed)} failed${items.deadLetters > 0 ? ` (${counted(items.deadLetters, 'dead letter')})` : ''}`,
+    ...(batches.narrowing > 0 && status.endedAt === undefined
+      ? [`${miniBatches(batches.narrowing)} being narrowed down`]
+      : []),
     `elapsed ${duration(status.elapsedSeconds * 1000)}`,
     ...(left === undefined ? [] : [left]),
   ].join('; ');

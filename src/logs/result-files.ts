@@ -3,6 +3,7 @@ import { logPath } from '../domain/layout.ts';
 import { utcStamp } from '../domain/logline.ts';
 import type { ErrorGroup, RunStatus } from '../views/status.ts';
 import { codeOfGroup, endLines, errorGroupLines, type RunContext } from '../views/text/cause.ts';
+import { itemText } from '../views/text/deadletters.ts';
 import { codeOfRunFailure } from '../views/text/codes.ts';
 import { failureTrace } from '../views/text/failure.ts';
 import { runFailureSentence } from '../views/text/verdict.ts';
@@ -24,11 +25,14 @@ export function jobResultText(status: RunStatus, context: RunContext): string {
     ['Mini-batches', miniBatches.created],
     ['Mini-batches succeeded', miniBatches.succeeded],
     ['Mini-batches failed', miniBatches.failed],
+    ['Mini-batches failed in part', miniBatches.partial],
     ['Mini-batches not processed', miniBatches.remaining],
     ['Items', items.created],
     ['Items succeeded', items.succeeded],
     ['Items failed', items.failed],
+    ['Dead letters', items.deadLetters],
     ['Retries', status.retries],
+    ['Isolation runs', status.isolationRuns],
     ['Output', output === undefined ? undefined : safeText(output.path)],
     ['Output rows', output?.rows],
   ];
@@ -61,9 +65,21 @@ function groupLines(group: ErrorGroup, place: number, context: RunContext): read
     `${place}. ${codeOfGroup(group)} ${group.status}, ${counted(group.tries, 'time')}`,
     ...errorGroupLines(group, context),
     ...batches,
+    ...deadLines(group, context),
     `         ${count(group.failedForGood)} failed for good, ${count(group.madeGood)} made good; first ${utcStamp(group.firstAt)}, last ${utcStamp(group.lastAt)}; nodes ${group.nodes.map(safeText).join(', ')}`,
     ...(trace === undefined ? [] : ['', ...trace.split('\n').map((line) => `    ${line}`)]),
     '',
+  ];
+}
+
+/** The first dead items, by name. */
+function deadLines(group: ErrorGroup, context: RunContext): readonly string[] {
+  if (group.deadLetters < 2) return [];
+  const more = group.deadLetters - group.deadItems.length;
+  return [
+    `         ${counted(group.deadLetters, 'dead letter')}:`,
+    ...group.deadItems.map(({ index, item }) => `           mini-batch ${index} ${itemText(context, index, item)}`),
+    ...(more > 0 ? [`           and ${count(more)} more, see ${logPath.deadLetters}`] : []),
   ];
 }
 
@@ -94,7 +110,8 @@ logs/performance/<ip>/
     process_resource_monitor_<ip>_<pid>.csv: CPU, memory and disk of a worker process and its children.
     sys_resource_monitor_<ip>.csv: the same of the node.
 logs/job_report/processed_mini-batches.csv
-    A row for each try of a mini-batch. Rows with an empty id are for load and init of a worker process.
+    A row for each try of a mini-batch, and one for the whole of its narrowing down where its tries were used up: the
+    last row of a mini-batch says what came of it. Rows with an empty id are for load and init of a worker process.
 logs/job_report/process_summary.csv, node_summary.csv
     Totals per worker process and per node.
 logs/job_result.txt
@@ -106,6 +123,9 @@ azureml-logs/70_driver_log.txt
     time, node, process, mini-batch and try | line.
 outputs/
     What the run produced, unless the job names another place.
+outputs/dead_letters.jsonl
+    Items that were given up one by one, a line of JSON each: item, cause, process, last lines printed, and the command
+    that runs it again. The good items of their mini-batches are in the result. Not there where there are none.
 
 All times are UTC. <ip> is the address of a node, Process-<n> a worker process of it.
 `;

@@ -6,6 +6,7 @@ import { unreachable } from '../domain/assert.ts';
 import type { RunEvent } from '../domain/event.ts';
 import { logPath } from '../domain/layout.ts';
 import type { Clock } from '../domain/ports.ts';
+import { DeadLettersFold, deadLetterLine } from '../views/deadletters.ts';
 import { StatusFold, type RunStatus } from '../views/status.ts';
 import { WorkersFold } from '../views/workers.ts';
 import type { RunLogContext } from './context.ts';
@@ -47,6 +48,7 @@ class RunLogFiles implements RunLog {
   private readonly overview: Overview;
   private readonly workerLog: WorkerLog;
   private readonly errorLog: ErrorLog;
+  private readonly deadLetters: DeadLettersFold;
   private nextProgress: number;
   private nextSummaries: number;
   private errorsWritten: RunStatus['errorGroups'] | undefined;
@@ -59,7 +61,8 @@ class RunLogFiles implements RunLog {
     this.master = new MasterLog(sink, context);
     this.overview = new Overview(sink, context);
     this.workerLog = new WorkerLog(sink);
-    this.errorLog = new ErrorLog(sink, context.maxTries);
+    this.errorLog = new ErrorLog(sink, context);
+    this.deadLetters = new DeadLettersFold(context);
     this.nextProgress = clock.monotonic() + PROGRESS_EVERY_MS;
     this.nextSummaries = clock.monotonic() + SUMMARIES_EVERY_MS;
     if (context.resumed === true) return;
@@ -72,6 +75,7 @@ class RunLogFiles implements RunLog {
   }
 
   apply(events: readonly RunEvent[]): void {
+    const { sink } = this;
     let at: number | undefined;
     for (const event of events) {
       this.fold(event);
@@ -79,6 +83,7 @@ class RunLogFiles implements RunLog {
       else if (event.type === 'try-finished') {
         this.workerLog.finished(event);
         if (event.failure !== undefined) this.errorLog.tryFailed(event);
+        for (const letter of this.deadLetters.apply(event)) sink.append(logPath.deadLetters, deadLetterLine(letter));
       } else {
         // Only these can change the stage of the run: the counts are not looked at for each mini-batch.
         at = event.at;

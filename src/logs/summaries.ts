@@ -5,7 +5,7 @@ import type { NodeSummary, ProcessSummary, WorkTotals } from '../views/workers.t
 import { csvText, seconds6 } from './csv.ts';
 
 const WORK_HEADER =
-  'Tries,Done,Failed Tries,Items,Items Succeeded,Items Failed,Elapsed Seconds,Process Seconds,Run Method Seconds';
+  'Tries,Done,Failed Tries,Items,Items Succeeded,Items Failed,Elapsed Seconds,Process Seconds,Run Method Seconds,Parts';
 
 const PROCESS_HEADER = `Ip Address,Process,Pid,State,Start Time,End Time,Load Seconds,Init Seconds,Shutdown Seconds,${WORK_HEADER},Exit`;
 
@@ -17,7 +17,7 @@ const seconds = (value: number | undefined): string => (value === undefined ? ''
 function work(totals: Readonly<WorkTotals>): readonly (string | number)[] {
   const { tries, done, failedTries, items, itemsSucceeded, itemsFailed } = totals;
   const spent = [totals.elapsedSeconds, totals.processSeconds, totals.runSeconds].map(seconds6);
-  return [tries, done, failedTries, items, itemsSucceeded, itemsFailed, ...spent];
+  return [tries, done, failedTries, items, itemsSucceeded, itemsFailed, ...spent, totals.parts];
 }
 
 export function processSummaryCsv(processes: readonly Readonly<ProcessSummary>[]): string {

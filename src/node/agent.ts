@@ -7,15 +7,16 @@ import { invariant } from '../domain/assert.ts';
 import { epochMs, workerId } from '../domain/ids.ts';
 import type { WorkerId } from '../domain/ids.ts';
 import type { Assignment, EngineEvent } from '../domain/ports.ts';
-import { firstProcessNumber, makeFolders, nodeFacts, slotLimits } from './facts.ts';
+import { firstProcessNumber, makeFolders, nodeFacts, openCgroups, slotLimits } from './facts.ts';
 import { startGuard } from './guard.ts';
 import type { Guard } from './guard.ts';
+import { MemoryWatch } from './memorywatch.ts';
 import type { NodeOptions } from './options.ts';
 import { RawBudget } from './rawbudget.ts';
 import { Sampler } from './sampler.ts';
 import { SlotShell } from './slotshell.ts';
-import type { NodeFacts } from './slotshell.ts';
-import type { Now, SlotCommand } from './slot.ts';
+import type { NodeFacts } from './body.ts';
+import type { Now, SlotCommand, SlotLimits } from './slot.ts';
 import { returnAssignments } from './slottries.ts';
 import { budgetSpent, newStarts, onReady, onStartFailed, takeNumber } from './starts.ts';
 import type { Starts } from './starts.ts';
@@ -42,6 +43,7 @@ export class NodeAgent {
   readonly #pids = new Map<WorkerId, number>();
   #starts: Starts;
   #sampler: Sampler | undefined;
+  #memory: MemoryWatch | undefined;
   #guard: Guard | undefined;
   readonly #raw = new RawBudget();
   #timers: NodeJS.Timeout[] = [];
@@ -61,8 +63,11 @@ export class NodeAgent {
     invariant(this.#facts === undefined, 'an agent starts once');
     const options = this.#options;
     makeFolders(options);
-    const facts = await nodeFacts(options, slotLimits(options.limits, options.hostCommand.language));
-    if (this.#starts.stopping) return;
+    const found = await nodeFacts(options, this.#limits());
+    const { memoryLimitBytes, recycle } = options;
+    const cgroups = openCgroups(options, found.session);
+    const facts: NodeFacts = { ...found, memoryLimitBytes, growthBytesMax: recycle?.afterGrowthBytes, cgroups };
+    if (this.#starts.stopping) return cgroups?.close();
     this.#facts = facts;
     this.#listener = listener;
     for (const pid of findOrphans(options.layout.temp, facts.session)) killProcess(pid);
@@ -70,6 +75,8 @@ export class NodeAgent {
     this.#guard = startGuard(facts.session);
     this.#sampler = this.#newSampler(facts);
     this.#slots = Array.from({ length: options.processesPerNode }, (_, i) => this.#newSlot(facts, i));
+    this.#memory = new MemoryWatch(this.#slots, options.clock, options.memoryLimitBytes, options.memoryFiles);
+    this.#memory.start();
     const slots = options.processesPerNode;
     this.#emit({ type: 'node-joined', at: this.#wall(), node: facts.address, slots, hostname: hostname() });
     this.#lastTick = options.clock.monotonic();
@@ -107,12 +114,20 @@ export class NodeAgent {
       await new Promise<void>((resolve) => (this.#onAllEmpty = resolve));
     }
     for (const timer of this.#timers) clearInterval(timer);
+    this.#memory?.stop();
     this.#sampler?.stop();
     // one look at what no worker's own marker led to, e.g. of a worker that was given up
     if (this.#facts) await sweep({ session: this.#facts.session });
+    this.#facts?.cgroups?.close();
     await this.#guard?.dismiss();
     if (this.#facts) this.#leave(this.#facts, 'finished');
     this.#tell();
+  }
+
+  #limits(): SlotLimits {
+    const { limits, hostCommand, recycle } = this.#options;
+    const miniBatchesMax = recycle?.afterMiniBatches;
+    return { ...slotLimits(limits, hostCommand.language), ...(miniBatchesMax !== undefined && { miniBatchesMax }) };
   }
 
   #newSampler(facts: NodeFacts): Sampler {
@@ -136,6 +151,8 @@ export class NodeAgent {
   #fill(): void {
     const facts = this.#facts;
     if (!facts || this.#starts.stopping) return;
+    // where memory is short, another worker would take what the others need; one is always there
+    if (this.#memory?.short && this.#slots.some((slot) => !slot.isEmpty)) return;
     for (const slot of this.#slots) {
       if (!slot.isEmpty) continue;
       const number = takeNumber(this.#starts, this.#options.clock.monotonic());

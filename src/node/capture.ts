@@ -7,6 +7,7 @@ import type { Clock, LogSink } from '../domain/ports.ts';
 import type { OutputMarks } from '../domain/protocol.ts';
 import type { RunWarning } from '../domain/event.ts';
 import { CaptureFile } from './capturefile.ts';
+import { LAST_LINES_READ_BYTES, lastPrinted } from './lastlines.ts';
 import { StreamRenderer } from './segments.ts';
 import type { PrintedBy } from './segments.ts';
 
@@ -233,15 +234,24 @@ export class Capture {
     this.show();
   }
 
-  /** Where the stream of stderr is now, for `stderrSince`. */
-  stderrEnd(): number {
-    this.#stderr.file.poll(this.#clock.now());
-    return this.#stderr.file.size;
+  /** Where the streams are now. */
+  ends(): OutputMarks {
+    const wall = this.#clock.now();
+    const files = [this.#stdout.file, this.#stderr.file] as const;
+    for (const file of files) file.poll(wall);
+    return [files[0].size, files[1].size];
+  }
+
+  /** The last lines printed between these positions. */
+  lastPrinted(from: OutputMarks, to: OutputMarks): string[] {
+    const tail = ({ file }: CapturedStream, i: 0 | 1): Buffer =>
+      file.read(Math.max(from[i], to[i] - LAST_LINES_READ_BYTES), to[i]);
+    return lastPrinted(tail(this.#stdout, 0), tail(this.#stderr, 1));
   }
 
   /** What came on stderr from a position on, its last bytes where that is much; undefined where nothing came. */
   stderrSince(from: number): string | undefined {
-    const end = this.stderrEnd();
+    const [, end] = this.ends();
     const text = this.#stderr.file
       .read(Math.max(from, end - TRACE_BYTES_MAX), end)
       .toString('utf8')

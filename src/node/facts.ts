@@ -4,10 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync } from 'node:fs';
 import type { Limits } from '../domain/plan.ts';
 import { findAddress } from './address.ts';
+import { CgroupHome, findCgroupPlace } from './cgroup.ts';
 import { countGpus } from './gpus.ts';
 import { OomWitness } from './oom.ts';
-import type { HostCommand, WorkerOptions } from './options.ts';
-import type { NodeFacts } from './slotshell.ts';
+import type { HostCommand, NodeOptions, WorkerOptions } from './options.ts';
+import type { NodeFacts } from './body.ts';
 import type { SlotLimits } from './slot.ts';
 import { DUMP_MS } from './stacks.ts';
 
@@ -53,6 +54,12 @@ function deathPrefix(host: HostCommand): string[] {
   const prefix = ['setpriv', '--pdeathsig', 'KILL'];
   const probe = spawnSync('setpriv', [...prefix.slice(1), 'true'], { stdio: 'ignore', timeout: 2000 });
   return probe.status === 0 ? prefix : [];
+}
+
+/** Where this process was given a place for them. */
+export function openCgroups(options: NodeOptions, session: string): CgroupHome | undefined {
+  const place = findCgroupPlace(options.baseEnvironment ?? process.env, options.memoryFiles);
+  return place && CgroupHome.open(place, session);
 }
 
 /** Folders that workers need; ours are private. */

@@ -3,6 +3,7 @@ import { epochMs, tryNumber, workerId } from '../domain/ids.ts';
 import type { DispatchNumber, MiniBatchIndex, TryNumber, WorkerId } from '../domain/ids.ts';
 import type { WorkerShutDown } from '../domain/event.ts';
 import type { ExitFacts, StartFailure } from '../domain/failure.ts';
+import type { ItemRange } from '../domain/minibatch.ts';
 import type { EngineEvent, TryOutcome } from '../domain/ports.ts';
 import { NO_LIMITS, firstProcessNumber, makeFolders, nodeFacts, slotLimits } from './facts.ts';
 import type { DebugRequest } from './hello.ts';
@@ -17,6 +18,8 @@ export interface ForegroundMiniBatch {
   /** JSON of its `MiniBatchSource`. */
   readonly source: Uint8Array;
   readonly items: number;
+  /** Only these of its items. */
+  readonly part?: ItemRange;
   /** Default 1. */
   readonly try?: TryNumber;
 }
@@ -68,8 +71,10 @@ export async function runInForeground(options: ForegroundOptions): Promise<Foreg
     const miniBatch = options.miniBatches[next];
     if (!miniBatch) return slot.stop('orderly');
     next += 1;
-    const { index, items, source } = miniBatch;
-    slot.assign([{ worker, index, dispatch: 1 as DispatchNumber, try: miniBatch.try ?? tryNumber(1), items, source }]);
+    const { index, items, part, source } = miniBatch;
+    const attempt = miniBatch.try ?? tryNumber(1);
+    const dispatch = 1 as DispatchNumber;
+    slot.assign([{ worker, index, dispatch, try: attempt, items, ...(part && { part }), source }]);
   };
   const slot: SlotShell = new SlotShell(
     options,

@@ -14,9 +14,10 @@ export function agentHello(
   options: WorkerOptions,
   address: NodeAddress,
   process: string,
-  debug?: DebugRequest,
+  extras: { readonly debug?: DebugRequest | undefined; readonly markFile?: string | undefined },
 ): AgentHello {
   const { output, profilingModule } = options;
+  const { debug, markFile } = extras;
   return {
     m: 'hello',
     protocol: PROTOCOL_VERSION,
@@ -33,6 +34,7 @@ export function agentHello(
     partFolder: options.layout.parts,
     tables: options.tables,
     loggingLevel: options.loggingLevel,
+    ...(markFile !== undefined && { markFile }),
     ...(debug && { debug }),
     ...(profilingModule && { profiling: { module: profilingModule, file: profileFile(options, address, process) } }),
   };

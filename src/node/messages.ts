@@ -18,7 +18,9 @@ function isWorkerMessage(header: Header): header is Header & WorkerMessage {
     case 'done':
       return isTryEnd(header) && isCount(header['k']) && isPart(header['part']) && isColumns(header['columns']);
     case 'failed':
-      return isTryEnd(header) && isError(header['error']);
+      return (
+        isTryEnd(header) && isError(header['error']) && isCountOrNone(header['item']) && isCountOrNone(header['rss'])
+      );
     case 'hello':
       return isNumber(header['protocol']) && isNumber(header['pid']);
     case 'loaded':
@@ -38,6 +40,7 @@ function isWorkerMessage(header: Header): header is Header & WorkerMessage {
 
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+const isCountOrNone = (value: unknown): boolean => value === undefined || isCount(value);
 const isPair = (value: unknown): boolean =>
   Array.isArray(value) && value.length === 2 && isNumber(value[0]) && isNumber(value[1]);
 

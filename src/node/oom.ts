@@ -1,8 +1,26 @@
-/** Proof that the kernel killed for want of memory: its own counters, never a guess from signal 9. */
+/**
+ * The kernel's killer of processes: whom it is to choose, and the proof that it did: its own counters, never a guess
+ * from signal 9.
+ */
+import { writeFileSync } from 'node:fs';
 import { parseCounters, readText } from './procfs.ts';
 
 /** A kill and the rise of its counter are seen apart by less than this. */
 const SETTLED_AFTER_MS = 2_000;
+
+/** Added to the score of workers, of at most 1000; 0 is what a process has of itself. */
+const VICTIM_SCORE = 500;
+
+/** If the kernel must kill, then a worker or what it started, never the agent, which would end the whole run. */
+export function preferAsVictim(pid: number): void {
+  if (pid === 0) return;
+  const own = Number(readText('/proc/self/oom_score_adj') ?? 0);
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(Math.min(1000, Math.max(0, own) + VICTIM_SCORE)));
+  } catch {
+    // gone already, or no such file on this system
+  }
+}
 
 /** Files that count OOM kills: those of the own cgroup (v2, v1), else the machine's. Pure. */
 export function oomCounterFiles(ownCgroups: string): string[] {

@@ -1,5 +1,6 @@
 /** What an agent must know about a run to work for it: facts of the plan, and the ports it uses. */
-import type { Limits, OutputSpec } from '../domain/plan.ts';
+import type { Limits, OutputSpec, Plan } from '../domain/plan.ts';
+import type { MemoryFiles } from './nodememory.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { RunId } from '../domain/ids.ts';
 import type { Clock, LogSink } from '../domain/ports.ts';
@@ -53,4 +54,10 @@ export interface NodeOptions extends WorkerOptions {
   /** 0 = no resource samples. */
   readonly resourceMonitorIntervalMs: number;
   readonly logs: LogSink;
+  /** `Plan.recycle`. */
+  readonly recycle?: NonNullable<Plan['recycle']>;
+  /** `Plan.memoryLimitBytes`. */
+  readonly memoryLimitBytes?: number;
+  /** For tests; default those of the system. */
+  readonly memoryFiles?: MemoryFiles;
 }

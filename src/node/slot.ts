@@ -12,11 +12,12 @@
  * | `loading`      | hello of the worker              | importing the entry module    | `loaded`; deadline                |
  * | `initializing` | `loaded`                         | inside `init()`               | `initialized`; deadline           |
  * | `ready`        | `initialized`                    | idle or inside `run()`        | `stop`; deadline; its end         |
- * | `stopping`     | `stop`, or it said that it ends  | finishing, in `shutdown()`    | its end; deadline                 |
+ * | `stopping`     | `stop`, its age, or its own word | finishing, in `shutdown()`    | its end; deadline                 |
  * | `killing`      | deadline, `kill`, broken channel | dumping stacks, then killed   | its end                           |
  * | `ending`       | `exit` (from any phase above)    | dead; tree and output swept   | `swept`                           |
  *
  * What must hold after each step (`validateSlot`, asked by the tests):
+ * - A worker that ends, or has had all its mini-batches, takes nothing more: what comes is `held` until it is gone.
  * - At most one mini-batch is `running`. Every assignment that was taken gets exactly one end: a `try-outcome`, or its
  *   place in an `assignments-returned`.
  * - The events of a worker begin with `worker-started` (`worker-start-failed` where nothing could be spawned) and end
@@ -25,7 +26,8 @@
  */
 import type { EngineEvent, Assignment } from '../domain/ports.ts';
 import type { DispatchNumber, EpochMs, MiniBatchIndex, TryNumber, WorkerId } from '../domain/ids.ts';
-import type { ExitFacts } from '../domain/failure.ts';
+import type { Circumstances, ExitFacts } from '../domain/failure.ts';
+import type { ItemRange } from '../domain/minibatch.ts';
 import type { OutputMarks, WorkerMessage } from '../domain/protocol.ts';
 import { invariant } from '../domain/assert.ts';
 
@@ -43,12 +45,17 @@ export interface SlotLimits {
   readonly shutdownMs: number;
   /** Between the request for a stack dump and SIGKILL. */
   readonly dumpMs: number;
+  /** Mini-batches after which a worker is replaced; absent: never. */
+  readonly miniBatchesMax?: number;
 }
 
 export interface Handed {
   readonly index: MiniBatchIndex;
   readonly dispatch: DispatchNumber;
   readonly try: TryNumber;
+  /** Of the whole mini-batch. */
+  readonly items: number;
+  readonly part?: ItemRange | undefined;
 }
 
 export interface Running extends Handed {
@@ -61,6 +68,9 @@ export interface Running extends Handed {
   readonly marks: OutputMarks;
 }
 
+/** Why the memory guard killed a worker. */
+export type GuardFacts = NonNullable<Extract<ExitFacts, { by: 'signal' }>['guard']>;
+
 export type KillReason =
   | { readonly kind: 'load-timeout'; readonly limitMs: number }
   | { readonly kind: 'init-timeout'; readonly limitMs: number }
@@ -68,6 +78,7 @@ export type KillReason =
   | { readonly kind: 'overhead-timeout'; readonly limitMs: number }
   | { readonly kind: 'shutdown-timeout' }
   | { readonly kind: 'protocol-error'; readonly detail: string }
+  | ({ readonly kind: 'memory' } & GuardFacts)
   /** It was asked to end, or said that it would, and didn't. */
   | { readonly kind: 'lingering' }
   | { readonly kind: 'stop' };
@@ -94,6 +105,10 @@ export interface Slot {
   phaseSince: number;
   /** Taken, in order, not begun. */
   waiting: Handed[];
+  /** Came when the worker took nothing more; they go back with its end, not before, or they would come again at once. */
+  held: Handed[];
+  /** Mini-batches that it began. */
+  begun: number;
   running: Running | undefined;
   /** Monotonic: since when `waiting[0]` is next in turn with nothing running before it. */
   turnSince: number;
@@ -125,13 +140,23 @@ export type SlotEvent =
   | { readonly type: 'start'; readonly worker: WorkerId }
   | { readonly type: 'spawned'; readonly pid: number }
   | { readonly type: 'spawn-failed'; readonly command: string; readonly reason: string }
-  | { readonly type: 'message'; readonly message: WorkerMessage; readonly body: Uint8Array }
+  | {
+      readonly type: 'message';
+      readonly message: WorkerMessage;
+      readonly body: Uint8Array;
+      /** What the agent saw of a try that failed. */
+      readonly seen?: Circumstances | undefined;
+    }
   /** Bytes that are no frame, or a frame that is no message. */
   | { readonly type: 'garbage'; readonly detail: string }
   | { readonly type: 'channel-closed' }
   | { readonly type: 'assign'; readonly assignments: readonly Assignment[] }
   | { readonly type: 'stop' }
   | { readonly type: 'kill' }
+  /** It has grown by so many bytes that another is to take its place. */
+  | { readonly type: 'grown'; readonly bytes: number }
+  /** It takes more memory than it may, or than there is. */
+  | { readonly type: 'memory'; readonly guard: GuardFacts }
   /** The stacks that were asked for have come. */
   | { readonly type: 'dumped' }
   | { readonly type: 'exit'; readonly exit: ExitFacts; readonly remains: Remains }
@@ -147,6 +172,8 @@ export interface Remains {
   readonly trace?: string | undefined;
   /** CPU seconds just before it was killed, where that was seen. */
   readonly cpuSeconds?: number | undefined;
+  /** What is known of the try it was in. */
+  readonly seen?: Circumstances | undefined;
 }
 
 export type SlotCommand =
@@ -179,6 +206,8 @@ export function emptySlot(): Slot {
     spawnedAt: 0,
     phaseSince: 0,
     waiting: [],
+    held: [],
+    begun: 0,
     running: undefined,
     turnSince: 0,
     quietSince: 0,
@@ -217,7 +246,10 @@ export function validateSlot(slot: Slot): void {
     invariant(slot.running === undefined && slot.waiting.length === 0, `${slot.phase} slot holds mini-batches`);
   }
   if (slot.phase === 'starting' || slot.phase === 'loading' || slot.phase === 'initializing') {
-    invariant(slot.stage !== 'up' && slot.waiting.length === 0, `${slot.phase} worker was given work`);
+    invariant(
+      slot.stage !== 'up' && slot.waiting.length + slot.held.length === 0,
+      `${slot.phase} worker was given work`,
+    );
   }
   if (slot.phase === 'ready') {
     invariant(slot.stage === 'up', 'ready worker never got ready');

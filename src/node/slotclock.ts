@@ -24,6 +24,8 @@ export function killNow(slot: Slot, now: Now, out: SlotCommand[]): void {
 
 function blamedBy(slot: Slot, reason: KillReason): Handed | undefined {
   if (reason.kind === 'run-timeout') return slot.running;
+  // what it reads for the next run is what it has its memory for; a hand-out that always fails so must not come back for ever
+  if (reason.kind === 'memory') return slot.running ?? slot.waiting[0];
   return reason.kind === 'overhead-timeout' ? slot.waiting[0] : undefined;
 }
 

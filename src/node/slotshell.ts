@@ -1,41 +1,27 @@
 /** Carries out what a slot's steps say: one worker process after the other, its channel, its output, its end. */
-import { mkdirSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { unreachable } from '../domain/assert.ts';
 import type { RunWarning } from '../domain/event.ts';
 import type { ExitFacts } from '../domain/failure.ts';
-import { encodeFrame, encodeFrames } from '../domain/frame.ts';
+import { encodeFrames } from '../domain/frame.ts';
 import type { Frame } from '../domain/frame.ts';
-import { epochMs, splitWorkerId } from '../domain/ids.ts';
-import type { NodeAddress, WorkerId } from '../domain/ids.ts';
-import type { Assignment, EngineEvent, LogSink } from '../domain/ports.ts';
-import type { DebugWaitingMessage, WorkerHello, WorkerMessage } from '../domain/protocol.ts';
-import { Capture } from './capture.ts';
-import { workerEnvironment, workerMarker } from './environment.ts';
-import { agentHello, workFolder } from './hello.ts';
-import type { DebugRequest } from './hello.ts';
+import { epochMs } from '../domain/ids.ts';
+import type { WorkerId } from '../domain/ids.ts';
+import type { Assignment, EngineEvent } from '../domain/ports.ts';
+import type { DebugWaitingMessage, RunMessage, WorkerHello, WorkerMessage } from '../domain/protocol.ts';
+import { WorkerBody } from './body.ts';
+import type { NodeFacts, SlotOutput } from './body.ts';
+import type { Capture } from './capture.ts';
+import { GrowthWatch } from './growth.ts';
+import type { MemoryKill } from './memoryguard.ts';
+import type { WatchedSlot, WatchedWorker } from './memorywatch.ts';
 import { asWorkerMessage } from './messages.ts';
-import type { OomWitness } from './oom.ts';
 import type { WorkerOptions } from './options.ts';
-import { WorkerProcess } from './process.ts';
-import { readStat } from './procfs.ts';
 import { emptySlot, hasProcess } from './slot.ts';
-import type { Now, Slot, SlotCommand, SlotEvent, SlotLimits } from './slot.ts';
+import type { Now, Slot, SlotCommand, SlotEvent } from './slot.ts';
 import { stepSlot } from './slotstep.ts';
-import { StackDump, inspectorFlags } from './stacks.ts';
-import { sweep } from './tree.ts';
+import { StackDump } from './stacks.ts';
 
 const NO_BODY = new Uint8Array(0);
-/** What all slots of a node share. */
-export interface NodeFacts {
-  readonly address: NodeAddress;
-  readonly session: string;
-  readonly gpus: number;
-  /** Stands before the command of a worker: makes it die with the agent. */
-  readonly commandPrefix: readonly string[];
-  readonly limits: SlotLimits;
-  readonly oom: OomWitness;
-}
 
 export interface SlotPorts {
   emit(event: EngineEvent): void;
@@ -49,25 +35,19 @@ export interface SlotPorts {
   debugWaiting?(message: DebugWaitingMessage): void;
 }
 
-/** `capture`: output to files and logs. `inherit`: a person sits in front of it. */
-export type SlotOutput =
-  | { readonly to: 'capture'; readonly logs: LogSink }
-  | { readonly to: 'inherit'; readonly debug?: DebugRequest | undefined };
-
-export class SlotShell {
+export class SlotShell implements WatchedSlot {
   readonly #options: WorkerOptions;
   readonly #node: NodeFacts;
   readonly #output: SlotOutput;
   readonly #gpu: number | undefined;
   readonly #ports: SlotPorts;
   readonly #slot: Slot = emptySlot();
-  #process: WorkerProcess | undefined;
-  #capture: Capture | undefined;
+  #body: WorkerBody | undefined;
+  /** Its output can't be read or shown: said once. */
+  #isBlind = false;
   #toSend: { readonly header: object; readonly body: Uint8Array }[] = [];
   #dump: StackDump | undefined;
-  /** Position in stderr at the begin of the running try. */
-  #tryFrom = 0;
-  #cpuSeconds: number | undefined;
+  #growth: GrowthWatch | undefined;
 
   constructor(options: WorkerOptions, node: NodeFacts, output: SlotOutput, gpu: number | undefined, ports: SlotPorts) {
     this.#options = options;
@@ -96,6 +76,18 @@ export class SlotShell {
   tick(now: Now): void {
     if (hasProcess(this.#slot)) this.#step({ type: 'tick' }, now);
   }
+  get watched(): WatchedWorker | undefined {
+    const { worker, pid, spawnedAt, running, waiting, phase, kill } = this.#slot;
+    if (worker === undefined || pid === 0 || phase === 'empty') return undefined;
+    const inTry = running !== undefined || waiting.length > 0;
+    return { worker, pid, startedAt: spawnedAt, inTry, dying: phase === 'ending' || kill?.killedAt !== undefined };
+  }
+  noteMemory(bytes: number): void {
+    this.#body?.witness.noteMemory(bytes);
+  }
+  killForMemory({ rule, rssBytes, limitBytes }: MemoryKill): void {
+    this.#step({ type: 'memory', guard: { rule, rssBytes, limitBytes } });
+  }
   /** Looks how much was printed; `showOutput` has to follow one turn of the loop later. */
   measureOutput(): void {
     this.#withCapture((capture) => capture.measure());
@@ -106,11 +98,13 @@ export class SlotShell {
 
   /** What can't be read or shown must not end a run. */
   #withCapture(use: (capture: Capture) => void): void {
+    const capture = this.#body?.capture;
+    if (!capture || this.#isBlind) return;
     try {
-      if (this.#capture) use(this.#capture);
+      use(capture);
     } catch (error) {
-      this.#warn({ kind: 'log-write-failed', path: this.#capture?.paths.join(', ') ?? '', reason: reasonOf(error) });
-      this.#capture = undefined;
+      this.#warn({ kind: 'log-write-failed', path: capture.paths.join(', '), reason: reasonOf(error) });
+      this.#isBlind = true;
     }
   }
 
@@ -132,18 +126,19 @@ export class SlotShell {
   }
 
   /** Frames of one read: one pass over the steps, one write, one call of the listener. */
-  #onFrames(process: WorkerProcess, frames: readonly Frame[]): void {
-    if (process !== this.#process) return;
+  #onFrames(body: WorkerBody, frames: readonly Frame[]): void {
+    if (body !== this.#body) return;
     const now = this.#now();
     const out: SlotCommand[] = [];
     for (const frame of frames) {
       const message = asWorkerMessage(frame.header);
       const event: SlotEvent = message
-        ? { type: 'message', message: this.#inStream(message), body: frame.body }
+        ? heard(body, message, frame.body)
         : { type: 'garbage', detail: `not a message: ${JSON.stringify(frame.header).slice(0, 200)}` };
       stepSlot(this.#slot, event, now, this.#node.limits, out);
       for (const command of out) this.#execute(command);
       out.length = 0;
+      if (message) this.#watchGrowth(message, now, out);
       if (message?.m === 'debug-waiting') this.#ports.debugWaiting?.(message);
       if (message?.m === 'hello') this.#ports.hello?.(message);
     }
@@ -151,12 +146,15 @@ export class SlotShell {
     this.#ports.settled();
   }
 
-  /** Marks of the raw files as positions in the streams. */
-  #inStream(message: WorkerMessage): WorkerMessage {
-    if (!this.#capture) return message;
-    if (message.m === 'begin') return { ...message, o: this.#capture.positions(message.o, message.w * 1000) };
-    if (message.m !== 'done' && message.m !== 'failed') return message;
-    return { ...message, o: this.#capture.positions(message.o, message.w[1] * 1000) };
+  #watchGrowth({ m }: WorkerMessage, now: Now, out: SlotCommand[]): void {
+    const max = this.#node.growthBytesMax;
+    if (max === undefined) return;
+    if (m === 'initialized') this.#growth = new GrowthWatch(max, this.#slot.pid, now.mono);
+    const bytes = m === 'done' || m === 'failed' ? this.#growth?.tooMuch(now.mono) : undefined;
+    if (bytes === undefined) return;
+    stepSlot(this.#slot, { type: 'grown', bytes }, now, this.#node.limits, out);
+    for (const command of out) this.#execute(command);
+    out.length = 0;
   }
 
   #execute(command: SlotCommand): void {
@@ -165,11 +163,18 @@ export class SlotShell {
         this.#showBeforeFailure(command.event);
         return this.#ports.emit(command.event);
       case 'mark':
-        if (command.of !== undefined) this.#tryFrom = command.marks[1];
-        return this.#capture?.mark(command.marks, command.of);
+        this.#body?.witness.mark(command.marks, command.of);
+        return this.#body?.capture?.mark(command.marks, command.of);
       case 'send-run': {
-        const { index, dispatch, try: attempt, source } = command.assignment;
-        this.#toSend.push({ header: { m: 'run', i: index, d: dispatch, t: attempt }, body: source });
+        const { index, dispatch, try: attempt, part, source } = command.assignment;
+        const header: RunMessage = {
+          m: 'run',
+          i: index,
+          d: dispatch,
+          t: attempt,
+          ...(part && { p: [part.from, part.to] }),
+        };
+        this.#toSend.push({ header, body: source });
         return;
       }
       case 'send-stop':
@@ -180,8 +185,7 @@ export class SlotShell {
       case 'dump-stacks':
         return this.#askForStacks();
       case 'kill':
-        this.#cpuSeconds = cpuSecondsOf(this.#process?.pid ?? 0);
-        return this.#process?.kill();
+        return this.#body?.kill();
       case 'sweep':
         void this.#sweep();
         return;
@@ -204,16 +208,15 @@ export class SlotShell {
     const frames = this.#toSend;
     if (frames.length === 0) return;
     this.#toSend = [];
-    this.#process?.write(encodeFrames(frames));
+    this.#body?.process.write(encodeFrames(frames));
   }
 
   #spawn(worker: WorkerId): void {
-    const { process: name } = splitWorkerId(worker);
     this.#dump = undefined;
-    this.#cpuSeconds = undefined;
-    this.#tryFrom = 0;
+    this.#isBlind = false;
+    this.#growth = undefined;
     try {
-      this.#process = this.#newProcess(worker, name);
+      this.#body = this.#newBody(worker);
     } catch (error) {
       // a full disk or no descriptors left: as a failed start it is tried again, and named if it stays
       const { command } = this.#options.hostCommand;
@@ -222,116 +225,86 @@ export class SlotShell {
     }
   }
 
-  #newProcess(worker: WorkerId, name: string): WorkerProcess {
-    const options = this.#options;
-    const { address, session, gpus, commandPrefix } = this.#node;
-    const cwd = workFolder(options, name);
-    mkdirSync(cwd, { recursive: true });
-    const debug = this.#output.to === 'inherit' ? this.#output.debug : undefined;
-    const hello = agentHello(options, address, name, debug);
-    if (hello.profiling) mkdirSync(dirname(hello.profiling.file), { recursive: true });
-    const captured = this.#openCapture(worker, name);
-    const { command, args, language } = options.hostCommand;
-    const words = [...commandPrefix, command, ...inspectorFlags(language), ...args];
-    const process: WorkerProcess = new WorkerProcess(
-      {
-        command: words[0] ?? command,
-        args: words.slice(1),
-        env: workerEnvironment(options, { address, process: name, session, gpus, gpu: this.#gpu }),
-        cwd,
-        stdio: captured ? ['ignore', ...captured.descriptors] : ['inherit', 'inherit', 'inherit'],
-        ownSession: this.#output.to === 'capture' || this.#output.debug === undefined,
-      },
+  #newBody(worker: WorkerId): WorkerBody {
+    const { command } = this.#options.hostCommand;
+    const warn = (event: RunWarning): void => this.#ports.emit(event);
+    const body: WorkerBody = new WorkerBody(
+      { options: this.#options, node: this.#node, output: this.#output, gpu: this.#gpu, worker, warn },
       {
         spawned: (pid) => this.#step({ type: 'spawned', pid }),
         spawnFailed: (reason) => this.#step({ type: 'spawn-failed', command, reason }),
-        frames: (frames) => this.#onFrames(process, frames),
+        frames: (frames) => this.#onFrames(body, frames),
         garbage: (detail) => this.#step({ type: 'garbage', detail }),
         channelClosed: () => this.#step({ type: 'channel-closed' }),
-        exited: (code, signal) => this.#onExited(code, signal),
+        exited: (code, signal) => this.#onExited(body, code, signal),
       },
     );
-    process.write(encodeFrame(hello));
-    return process;
+    return body;
   }
 
-  #openCapture(worker: WorkerId, name: string): Capture | undefined {
-    if (this.#output.to !== 'capture') return undefined;
-    const { clock, limits, layout } = this.#options;
-    this.#capture = new Capture({
-      folder: layout.capture,
-      worker,
-      node: this.#node.address,
-      process: name,
-      keepBytes: limits.captureBytesPerTry,
-      logs: this.#output.logs,
-      clock,
-      warn: (event) => this.#ports.emit(event),
-    });
-    return this.#capture;
+  #onExited(body: WorkerBody, code: number | null, signal: NodeJS.Signals | null): void {
+    const exit = this.#exitFacts(body, code, signal);
+    this.#step({ type: 'exit', exit, remains: body.witness.remains(this.#slot.running, this.#dump) });
   }
 
-  #onExited(code: number | null, signal: NodeJS.Signals | null): void {
-    const exit = this.#exitFacts(code, signal);
-    this.#step({
-      type: 'exit',
-      exit,
-      remains: {
-        stacks: this.#dump?.take(),
-        trace: this.#capture?.stderrSince(this.#slot.running ? this.#tryFrom : 0),
-        cpuSeconds: this.#cpuSeconds,
-      },
-    });
-  }
-
-  #exitFacts(code: number | null, signal: NodeJS.Signals | null): ExitFacts {
+  #exitFacts(body: WorkerBody, code: number | null, signal: NodeJS.Signals | null): ExitFacts {
     if (signal === null) return { by: 'code', code: code ?? 0 };
-    const ours = this.#slot.kill !== undefined;
-    return { by: 'signal', signal, outOfMemory: signal === 'SIGKILL' && !ours && this.#node.oom.explainsKill() };
+    const reason = this.#slot.kill?.reason;
+    if (reason?.kind === 'memory' && signal === 'SIGKILL') {
+      const { kind: _kind, ...guard } = reason;
+      return { by: 'signal', signal, outOfMemory: true, guard };
+    }
+    return { by: 'signal', signal, outOfMemory: signal === 'SIGKILL' && reason === undefined && body.wasOutOfMemory };
   }
 
   /** Without captured output there is a person who sees the hang, and nowhere to read the answer from. */
   #askForStacks(): void {
-    const process = this.#process;
-    if (!process || !this.#capture) return this.#step({ type: 'dumped' });
+    const body = this.#body;
+    if (!body?.capture || this.#isBlind) return this.#step({ type: 'dumped' });
     this.#dump = new StackDump({
       host: this.#options.hostCommand,
-      pid: process.pid,
-      capture: this.#capture,
-      signal: () => process.signal('SIGUSR1'),
+      pid: body.process.pid,
+      capture: body.capture,
+      signal: () => body.process.signal('SIGUSR1'),
       answered: () => {
-        if (process === this.#process) this.#step({ type: 'dumped' });
+        if (body === this.#body) this.#step({ type: 'dumped' });
       },
     });
   }
 
   /** What is left of the tree dies, what is left of the output is shown; then the slot is free. */
   async #sweep(): Promise<void> {
-    const worker = this.#slot.worker;
-    const process = this.#process;
-    const capture = this.#capture;
+    const { worker } = this.#slot;
+    const body = this.#body;
     if (worker === undefined) return;
-    this.#process = undefined;
-    this.#capture = undefined;
-    process?.abandon();
-    const { session, address } = this.#node;
-    const name = splitWorkerId(worker).process;
-    const marker = { session, worker: workerMarker(this.#options.runId, address, name) };
-    const pids = process?.pid ? await sweep(marker, [...process.tree]) : [];
+    this.#body = undefined;
+    const pids = (await body?.takeApart()) ?? [];
     if (pids.length > 0) this.#warn({ kind: 'processes-left', worker, pids });
-    try {
-      await capture?.finish();
-    } catch (error) {
-      this.#warn({ kind: 'log-write-failed', path: capture?.paths.join(', ') ?? '', reason: reasonOf(error) });
-    }
-    if (capture) this.#ports.retired?.(capture.paths);
+    if (body?.capture) await this.#finishOutput(body.capture);
     this.#step({ type: 'swept' });
+  }
+
+  async #finishOutput(capture: Capture): Promise<void> {
+    try {
+      await capture.finish();
+    } catch (error) {
+      this.#warn({ kind: 'log-write-failed', path: capture.paths.join(', '), reason: reasonOf(error) });
+    }
+    this.#ports.retired?.(capture.paths);
   }
 }
 
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-function cpuSecondsOf(pid: number): number | undefined {
-  const stat = pid === 0 ? undefined : readStat(pid);
-  return stat && stat.userSeconds + stat.systemSeconds;
+function heard({ capture, witness }: WorkerBody, message: WorkerMessage, body: Uint8Array): SlotEvent {
+  const inStream = capture ? positioned(message, capture) : message;
+  const seen = inStream.m === 'failed' ? witness.ofFailed(inStream) : undefined;
+  return { type: 'message', message: inStream, body, seen };
 }
+
+/** Marks of the raw files as positions in the streams. */
+function positioned(message: WorkerMessage, capture: Capture): WorkerMessage {
+  if (message.m === 'begin') return { ...message, o: capture.positions(message.o, message.w * 1000) };
+  if (message.m !== 'done' && message.m !== 'failed') return message;
+  return { ...message, o: capture.positions(message.o, message.w[1] * 1000) };
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,12 +1,12 @@
 /** The steps of a slot: event in, commands out. Synchronous; no clock, no I/O. The states are in `slot.ts`. */
 import { invariant, unreachable } from '../domain/assert.ts';
 import type { StartFailure } from '../domain/failure.ts';
-import type { StageErrorMessage, WorkerMessage } from '../domain/protocol.ts';
+import type { StageErrorMessage } from '../domain/protocol.ts';
 import { PROTOCOL_VERSION } from '../domain/protocol.ts';
 import { beginKill, killNow, stepTick } from './slotclock.ts';
 import { emptySlot, enter, hasProcess, workerOf } from './slot.ts';
-import type { Now, Remains, Slot, SlotCommand, SlotEvent, SlotLimits } from './slot.ts';
-import { endAllTries, onAssign, onBegin, onTryEnd } from './slottries.ts';
+import type { GuardFacts, Now, Remains, Slot, SlotCommand, SlotEvent, SlotLimits } from './slot.ts';
+import { endAllTries, giveBack, onAssign, onBegin, onTryEnd } from './slottries.ts';
 
 /** Changes `slot` and appends to `out`. An event that came too late for the worker it is about changes nothing. */
 export function stepSlot(slot: Slot, event: SlotEvent, now: Now, limits: SlotLimits, out: SlotCommand[]): void {
@@ -23,18 +23,22 @@ export function stepSlot(slot: Slot, event: SlotEvent, now: Now, limits: SlotLim
     case 'spawn-failed':
       return onSpawnFailed(slot, { kind: 'spawn', command: event.command, reason: event.reason }, now, out);
     case 'message':
-      return hasProcess(slot) ? onMessage(slot, event.message, event.body, now, limits, out) : undefined;
+      return hasProcess(slot) ? onMessage(slot, event, now, limits, out) : undefined;
     case 'garbage':
       return onProtocolError(slot, event.detail, now, out);
     case 'channel-closed':
       slot.channelClosedAt ??= now.mono;
       return;
     case 'assign':
-      return onAssign(slot, event.assignments, now, out);
+      return onAssign(slot, event.assignments, now, limits, out);
     case 'stop':
       return onStop(slot, now, out);
     case 'kill':
       return onKill(slot, now, out);
+    case 'grown':
+      return recycle(slot, 'growth', event.bytes, now, out);
+    case 'memory':
+      return hasProcess(slot) ? onMemory(slot, event.guard, now, out) : undefined;
     case 'dumped':
       return hasProcess(slot) ? killNow(slot, now, out) : undefined;
     case 'exit':
@@ -65,18 +69,19 @@ function onSpawnFailed(slot: Slot, failure: StartFailure, now: Now, out: SlotCom
 
 function onMessage(
   slot: Slot,
-  message: WorkerMessage,
-  body: Uint8Array,
+  { message, body, seen }: Extract<SlotEvent, { type: 'message' }>,
   now: Now,
   limits: SlotLimits,
   out: SlotCommand[],
 ): void {
   switch (message.m) {
     case 'begin':
-      return onBegin(slot, message, now, out);
+      onBegin(slot, message, now, out);
+      return recycleByAge(slot, limits, now, out);
     case 'done':
     case 'failed':
-      return onTryEnd(slot, message, body, now, out);
+      onTryEnd(slot, { message, body, seen }, now, out);
+      return recycleByAge(slot, limits, now, out);
     case 'hello':
       if (message.protocol === PROTOCOL_VERSION) advance(slot, 'starting', 'loading', message.m, now, out);
       else onProtocolError(slot, `worker host speaks protocol ${message.protocol}, not ${PROTOCOL_VERSION}`, now, out);
@@ -194,13 +199,35 @@ function onProtocolError(slot: Slot, detail: string, now: Now, out: SlotCommand[
 function onStop(slot: Slot, now: Now, out: SlotCommand[]): void {
   if (!hasProcess(slot) || slot.stopAsked) return;
   slot.stopAsked = true;
-  if (slot.phase === 'ready') {
-    slot.quietSince = now.mono;
-    enter(slot, 'stopping', now);
-    out.push({ type: 'send-stop' });
-  } else if (slot.stage !== 'up' && slot.kill === undefined && !slot.startFailureTold) {
+  if (slot.phase === 'ready') askToStop(slot, now, out);
+  else if (slot.stage !== 'up' && slot.kill === undefined && !slot.startFailureTold) {
     beginKill(slot, { kind: 'stop' }, false, now, out);
   }
+}
+
+function askToStop(slot: Slot, now: Now, out: SlotCommand[]): void {
+  slot.stopAsked = true;
+  slot.quietSince = now.mono;
+  enter(slot, 'stopping', now);
+  out.push({ type: 'send-stop' });
+}
+
+/**
+ * Asked as soon as its last mini-batch has begun, so that it has heard of it when that one ends. It was never sent more
+ * than it may run (`onAssign`), so the number is exact however fast it is.
+ */
+function recycleByAge(slot: Slot, limits: SlotLimits, now: Now, out: SlotCommand[]): void {
+  if (slot.begun >= (limits.miniBatchesMax ?? Infinity)) recycle(slot, 'mini-batches', slot.begun, now, out);
+}
+
+/** It ends as at the end of the run; the next worker takes the slot once it is gone. */
+function recycle(slot: Slot, why: 'mini-batches' | 'growth', amount: number, now: Now, out: SlotCommand[]): void {
+  if (slot.phase !== 'ready') return;
+  out.push({
+    type: 'emit',
+    event: { type: 'warning', at: now.wall, warning: { kind: 'worker-recycled', worker: workerOf(slot), why, amount } },
+  });
+  askToStop(slot, now, out);
 }
 
 function onKill(slot: Slot, now: Now, out: SlotCommand[]): void {
@@ -208,6 +235,21 @@ function onKill(slot: Slot, now: Now, out: SlotCommand[]): void {
   slot.stopAsked = true;
   if (slot.kill === undefined) return beginKill(slot, { kind: 'stop' }, false, now, out);
   killNow(slot, now, out);
+}
+
+/** No time for stacks: each millisecond it takes more. Of a worker that is being killed already only the wait ends. */
+function onMemory(slot: Slot, guard: GuardFacts, now: Now, out: SlotCommand[]): void {
+  if (slot.kill !== undefined) return killNow(slot, now, out);
+  const worker = workerOf(slot);
+  out.push({
+    type: 'emit',
+    event: {
+      type: 'warning',
+      at: now.wall,
+      warning: { kind: 'memory-guard', worker, pid: slot.pid, rssBytes: guard.rssBytes },
+    },
+  });
+  beginKill(slot, { kind: 'memory', ...guard }, false, now, out);
 }
 
 function onTick(slot: Slot, now: Now, limits: SlotLimits, out: SlotCommand[]): void {
@@ -259,6 +301,7 @@ function startFailureOf(slot: Slot, exit: NonNullable<Slot['exit']>, remains: Re
     case 'run-timeout':
     case 'overhead-timeout':
     case 'shutdown-timeout':
+    case 'memory':
     case 'lingering': {
       const trace = remains.trace === undefined ? {} : { trace: remains.trace };
       return slot.stopAsked ? undefined : { kind: 'exit', stage: slot.stage, exit, ...trace };
@@ -273,6 +316,7 @@ function onSwept(slot: Slot, now: Now, out: SlotCommand[]): void {
   const worker = workerOf(slot);
   const { exit, pid, startFailed } = slot;
   invariant(exit !== undefined, 'an ended worker has exit facts');
+  giveBack(slot, slot.held, now, out);
   const askedFor = slot.kill !== undefined && slot.kill.reason.kind !== 'protocol-error';
   out.push({
     type: 'emit',

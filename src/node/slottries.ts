@@ -1,18 +1,31 @@
 /** Mini-batches at a worker: taken, begun, ended, given back. Each that was taken ends in exactly one event. */
-import type { ExitFacts, TryFailure } from '../domain/failure.ts';
+import type { Circumstances, ExitFacts, TryFailure } from '../domain/failure.ts';
 import { epochMs } from '../domain/ids.ts';
 import type { EpochMs } from '../domain/ids.ts';
 import type { Assignment, TryOutcome } from '../domain/ports.ts';
 import type { TryTiming } from '../domain/event.ts';
 import type { BeginMessage, DoneMessage, FailedMessage, OutputMarks } from '../domain/protocol.ts';
 import { unreachable } from '../domain/assert.ts';
+import { itemOf } from './item.ts';
 import { beginKill } from './slotclock.ts';
 import { hasProcess, workerOf } from './slot.ts';
-import type { Handed, KillReason, Now, Remains, Running, Slot, SlotCommand } from './slot.ts';
+import type { Handed, KillReason, Now, Remains, Running, Slot, SlotCommand, SlotLimits } from './slot.ts';
 
-/** Work for a worker that can't take it (any more) goes straight back. */
-export function onAssign(slot: Slot, assignments: readonly Assignment[], now: Now, out: SlotCommand[]): void {
-  const mine = slot.phase === 'ready' ? assignments.filter((a) => a.worker === slot.worker) : [];
+/**
+ * Work for a worker that isn't ready goes straight back; but what is for one that ends, or that has had all its
+ * mini-batches, stays until it is gone: the core thinks of it as ready and would hand it out again at once, and again.
+ */
+export function onAssign(
+  slot: Slot,
+  assignments: readonly Assignment[],
+  now: Now,
+  limits: SlotLimits,
+  out: SlotCommand[],
+): void {
+  const isReady = slot.phase === 'ready';
+  const ends = slot.phase === 'stopping' || slot.phase === 'killing' || slot.phase === 'ending';
+  const keeps = isReady || (ends && slot.stage === 'up');
+  const mine = keeps ? assignments.filter((a) => a.worker === slot.worker) : [];
   if (mine.length < assignments.length)
     returnAssignments(
       assignments.filter((a) => !mine.includes(a)),
@@ -20,10 +33,14 @@ export function onAssign(slot: Slot, assignments: readonly Assignment[], now: No
       out,
     );
   if (mine.length === 0) return;
-  if (slot.waiting.length === 0 && !slot.running) slot.turnSince = now.mono;
+  if (isReady && slot.waiting.length === 0 && !slot.running) slot.turnSince = now.mono;
   for (const assignment of mine) {
-    slot.waiting.push({ index: assignment.index, dispatch: assignment.dispatch, try: assignment.try });
-    out.push({ type: 'send-run', assignment });
+    const { index, dispatch, try: attempt, items, part } = assignment;
+    const handed = { index, dispatch, try: attempt, items, part };
+    if (isReady && slot.begun + slot.waiting.length < (limits.miniBatchesMax ?? Infinity)) {
+      slot.waiting.push(handed);
+      out.push({ type: 'send-run', assignment });
+    } else slot.held.push(handed);
   }
 }
 
@@ -63,10 +80,9 @@ export function onBegin(slot: Slot, message: BeginMessage, now: Now, out: SlotCo
 
 function begin(slot: Slot, next: Handed, message: { w: number; o: OutputMarks }, now: Now): void {
   slot.waiting.shift();
+  slot.begun += 1;
   slot.running = {
-    index: next.index,
-    dispatch: next.dispatch,
-    try: next.try,
+    ...next,
     begunAt: now.mono,
     startedAt: epochMs(message.w * 1000),
     pickedAt: slot.turnSince,
@@ -74,17 +90,17 @@ function begin(slot: Slot, next: Handed, message: { w: number; o: OutputMarks },
   };
 }
 
+interface TryEndSeen {
+  readonly message: DoneMessage | FailedMessage;
+  readonly body: Uint8Array;
+  readonly seen?: Circumstances | undefined;
+}
+
 /**
  * A result counts although its worker is being killed meanwhile, because it was complete before the death; but not
  * that of a `run()` which took longer than its limit.
  */
-export function onTryEnd(
-  slot: Slot,
-  message: DoneMessage | FailedMessage,
-  body: Uint8Array,
-  now: Now,
-  out: SlotCommand[],
-): void {
+export function onTryEnd(slot: Slot, { message, body, seen = {} }: TryEndSeen, now: Now, out: SlotCommand[]): void {
   if (!slot.running) {
     // an input that can't be read fails a try before `run()` is called: there is no begin mark then
     const next = slot.waiting[0];
@@ -114,10 +130,13 @@ export function onTryEnd(
       dispatch: running.dispatch,
       timing: timingOf(message, running, now),
       printed: printedBetween(running.marks, message.o),
-      result: resultOf(message, body),
+      result: resultOf(running, { message, body, seen }),
     },
   });
 }
+
+/** To the microsecond: what is finer is noise, and every digit is stored once a mini-batch. */
+const secondsOf = (ms: number): number => Math.round(ms * 1000) / 1e6;
 
 function timingOf(message: DoneMessage | FailedMessage, running: Running, now: Now): TryTiming {
   const [start1, end1] = message.w;
@@ -127,12 +146,15 @@ function timingOf(message: DoneMessage | FailedMessage, running: Running, now: N
     start2: message.c[0],
     end2: message.c[1],
     runSeconds: message.r,
-    elapsedSeconds: Math.max(message.r, (now.mono - running.pickedAt) / 1000),
+    elapsedSeconds: Math.max(message.r, secondsOf(now.mono - running.pickedAt)),
   };
 }
 
-function resultOf(message: DoneMessage | FailedMessage, body: Uint8Array): TryOutcome['result'] {
-  if (message.m === 'failed') return { ok: false, failure: message.error };
+function resultOf(of: Handed, { message, body, seen }: TryEndSeen): TryOutcome['result'] {
+  if (message.m === 'failed') {
+    const item = itemOf(of, message.item);
+    return { ok: false, failure: message.error, ...(item !== undefined && { item }), ...seen };
+  }
   const rows = message.part ? { part: message.part.path, bytes: message.part.bytes } : body;
   return { ok: true, returned: message.k, rows, ...(message.columns && { columns: message.columns }) };
 }
@@ -159,18 +181,23 @@ export function endAllTries(slot: Slot, exit: ExitFacts, remains: Remains, now: 
         index: ended.index,
         dispatch: ended.dispatch,
         timing,
-        result: { ok: false, failure: failureOf(reason, exit, remains) },
+        result: { ok: false, failure: failureOf(reason, exit, remains), ...remains.seen },
       },
     });
   }
   slot.running = undefined;
-  if (slot.waiting.length === 0) return;
-  const assignments = slot.waiting.map(({ index, dispatch }) => ({ index, dispatch }));
+  const unbegun = [...slot.waiting, ...slot.held];
   slot.waiting = [];
-  out.push({
-    type: 'emit',
-    event: { type: 'assignments-returned', at: now.wall, worker: workerOf(slot), assignments },
-  });
+  slot.held = [];
+  giveBack(slot, unbegun, now, out);
+}
+
+/** They have not begun and use up nothing. */
+export function giveBack(slot: Slot, handed: readonly Handed[], now: Now, out: SlotCommand[]): void {
+  if (handed.length === 0) return;
+  const assignments = handed.map(({ index, dispatch }) => ({ index, dispatch }));
+  const event = { type: 'assignments-returned', at: now.wall, worker: workerOf(slot), assignments } as const;
+  out.push({ type: 'emit', event });
 }
 
 function failureOf(reason: KillReason | undefined, exit: ExitFacts, remains: Remains): TryFailure {
@@ -188,6 +215,7 @@ function failureOf(reason: KillReason | undefined, exit: ExitFacts, remains: Rem
     case 'load-timeout':
     case 'init-timeout':
     case 'shutdown-timeout':
+    case 'memory':
     case 'lingering':
       return { kind: 'worker-lost', exit, ...(remains.trace !== undefined && { trace: remains.trace }) };
     default:
@@ -206,7 +234,7 @@ function timingOfLost(slot: Slot, remains: Remains, now: Now): TryTiming {
     start2: slot.cpuSeconds,
     end2: Math.max(slot.cpuSeconds, remains.cpuSeconds ?? 0),
     runSeconds: seconds,
-    elapsedSeconds: (now.mono - (running?.pickedAt ?? slot.turnSince)) / 1000,
+    elapsedSeconds: secondsOf(now.mono - (running?.pickedAt ?? slot.turnSince)),
   };
 }
 

@@ -32,20 +32,21 @@ export interface DumpTarget {
 
 export class StackDump {
   readonly #capture: Capture;
-  readonly #from: number;
+  /** Where stderr was when it was asked. */
+  readonly from: number;
   #child: ChildProcess | undefined;
   #text = '';
 
   constructor(target: DumpTarget) {
     this.#capture = target.capture;
-    this.#from = target.capture.stderrEnd();
+    [, this.from] = target.capture.ends();
     if (target.host.language === 'python') target.signal();
     else this.#askInspector(target);
   }
 
   /** What came by now; undefined where nothing came. Ends the asking. */
   take(): string | undefined {
-    if (!this.#child) return this.#capture.stderrSince(this.#from);
+    if (!this.#child) return this.#capture.stderrSince(this.from);
     this.#child.kill('SIGKILL');
     return this.#text.trimEnd() === '' ? undefined : this.#text.trimEnd();
   }

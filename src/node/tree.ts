@@ -65,14 +65,19 @@ export function killProcess(pid: number): void {
 }
 
 /**
- * Kills what carries the marker, and those of `known` that still live, again and again until none is left.
+ * Kills what carries the marker, those of `known` that still live, and those that `others` finds, again and again until
+ * none is left.
  * @returns what was still there after `SWEEP_MS_MAX`.
  */
-export async function sweep(marker: Marker, known: readonly number[] = []): Promise<number[]> {
+export async function sweep(
+  marker: Marker,
+  known: readonly number[] = [],
+  others: () => readonly number[] = () => [],
+): Promise<number[]> {
   const births = new Map(known.flatMap((pid) => [[pid, readStat(pid)?.startedAt] as const]));
   const end = performance.now() + SWEEP_MS_MAX;
   for (;;) {
-    const left = new Set(findMarked(marker));
+    const left = new Set([...findMarked(marker), ...others()]);
     for (const [pid, birth] of births) if (isAlive(pid, birth)) left.add(pid);
     for (const pid of left) killProcess(pid);
     if (left.size === 0) return [];

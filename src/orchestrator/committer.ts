@@ -1,6 +1,7 @@
 import type { RunEvent, SpoolExtent, TryBegun, TryFinished } from '../domain/event.ts';
 import type { WorkerId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
+import type { FailpointPort } from './failpoint.ts';
 import { Patience } from './patience.ts';
 import type { LedgerPort, RowsPiece, SpoolPort } from './ports.ts';
 
@@ -17,6 +18,13 @@ interface Entry {
   readonly event: RunEvent;
   /** Of a done try. */
   readonly rows?: RowsPiece;
+}
+
+interface CommitterParts {
+  readonly ledger: LedgerPort;
+  readonly spool: SpoolPort;
+  readonly clock: Clock;
+  readonly failpoint?: FailpointPort | undefined;
 }
 
 /**
@@ -37,7 +45,7 @@ export class Committer {
   private pressed = false;
   private waiting = false;
   private readonly patience: Patience;
-  private readonly parts: { ledger: LedgerPort; spool: SpoolPort; clock: Clock };
+  private readonly parts: CommitterParts;
   private readonly publish: (events: readonly RunEvent[]) => void;
   private readonly onFailure: (error: unknown) => void;
   private readonly onPressure: (on: boolean) => void;
@@ -46,7 +54,7 @@ export class Committer {
   private lastGroup = 0;
 
   constructor(
-    parts: { ledger: LedgerPort; spool: SpoolPort; clock: Clock },
+    parts: CommitterParts,
     hooks: {
       publish: (events: readonly RunEvent[]) => void;
       onFailure: (error: unknown) => void;
@@ -146,13 +154,16 @@ export class Committer {
   /** @returns the events to show; those that could not be made durable are shown too, after `onFailure`. */
   private async commit(entries: readonly Entry[]): Promise<RunEvent[]> {
     if (this.failed !== undefined) return entries.filter((e) => e.rows === undefined).map((e) => e.event);
-    const { ledger, spool } = this.parts;
+    const { ledger, spool, failpoint } = this.parts;
     try {
       const pieces = entries.flatMap((e) => (e.rows ? [e.rows] : []));
+      if (failpoint && pieces.length > 0) await failpoint('result-taken');
       const extents = pieces.length > 0 ? await this.patience.run(() => spool.write(pieces)) : [];
+      if (failpoint && pieces.length > 0) await failpoint('rows-durable');
       const events = withExtents(entries, extents);
       const durable = this.durable(events);
       await this.patience.run(() => ledger.commit(durable));
+      if (failpoint && pieces.length > 0) await failpoint('committed');
       for (const file of pieces.flatMap(filesOf)) await this.release(file);
       for (const piece of pieces) this.pendingBytes -= sizeOf(piece);
       this.checkPressure();

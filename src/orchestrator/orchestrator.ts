@@ -10,15 +10,13 @@ import type { RunEvent, RunState } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
 import { miniBatchIndex, splitWorkerId } from '../domain/ids.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
-import { describeSource } from '../domain/minibatch.ts';
-import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
 import type { Assignment, EngineEvent, TryOutcome } from '../domain/ports.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { Committer } from './committer.ts';
 import { coreConfig } from './config.ts';
 import { createMiniBatches } from './creation.ts';
 import { commitFailure, messageOf } from './reasons.ts';
-import { notHandedOut } from './outcome.ts';
+import { describeHandOut, notHandedOut } from './outcome.ts';
 import { Settlement } from './settlement.ts';
 import type { OrchestratorParts } from './ports.ts';
 
@@ -168,7 +166,8 @@ export class Orchestrator {
   private onBegun(event: Extract<EngineEvent, { type: 'try-begun' }>): void {
     const current = this.core.inFlight.get(event.index);
     if (current?.dispatch !== event.dispatch) return;
-    this.note({ ...event, try: current.try, items: this.items.get(event.index) ?? 0 });
+    const { try: attempt, part } = current;
+    this.note({ ...event, try: attempt, items: this.items.get(event.index) ?? 0, ...(part && { part }) });
   }
 
   private onOutcome(outcome: TryOutcome): void {
@@ -196,7 +195,8 @@ export class Orchestrator {
 
   private settle(outcome: TryOutcome, items: number, command: Extract<CoreCommand, { type: 'settle' }>): void {
     this.items.delete(outcome.index);
-    const detail = outcome.result.ok ? undefined : this.describe(outcome.index, command.part);
+    const failed = outcome.result.ok ? undefined : this.parts.manifest.read(outcome.index).source;
+    const detail = failed && describeHandOut(failed, command.part);
     const { event, rows, unneeded } = this.settlement.settle(outcome, command, items, detail);
     if (rows) this.committer.addDone(event, rows);
     else this.committer.add(event);
@@ -210,11 +210,6 @@ export class Orchestrator {
     const { part } = outcome.result.rows;
     // A duplicate of an accepted outcome names the part that its commit still needs.
     if (!this.committer.needs(part) && !this.settlement.keeps(part)) void this.parts.spool.releasePart(part);
-  }
-
-  private describe(index: MiniBatchIndex, part: ItemRange | undefined): string {
-    const { source } = this.parts.manifest.read(index);
-    return describeSource(JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource, part);
   }
 
   // ---- commands out -------------------------------------------------------------------------------------------
@@ -280,6 +275,7 @@ export class Orchestrator {
     const assignments = this.outbox;
     this.outbox = [];
     this.parts.engine.dispatch(assignments);
+    void this.parts.failpoint?.('dispatched');
   }
 
   /** The record of a second hand-out is on the disk before it leaves. */
@@ -288,6 +284,7 @@ export class Orchestrator {
     this.note({ type: 'redispatched', at: this.parts.clock.now(), index, dispatch, try: assignment.try, worker });
     await this.committer.barrier();
     if (this.committer.broken) return;
+    await this.parts.failpoint?.('dispatch-recorded');
     this.parts.engine.dispatch([assignment]);
   }
 
@@ -301,6 +298,7 @@ export class Orchestrator {
     }
     this.note({ type: 'dispatch-reserved', at: this.parts.clock.now(), below: miniBatchIndex(below) });
     await this.committer.barrier();
+    await this.parts.failpoint?.('dispatch-recorded');
     if (!this.committer.broken) this.feed([{ type: 'reserved', below }]);
   }
 
@@ -327,7 +325,9 @@ export class Orchestrator {
   private async finish(verdict: Verdict): Promise<Verdict> {
     this.state('Finalizing');
     await this.committer.barrier();
+    await this.parts.failpoint?.('all-settled');
     const final = await this.assemble(this.broken ?? verdict);
+    await this.parts.failpoint?.('assembled');
     const at = this.parts.clock.now();
     this.note({
       type: 'run-ended',

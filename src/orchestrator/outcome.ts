@@ -2,6 +2,8 @@ import { unreachable } from '../domain/assert.ts';
 import type { TryFinished } from '../domain/event.ts';
 import type { Circumstances, TryFailure } from '../domain/failure.ts';
 import type { EpochMs } from '../domain/ids.ts';
+import { describeSource } from '../domain/minibatch.ts';
+import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
 import type { TryOutcome } from '../domain/ports.ts';
 import type { CoreCommand, Settles } from '../core/types.ts';
 
@@ -42,6 +44,11 @@ export function tryFinished(
     ...(outcome.printed && { printed: outcome.printed }),
     ...(settles.as === 'retry' && { retryAfterMs: settles.retryAfterMs }),
   };
+}
+
+/** Names what was handed out, for a person. @param source JSON of a `MiniBatchSource`, as in the manifest */
+export function describeHandOut(source: Uint8Array, part: ItemRange | undefined): string {
+  return describeSource(JSON.parse(new TextDecoder().decode(source)) as MiniBatchSource, part);
 }
 
 /** The outcome of a mini-batch that never left: its input isn't what it was. */

@@ -5,6 +5,7 @@ import type { MiniBatchIndex } from '../domain/ids.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 import type { Clock, Engine } from '../domain/ports.ts';
 import type { Plan } from '../domain/plan.ts';
+import type { FailpointPort } from './failpoint.ts';
 import type { RunFailure, TryFailure } from '../domain/failure.ts';
 
 export interface Draft {
@@ -63,6 +64,8 @@ export interface OrchestratorParts {
    * result's place under a name that says so. Undefined where there is nothing to write.
    */
   readonly assemble: (kind: 'whole' | 'partial') => Promise<{ path: string; rows: number; bytes: number } | undefined>;
+  /** For tests. */
+  readonly failpoint?: FailpointPort | undefined;
   /** Shows events that are durable (and the few that are never stored), in order. Must not throw. */
   readonly publish: (events: readonly RunEvent[]) => void;
 }

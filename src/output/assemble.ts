@@ -141,7 +141,8 @@ async function readFully(file: FileHandle, buffer: Buffer, position: number): Pr
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes a rename in it durable. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

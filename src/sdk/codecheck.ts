@@ -1,43 +1,76 @@
-import { lstat, readFile, readdir, rename, rm } from 'node:fs/promises';
+/** Whether the code of a run is still that of its folder, and how the run takes over what is there now. */
+import { existsSync } from 'node:fs';
+import { lstat, open, readFile, readdir, rename, rm } from 'node:fs/promises';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
-import { ParallelRunError } from '../domain/problem.ts';
-import { snapshotCode } from '../environment/index.ts';
+import { snapshotCode, syncTree } from '../environment/index.ts';
+import type { CodeSnapshot } from '../environment/index.ts';
 import { notCode } from './folder.ts';
 
-const CHANGES_SHOWN = 10;
+/** Files of ours, and what interpreters leave behind. */
+const NOT_THEIRS = /(^|\/)(\.parallelrun-[^/]*\.mjs(\.map)?$|__pycache__\/)/;
+
+/** The code folder as it is now, copied beside the copy that the run has. */
+export interface FreshCode {
+  readonly snapshot: CodeSnapshot;
+  /** Files that are not what they were; empty where the run's copy alone was damaged. */
+  readonly changes: readonly string[];
+  /** From now on the run has this code. */
+  readonly take: () => Promise<void>;
+  /** The run keeps what it has. */
+  readonly drop: () => Promise<void>;
+}
 
 /**
- * Compares the code folder with the snapshot of the run. Where it is gone, the snapshot alone counts.
- * @param allowed a change is taken into the run: what is left runs the new code
- * @returns the changed files that were taken over
- * @throws ParallelRunError PR5006, exit code 4, with the changed files
+ * Compares the code folder with the copy that the run has.
+ * @param fingerprint of the code that the ledger knows
+ * @returns undefined where they are the same, and where the folder is gone: the copy alone counts then
  */
-export async function checkCode(
+export async function compareCode(
   plan: Plan,
   layout: RunLayout,
   fingerprint: string | undefined,
-  allowed: boolean,
-): Promise<readonly string[]> {
+): Promise<FreshCode | undefined> {
   const fresh = `${layout.state}/code.new`;
-  await rm(fresh, { recursive: true, force: true });
-  const snapshot = await snapshotCode(plan.entry.codeFolder, fresh, notCode(plan));
-  if (!snapshot.ok || snapshot.value.fingerprint === fingerprint) {
-    await rm(fresh, { recursive: true, force: true });
-    return [];
+  const before = `${layout.state}/code.before`;
+  const drop = (): Promise<void> => rm(fresh, { recursive: true, force: true });
+  // Ended between the two steps of `take`.
+  if (!existsSync(layout.code) && existsSync(before)) await rename(before, layout.code);
+  await drop();
+  const found = await snapshotCode(plan.entry.codeFolder, fresh, notCode(plan));
+  if (!found.ok) {
+    await drop();
+    return undefined;
   }
-  const changes = await differences(layout.code, fresh);
-  if (!allowed) {
-    await rm(fresh, { recursive: true, force: true });
-    throw codeChanged(plan, changes);
+  const snapshot = found.value;
+  const take = (): Promise<void> => takeOver(layout, fresh, before);
+  if (snapshot.fingerprint === fingerprint) {
+    if (await holdsAll(layout.code, fresh)) {
+      await drop();
+      return undefined;
+    }
+    return { snapshot, changes: [], take, drop };
   }
-  await rm(`${layout.state}/code.before`, { recursive: true, force: true });
-  await rename(layout.code, `${layout.state}/code.before`);
-  await rename(fresh, layout.code);
-  return changes;
+  let changes = await differences(layout.code, fresh);
+  // Ended behind `take`, before the ledger knew of it: the code that counts is the one before.
+  if (changes.length === 0 && existsSync(before)) changes = await differences(before, fresh);
+  return { snapshot, changes: changes.length > 0 ? changes : ['a large file, or one behind a link'], take, drop };
 }
 
-/** Files that are in one of two folders only, or differ. Bundles of ours are none of the user's files. */
+async function takeOver(layout: RunLayout, fresh: string, before: string): Promise<void> {
+  await syncTree(fresh);
+  await rm(before, { recursive: true, force: true });
+  await rename(layout.code, before);
+  await rename(fresh, layout.code);
+  const folder = await open(layout.state, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Files that are in one of two folders only, or differ. */
 async function differences(before: string, now: string): Promise<string[]> {
   const [old, fresh] = await Promise.all([filesOf(before), filesOf(now)]);
   const names = [...new Set([...old, ...fresh])].sort();
@@ -50,10 +83,18 @@ async function differences(before: string, now: string): Promise<string[]> {
   return changed;
 }
 
+/** Whether every file of `now` is in `copy` as it is; what a script has written there besides is its own affair. */
+async function holdsAll(copy: string, now: string): Promise<boolean> {
+  for (const name of await filesOf(now)) {
+    if (!(await same(`${copy}/${name}`, `${now}/${name}`).catch(() => false))) return false;
+  }
+  return true;
+}
+
 async function filesOf(folder: string): Promise<Set<string>> {
   const files = new Set<string>();
   for (const name of await readdir(folder, { recursive: true })) {
-    if (/(^|\/)\.parallelrun-[^/]*\.mjs(\.map)?$/.test(name)) continue;
+    if (NOT_THEIRS.test(name)) continue;
     if (!(await lstat(`${folder}/${name}`)).isDirectory()) files.add(name);
   }
   return files;
@@ -63,22 +104,4 @@ async function same(a: string, b: string): Promise<boolean> {
   const [left, right] = await Promise.all([lstat(a), lstat(b)]);
   if (left.isSymbolicLink() || right.isSymbolicLink()) return left.isSymbolicLink() === right.isSymbolicLink();
   return left.size === right.size && (await readFile(a)).equals(await readFile(b));
-}
-
-function codeChanged(plan: Plan, changes: readonly string[]): ParallelRunError {
-  const shown = changes.slice(0, CHANGES_SHOWN).join(', ');
-  const more = changes.length > CHANGES_SHOWN ? ` and ${changes.length - CHANGES_SHOWN} more` : '';
-  return new ParallelRunError(
-    [
-      {
-        code: 'PR5006',
-        severity: 'error',
-        what: `the code has changed since run ${plan.runId} was started`,
-        where: { file: plan.entry.codeFolder },
-        why: `${shown}${more}: rows of the old and of the new code would stand in one result`,
-        next: `parallelrun resume ${plan.runId} --allow-code-change goes on with the new code; to keep the old, put the files back`,
-      },
-    ],
-    4,
-  );
 }

@@ -1,6 +1,6 @@
 /** The one place where the parts of a run are put together. */
 import type { Manifest } from '../dataset/index.ts';
-import { DatasetError } from '../dataset/index.ts';
+import { DatasetError, ListingDiffers } from '../dataset/index.ts';
 import type { CoreState } from '../core/types.ts';
 import type { RunEvent } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
@@ -11,15 +11,19 @@ import type { Lock } from '../environment/lock.ts';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { EntryFacts } from '../node/options.ts';
 import { Orchestrator } from '../orchestrator/index.ts';
+import type { OrchestratorParts } from '../orchestrator/index.ts';
 import { releasePart } from '../output/index.ts';
 import type { SpoolWriter } from '../output/index.ts';
 import { watchCancelRequest } from './cancel.ts';
 import { systemClock } from './clock.ts';
+import { writeDeadLetters } from './deadletters.ts';
 import type { Faces } from './faces.ts';
+import { failpointsOf } from './failpoints.ts';
 import type { LiveRun } from './handle.ts';
 import { workerOptions } from './host.ts';
 import type { Prepared } from './host.ts';
 import type { OpenedInput } from './input.ts';
+import type { Notes } from './notes.ts';
 import { assembleResult } from './result.ts';
 import type { RunResult } from './types.ts';
 
@@ -41,17 +45,29 @@ export interface OpenedRun {
   readonly recovered?: CoreState;
   /** What happened around the run before its orchestrator was there. */
   readonly opening: readonly RunEvent[];
+  /** Of a run that goes on: what is looked at again. */
+  readonly again?: {
+    /** What is found is told as it is found. */
+    readonly notes: Notes;
+    readonly checkInput: NonNullable<OrchestratorParts['checkInput']>;
+    /** Called at the end. */
+    readonly close: () => void;
+  };
 }
 
 /** Puts the parts together and lets the run go. */
 export function compose(opened: OpenedRun): LiveRun {
   const { plan, layout, input, faces } = opened;
   const clock = systemClock;
+  const failpoint = failpointsOf(process.env);
+  if (opened.recovered) void failpoint?.('recovered');
   const engine = createEmbeddedEngine({
     ...workerOptions(plan, layout, opened.entry, opened.prepared, input.columns, clock),
     processesPerNode: plan.processesPerNode,
     resourceMonitorIntervalMs: plan.resourceMonitorIntervalMs,
     logs: faces.sink,
+    ...(plan.recycle && { recycle: plan.recycle }),
+    ...(plan.memoryLimitBytes !== undefined && { memoryLimitBytes: plan.memoryLimitBytes }),
   });
   const orchestrator = new Orchestrator({
     plan,
@@ -64,8 +80,15 @@ export function compose(opened: OpenedRun): LiveRun {
     },
     manifest: opened.manifest,
     drafts: input.drafts,
-    creationFailure,
-    assemble: (kind) => assembleResult(plan, layout, kind),
+    failpoint,
+    creationFailure: (error) => creationFailure(error, opened.again !== undefined),
+    ...(opened.again && { checkInput: opened.again.checkInput }),
+    assemble: async (kind) => {
+      const letters = writeLetters(opened);
+      // Of a run that failed anyway what can be written is.
+      await (kind === 'whole' ? letters : letters.catch(() => undefined));
+      return assembleResult(plan, layout, kind);
+    },
     publish: (events) => {
       faces.log.apply(events);
       faces.run.publish(events);
@@ -76,6 +99,9 @@ export function compose(opened: OpenedRun): LiveRun {
     orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'log-write-failed', path, reason } });
   };
   for (const event of opened.opening) orchestrator.note(event);
+  opened.again?.notes.connect((text) => {
+    orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'note', text } });
+  });
   faces.run.attach(orchestrator, runToEnd(opened, orchestrator));
   return faces.run;
 }
@@ -91,17 +117,31 @@ async function runToEnd(opened: OpenedRun, orchestrator: Orchestrator): Promise<
   const unwatch = watchCancelRequest(layout.cancelRequest, (how) => {
     orchestrator.cancel(how, 'command');
   });
+  // What a crash left of the dead letters is mended before others are written behind it; at the end they are made anew.
+  if (opened.recovered) await writeLetters(opened, opened.opening).catch(() => undefined);
   const verdict = await orchestrator.run();
   clearInterval(timer);
   unwatch();
   await faces.log.close();
   await faces.sink.close();
+  faces.names.close();
   await Promise.all([ledger.close(), spool.close(), manifest.close()]);
+  opened.again?.close();
   await opened.lock.release();
   return { runId: plan.runId, folder: layout.folder, ...verdict, status: faces.run.status() };
 }
 
-function creationFailure(error: unknown): RunFailure {
+/** The result is there only where the dead letters are: together they account for every item. */
+async function writeLetters({ layout, faces }: OpenedRun, newer: readonly RunEvent[] = []): Promise<void> {
+  // What the log has written of them must not come behind the file that takes its place.
+  await faces.sink.flush();
+  await writeDeadLetters(layout, faces.context, faces.run.status().items.deadLetters, newer);
+}
+
+/** @param again the run was resumed: what keeps its input from being listed may be mended, and it goes on */
+function creationFailure(error: unknown, again: boolean): RunFailure {
+  if (error instanceof ListingDiffers) return { kind: 'input-differs', ...error.difference };
+  const resumable = again ? ({ resumable: true } as const) : {};
   if (error instanceof DatasetError) {
     const { problem } = error;
     return {
@@ -109,8 +149,9 @@ function creationFailure(error: unknown): RunFailure {
       reason: problem.why === undefined ? problem.what : `${problem.what}: ${problem.why}`,
       code: problem.code,
       ...(problem.where && { path: problem.where.file }),
+      ...resumable,
     };
   }
   const { message, path } = error as NodeJS.ErrnoException;
-  return { kind: 'creation-failed', reason: message, ...(path !== undefined && { path }) };
+  return { kind: 'creation-failed', reason: message, ...(path !== undefined && { path }), ...resumable };
 }

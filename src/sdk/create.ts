@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { createManifest } from '../dataset/index.ts';
 import type { RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
@@ -17,6 +17,7 @@ import type { Prepared } from './host.ts';
 import type { OpenedInput } from './input.ts';
 import { lockRun } from './locking.ts';
 import { packageVersion } from './package.ts';
+import { storeJobFile } from './resume-store.ts';
 
 /**
  * Makes the folder of a new run with everything it starts from. Where that fails the folder is gone again: a run
@@ -62,7 +63,12 @@ async function fill(
   if (input.columns) opening.push({ type: 'schema-decided', at, columns: input.columns });
   const ledger = await LedgerWriter.create(layout.ledger);
   const spool = await SpoolWriter.create(layout.spool);
-  const manifest = await createManifest({ manifest: layout.manifest, index: layout.manifestIndex });
+  const manifest = await createManifest({
+    manifest: layout.manifest,
+    index: layout.manifestIndex,
+    stamps: layout.manifestStamps,
+  });
+  if (plan.jobFile !== undefined) await keepJobFile(plan.jobFile, layout);
   await syncRunFolder(layout);
   return {
     plan,
@@ -77,4 +83,10 @@ async function fill(
     faces: createFaces(plan, layout, warnings, false),
     opening,
   };
+}
+
+/** As it is now, to be compared when the run goes on. One that is gone already can't be. */
+async function keepJobFile(jobFile: string, layout: RunLayout): Promise<void> {
+  const text = await readFile(jobFile, 'utf8').catch(() => undefined);
+  if (text !== undefined) await storeJobFile(layout, text);
 }

@@ -1,8 +1,9 @@
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
+import { shellWord } from '../views/text/words.ts';
 
 /** The stored state of a run isn't what was written. */
-export function damaged(file: string, why: string): ParallelRunError {
+export function damaged(file: string, why: string, next = AGAIN): ParallelRunError {
   return new ParallelRunError(
     [
       {
@@ -11,11 +12,18 @@ export function damaged(file: string, why: string): ParallelRunError {
         what: 'the stored state of the run is damaged',
         where: { file },
         why,
-        next: 'nothing was changed; run the job again under another name',
+        next,
       },
     ],
     4,
   );
+}
+const AGAIN = 'nothing was changed; run the job again under another name';
+
+/** The rows are not what was committed; what they were made from may be run again. */
+export function spoolDamaged(plan: Plan, file: string, why: string): ParallelRunError {
+  const rebuild = `parallelrun resume ${shellWord(plan.runId)} --rebuild`;
+  return damaged(file, why, `${rebuild} runs the mini-batches again whose rows are lost; nothing was changed so far`);
 }
 
 /** The folder of a run whose orchestrator was ended before there was anything to go on from. */

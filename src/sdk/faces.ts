@@ -5,14 +5,19 @@ import type { Plan } from '../domain/plan.ts';
 import type { Problem } from '../domain/problem.ts';
 import { createLogSink, createRunLog, runLogContext } from '../logs/index.ts';
 import type { FileLogSink, RunLog } from '../logs/index.ts';
+import type { RunContext } from '../views/text/cause.ts';
 import { systemClock } from './clock.ts';
 import { LiveRun } from './handle.ts';
+import { ItemNames } from './itemnames.ts';
 
 /** What shows a run: its handle and its logs; both are folds of the same events. */
 export interface Faces {
   readonly run: LiveRun;
   readonly log: RunLog;
   readonly sink: FileLogSink;
+  /** To be closed at the end. */
+  readonly names: ItemNames;
+  readonly context: RunContext;
   /** Events of an earlier part of the run: counted, not shown again. */
   readonly prime: (events: readonly RunEvent[]) => void;
   /** Told of log files that can't be written; set once there is somebody to tell. */
@@ -26,11 +31,15 @@ export function createFaces(plan: Plan, layout: RunLayout, warnings: readonly Pr
       faces.onLogError(path, reason);
     },
   });
-  const log = createRunLog(sink, { ...runLogContext(plan, namedRoot(plan)), resumed }, systemClock);
+  const names = new ItemNames(layout);
+  const context = runLogContext(plan, namedRoot(plan), names.of);
+  const log = createRunLog(sink, { ...context, resumed }, systemClock);
   const faces: Faces = {
     run,
     log,
     sink,
+    names,
+    context,
     prime: (events) => {
       log.prime(events);
       run.publish(events);

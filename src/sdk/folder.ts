@@ -4,6 +4,8 @@ import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
+import { syncTree } from '../environment/index.ts';
+import { checkFormat } from './format.ts';
 
 /**
  * Creates the folder of a new run with all it needs; the run's own state is private to the user.
@@ -56,6 +58,7 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
 
 /** What a run starts from survives a loss of power: before the first hand-out, and once it is all there. */
 export async function syncRunFolder(layout: RunLayout): Promise<void> {
+  await syncTree(layout.code);
   for (const path of [layout.plan, layout.state, layout.folder, dirname(layout.folder)]) {
     const handle = await open(path, 'r');
     try {
@@ -66,11 +69,10 @@ export async function syncRunFolder(layout: RunLayout): Promise<void> {
   }
 }
 
-/** @throws where it isn't there or no plan of this version */
+/** @throws where it isn't there; ParallelRunError PR5012 where it is of a format that this version can't read */
 export async function readPlan(folder: string): Promise<Plan> {
   const plan = JSON.parse(await readFile(runLayout(folder).plan, 'utf8')) as { formatVersion?: unknown };
-  if (plan.formatVersion !== 1)
-    throw new Error(`run format ${String(plan.formatVersion)} is not known to this version`);
+  await checkFormat(folder, plan);
   return plan as unknown as Plan;
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { miniBatchIndex } from '../domain/ids.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { StartFailure, TryFailure } from '../domain/failure.ts';
-import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import type { ParallelRunError } from '../domain/problem.ts';
 import type { ExitCode } from '../domain/problem.ts';
@@ -30,6 +30,7 @@ export interface ForegroundReport {
   readonly ok: boolean;
   /** Length of what `run()` returned. */
   readonly returned?: number;
+  /** That `run()` got: 1 where only one was asked for. */
   readonly items: number;
   readonly rowsPreview: readonly string[];
   readonly failure?: TryFailure | StartFailure;
@@ -51,7 +52,7 @@ export interface ReplayOptions extends ForegroundCommon {
   readonly debug?: boolean;
   /** Default 5678 (Python), 9229 (Node). */
   readonly port?: number;
-  /** Only this item of the mini-batch, from 0; files only. */
+  /** Only this item of the mini-batch: a file or a row, by its position from 0. */
   readonly item?: number;
   /** Python: the post-mortem debugger in the terminal where `run()` raises. */
   readonly pdb?: boolean;
@@ -63,7 +64,9 @@ interface Job {
   readonly columns: readonly Column[] | undefined;
   readonly index: number;
   readonly source: MiniBatchSource;
+  /** Of the whole mini-batch. */
   readonly items: number;
+  readonly part?: ItemRange;
   readonly debug?: { readonly port: number; readonly postMortem?: boolean };
 }
 
@@ -104,30 +107,35 @@ export async function replay(
   const run = await openRun(root, runId);
   const entry = await run.manifestEntry(index);
   const columns = await columnsOf(run.layout.ledger);
-  const source = options.item === undefined ? entry.source : onlyItem(entry.source, options.item);
-  const items = options.item === undefined ? entry.items : 1;
+  const { source, items } = entry;
+  const part = options.item === undefined ? undefined : onlyItem(index, items, options.item);
   return inScratch(run.plan, async (scratch) => {
     const layout = { ...(await createRunFolder(scratch)), code: run.layout.code };
     const port = options.port ?? DEBUG_PORTS[run.plan.entry.language];
     const debug = options.debug ? { debug: { port } } : options.pdb ? { debug: { port, postMortem: true } } : {};
-    return runOne({ plan: scratch, layout, columns, index, source, items, ...debug }, options);
+    return runOne({ plan: scratch, layout, columns, index, source, items, ...(part && { part }), ...debug }, options);
   });
 }
 
 async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundReport> {
-  const { plan, layout, index, items } = job;
+  const { plan, layout, index, items, part } = job;
   const prepared = await prepareHost(plan, () => undefined, options.signal);
   const entry = await prepareEntry(plan, layout);
   const result = await runInForeground({
     ...workerOptions(plan, layout, entry, prepared, job.columns, systemClock),
     miniBatches: [
-      { index: miniBatchIndex(index), items, source: new TextEncoder().encode(JSON.stringify(job.source)) },
+      {
+        index: miniBatchIndex(index),
+        items,
+        ...(part && { part }),
+        source: new TextEncoder().encode(JSON.stringify(job.source)),
+      },
     ],
     ...(job.debug && { debug: job.debug }),
     ...(options.onDebugWaiting && { onDebugWaiting: options.onDebugWaiting }),
     ...(options.signal && { signal: options.signal }),
   });
-  return reportOf(result, index, items);
+  return reportOf(result, index, part ? part.to - part.from : items);
 }
 
 async function reportOf(result: ForegroundResult, index: number, items: number): Promise<ForegroundReport> {
@@ -190,14 +198,14 @@ function scratchOutput(plan: Plan, runFolder: string): Plan['output'] {
   return plan.output.action === 'append_row' ? { ...plan.output, file: `${runFolder}/outputs/rows` } : plan.output;
 }
 
-function onlyItem(source: MiniBatchSource, item: number): MiniBatchSource {
-  const file = source.kind === 'files' ? source.files[item] : undefined;
-  if (source.kind === 'files' && file !== undefined) return { ...source, files: [file] };
+/** @param items of the mini-batch; a rank mini-batch has none */
+function onlyItem(index: number, items: number, item: number): ItemRange {
+  if (Number.isInteger(item) && item >= 0 && item < items) return { from: item, to: item + 1 };
   throw refusal({
     code: 'PR5003',
     severity: 'error',
-    what: source.kind === 'files' ? `the mini-batch has no item ${item}` : '--item is for mini-batches of files',
-    ...(source.kind === 'files' && { why: `its items are numbered 0 to ${source.files.length - 1}` }),
+    what: items === 0 ? `mini-batch ${index} has no items to choose from` : `mini-batch ${index} has no item ${item}`,
+    why: items === 0 ? 'it comes with a rank, not with files or rows' : `its items are numbered 0 to ${items - 1}`,
     next: 'leave --item out to run the whole mini-batch',
   });
 }

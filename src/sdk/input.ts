@@ -1,14 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createMiniBatches, decideSchema, DatasetError, openManifest } from '../dataset/index.ts';
+import { createMiniBatches, decideSchema, DatasetError } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
-import type { RunLayout } from '../domain/layout.ts';
-import { describeSource } from '../domain/minibatch.ts';
-import type { MiniBatchSource } from '../domain/minibatch.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
-import type { Problem } from '../domain/problem.ts';
 import type { Draft } from '../orchestrator/index.ts';
 import { refusal } from './host.ts';
 
@@ -31,6 +27,7 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   const columns = await schemaOf(plan, exclude, signal);
   const drafts = createMiniBatches(plan.inputs, plan.cutting, {
     exclude,
+    stamps: true,
     onSkip: (path, reason) => skipped.push({ path, reason }),
     ...(signal && { signal }),
   });
@@ -55,7 +52,7 @@ async function schemaOf(
 }
 
 /** Folders below an input that a run itself makes: they would feed it with its own results. */
-async function notInput(plan: Plan): Promise<string[]> {
+export async function notInput(plan: Plan): Promise<string[]> {
   const root = dirname(plan.runFolder);
   const holds = (folder: string): boolean =>
     plan.inputs.some((input) => input.root === folder || input.root.startsWith(`${folder}/`));
@@ -67,63 +64,6 @@ async function notInput(plan: Plan): Promise<string[]> {
     .map((name) => `${root}/${name}`)
     .filter((folder) => existsSync(runLayout(folder).plan) && !holds(folder));
   return [plan.runFolder, ...runs, ...outputs];
-}
-
-/**
- * The input of a run that is taken up again.
- * @param from `finished`, or the number of mini-batches that are in the manifest already: the listing is repeated and
- *   must give these again; then come the others
- */
-export function continueInput(
-  plan: Plan,
-  layout: RunLayout,
-  columns: readonly Column[] | undefined,
-  from: 'finished' | number,
-): OpenedInput {
-  const skipped: OpenedInput['skipped'] = [];
-  const drafts = from === 'finished' ? nothing() : remaining(plan, layout, from, skipped);
-  return { drafts, skipped, ...(columns && { columns }) };
-}
-
-async function* nothing(): AsyncGenerator<readonly Draft[]> {
-  // Everything is in the manifest.
-}
-
-async function* remaining(
-  plan: Plan,
-  layout: RunLayout,
-  known: number,
-  skipped: OpenedInput['skipped'],
-): AsyncGenerator<readonly Draft[]> {
-  const exclude = await notInput(plan);
-  const onSkip = (path: string, reason: string) => skipped.push({ path, reason });
-  const stored = openManifest({ manifest: layout.manifest, index: layout.manifestIndex });
-  let index = 0;
-  try {
-    for await (const chunk of createMiniBatches(plan.inputs, plan.cutting, { exclude, onSkip })) {
-      const repeated = Math.min(chunk.length, Math.max(0, known - index));
-      for (const draft of chunk.slice(0, repeated)) {
-        const line = new TextDecoder().decode(stored.read(index).source);
-        if (line !== JSON.stringify(draft.source)) throw new DatasetError(inputChanged(index, draft.source));
-        index += 1;
-      }
-      if (repeated < chunk.length) yield chunk.slice(repeated);
-      index += chunk.length - repeated;
-    }
-    if (index < known) throw new DatasetError(inputChanged(index, undefined));
-  } finally {
-    stored.close();
-  }
-}
-
-function inputChanged(index: number, now: MiniBatchSource | undefined): Problem {
-  return {
-    code: 'PR5007',
-    severity: 'error',
-    what: 'the input has changed since the run was started',
-    why: `mini-batch ${index} ${now ? `is now ${describeSource(now)}` : 'and those behind it are no longer there'}`,
-    next: 'start a new run',
-  };
 }
 
 function emptyInput(plan: Plan, skipped: OpenedInput['skipped']): ParallelRunError {

@@ -1,44 +1,52 @@
 /** `resume`: goes on with a run where its ledger ends. What is settled is never run again. */
-import { readdir, rm } from 'node:fs/promises';
-import { Recovery } from '../core/recover.ts';
-import { openManifest, reopenManifest } from '../dataset/index.ts';
-import type { RunEnded, RunEvent } from '../domain/event.ts';
+import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import type { Recovery } from '../core/recover.ts';
+import { reopenManifest } from '../dataset/index.ts';
+import type { RebuiltMiniBatch, RunEnded, RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
-import type { Column, Plan } from '../domain/plan.ts';
-import { LedgerFormatError, LedgerReader, LedgerWriter } from '../ledger/index.ts';
+import type { Plan } from '../domain/plan.ts';
+import { LedgerWriter } from '../ledger/index.ts';
 import { coreConfig } from '../orchestrator/index.ts';
 import { SpoolDamagedError, SpoolWriter, verifyExtent } from '../output/index.ts';
 import { systemClock } from './clock.ts';
-import { checkCode } from './codecheck.ts';
+import { compareCode } from './codecheck.ts';
+import type { FreshCode } from './codecheck.ts';
 import { compose } from './compose.ts';
-import { damaged, notBegun } from './damage.ts';
+import { spoolDamaged } from './damage.ts';
+import { writeDeadLetters } from './deadletters.ts';
 import { createFaces } from './faces.ts';
 import type { Faces } from './faces.ts';
+import { upgraded } from './format.ts';
 import { prepareEntry, prepareHost } from './host.ts';
-import { continueInput } from './input.ts';
+import type { Prepared } from './host.ts';
 import { lockRun } from './locking.ts';
+import { Notes } from './notes.ts';
 import { packageVersion } from './package.ts';
+import { settingChanges, withChanges } from './resume-changes.ts';
+import type { ResumeChanges } from './resume-changes.ts';
+import { openPastInput } from './resume-input.ts';
+import type { InputOptions, PastInput } from './resume-input.ts';
+import { checkJob } from './resume-job.ts';
+import type { JobCheck } from './resume-job.ts';
+import { readPast } from './resume-past.ts';
+import type { Past } from './resume-past.ts';
+import { codeChanged, interpreterChanged, jobChanged, refused } from './resume-problems.ts';
+import { closeGaps, findLost } from './resume-rebuild.ts';
+import { storeJobFile, storePlan } from './resume-store.ts';
 import { openRun } from './stored.ts';
 import type { RunHandle } from './types.ts';
 
-export interface ResumeOptions {
-  /** Go on although the script or a module beside it has changed: what is left runs the new code. */
+export interface ResumeOptions extends InputOptions {
+  /** Go on although script, arguments, environment or interpreter have changed: what is left runs with the new ones. */
   readonly allowCodeChange?: boolean;
-  /** Failed mini-batches get all their tries again, also of a run that has ended. */
+  /** Failed and partial mini-batches get all their tries again, also of a run that has ended. */
   readonly retryFailed?: boolean;
-  /** Settings that may differ from before; the others are those of the run. */
+  /** Mini-batches whose rows are lost, because the spool is damaged, run again. */
+  readonly rebuild?: boolean;
+  /** Settings that may differ from before, for this time; the others are those of the run. */
   readonly changes?: ResumeChanges;
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal;
-}
-
-/** Thresholds and sizes: they decide when the run ends and how fast it goes, never what its rows are. */
-export interface ResumeChanges {
-  readonly errorThreshold?: number;
-  readonly miniBatchErrorThreshold?: number;
-  readonly processes?: number;
-  readonly maxRetries?: number;
-  readonly runTimeoutMs?: number;
 }
 
 export type Resumed =
@@ -47,80 +55,37 @@ export type Resumed =
   | { readonly kind: 'ended'; readonly ended: RunEnded };
 
 /**
- * @throws ParallelRunError: exit code 2 where there is no such run, 4 where it is held by another process, damaged,
- *   or its code has changed
+ * @throws ParallelRunError: exit code 2 where there is no such run, 4 where it is held by another process, damaged, of
+ *   another format, or where its code, job, interpreter or input have changed and no option says to go on
  */
 export async function resume(root: string, runId: string, options: ResumeOptions = {}): Promise<Resumed> {
   const stored = await openRun(root, runId);
   const { layout } = stored;
-  const plan = changed(stored.plan, options.changes ?? {});
-  const lock = await lockRun(plan, layout);
+  const lock = await lockRun(stored.plan, layout);
   try {
+    const job = await checkJob(stored.plan, layout);
+    const plan = withChanges(upgraded(job.plan), options.changes ?? {});
     const faces = createFaces(plan, layout, [], true);
-    const past = await recover(plan, layout, faces);
-    const { recovery } = past;
-    if (recovery.ended && !goesOn(recovery.ended, recovery, options)) {
+    const past = await readPast(plan, layout, faces);
+    const { ended } = past.recovery;
+    if (ended && !goesOn(ended, past.recovery, options)) {
+      // Nothing to do but to mend what can be made of the ledger: somebody may have removed or changed it.
+      await writeDeadLetters(layout, faces.context, faces.run.status().items.deadLetters);
       await lock.release();
-      return { kind: 'ended', ended: recovery.ended };
+      return { kind: 'ended', ended };
     }
-    const codeChanges = await checkCode(plan, layout, recovery.fingerprint, options.allowCodeChange === true);
-    const prepared = await prepareHost(plan, options.onProgress ?? (() => undefined), options.signal);
-    const entry = await prepareEntry(plan, layout);
-    const created = recovery.creationFinished ? recovery.created : recovery.reservedBelow;
-    const manifest = await reopenManifest(manifestPaths(layout), created);
-    const items = itemsOf(layout, created);
-    const spool = await openSpool(plan, layout, recovery);
-    const ledger = await LedgerWriter.reopen(layout.ledger, past);
-    await clearParts(layout);
-    const retryFailed = options.retryFailed === true;
-    const retried = retryFailed ? recovery.failures() : [];
-    const at = systemClock.now();
-    const settled = recovery.settledCount;
-    const state = recovery.toState(
-      coreConfig(plan),
-      { created, items, creationFinished: recovery.creationFinished, retryFailed },
-      systemClock.monotonic(),
-    );
-    const changes = [...codeChanges.map((path) => `code: ${path}`), ...settingChanges(stored.plan, plan)];
-    const opening: RunEvent[] = [
-      {
-        type: 'run-resumed',
-        at,
-        version: packageVersion(),
-        pid: process.pid,
-        settled: settled - retried.length,
-        changes,
-        retried,
-      },
-      { type: 'run-state', at, state: 'Preparing' },
-      { type: 'environment-ready', at, ...prepared.ready },
-    ];
-    const input = continueInput(plan, layout, past.columns, recovery.creationFinished ? 'finished' : created);
-    const run = compose({
-      plan,
-      layout,
-      input,
-      prepared,
-      entry,
-      lock,
-      ledger,
-      spool,
-      manifest,
-      faces,
-      recovered: state,
-      opening,
-    });
-    options.signal?.addEventListener('abort', () => {
-      run.cancel('orderly', 'command');
-    });
-    return { kind: 'going on', run, settled };
+    const found = await lookAround(stored.plan, plan, layout, job, past, options);
+    try {
+      return await goOn({ before: stored.plan, plan, layout, job, past, faces, lock }, found, options);
+    } catch (error) {
+      found.input.close();
+      throw error;
+    }
   } catch (error) {
     await lock.release();
     throw error;
   }
 }
-
-const manifestPaths = (layout: RunLayout) => ({ manifest: layout.manifest, index: layout.manifestIndex });
 
 /** A canceled run and one that stopped resumable go on; a verdict stands unless failed ones are to be tried again. */
 function goesOn(ended: RunEnded, recovery: Recovery, options: ResumeOptions): boolean {
@@ -128,97 +93,164 @@ function goesOn(ended: RunEnded, recovery: Recovery, options: ResumeOptions): bo
   return options.retryFailed === true && (recovery.failures().length > 0 || ended.state === 'Failed');
 }
 
-interface Past {
-  readonly recovery: Recovery;
-  readonly lastFrameAt: number;
-  readonly wholeBytes: number;
-  readonly columns: readonly Column[] | undefined;
+/** What was found while nothing was changed yet. */
+interface Found {
+  readonly notes: Notes;
+  readonly code: FreshCode | undefined;
+  readonly prepared: Prepared;
+  readonly lost: readonly RebuiltMiniBatch[];
+  readonly input: PastInput;
+  /** Lines about what differs and was allowed. */
+  readonly changes: readonly string[];
 }
 
-/** One pass over the ledger: for the core, and for all that shows the run. */
-async function recover(plan: Plan, layout: RunLayout, faces: Faces): Promise<Past> {
-  const recovery = new Recovery();
-  let columns: readonly Column[] | undefined;
-  const reader = await LedgerReader.open(layout.ledger).catch((error: unknown) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw notBegun(plan);
-    throw error instanceof LedgerFormatError ? damaged(layout.ledger, error.message) : error;
-  });
+/** Everything that may keep a run from going on is looked at before anything of it is changed. */
+async function lookAround(
+  before: Plan,
+  plan: Plan,
+  layout: RunLayout,
+  job: JobCheck,
+  past: Past,
+  options: ResumeOptions,
+): Promise<Found> {
+  const { recovery } = past;
+  const notes = new Notes();
+  if (job.rules.length > 0) throw refused([jobChanged(before, job.rules)]);
+  const code = await compareCode(plan, layout, recovery.fingerprint);
   try {
-    for (let events = await reader.read(); events.length > 0; events = await reader.read()) {
-      faces.prime(events);
-      for (const event of events) {
-        recovery.apply(event);
-        if (event.type === 'schema-decided') columns = event.columns as readonly Column[];
-      }
-    }
-    if ((await reader.tail()) === 'damaged') {
-      throw damaged(
-        layout.ledger,
-        `the frame at byte ${reader.wholeBytes} is not what was written, and others follow it`,
-      );
-    }
-    // The first frame is written when all else of the folder is there.
-    if (recovery.fingerprint === undefined) throw notBegun(plan);
-    return { recovery, lastFrameAt: reader.lastFrameAt, wholeBytes: reader.wholeBytes, columns };
-  } finally {
-    await reader.close();
-  }
-}
-
-async function openSpool(plan: Plan, layout: RunLayout, recovery: Recovery): Promise<SpoolWriter> {
-  try {
-    if (recovery.lastExtent) await verifyExtent(layout.spool, recovery.lastExtent);
-    return await SpoolWriter.reopen(layout.spool, recovery.spoolEnd);
+    const codeChanges = [...job.code, ...(code?.changes ?? [])];
+    if (codeChanges.length > 0 && options.allowCodeChange !== true) throw refused([codeChanged(before, codeChanges)]);
+    const prepared = await prepareHost(plan, options.onProgress ?? (() => undefined), options.signal);
+    const { ready } = prepared;
+    const other = past.interpreter !== undefined && past.interpreter.version !== ready.version;
+    if (other && options.allowCodeChange !== true) throw refused([interpreterChanged(plan, past.interpreter, ready)]);
+    const lost = await checkSpool(plan, layout, recovery, options);
+    recovery.reopenDone(lost);
+    const changes = [
+      ...job.notes,
+      ...codeChanges.map((line) => `code: ${line}`),
+      ...(other ? [`interpreter: ${past.interpreter.version} before, ${ready.version} now`] : []),
+      ...settingChanges(before, plan),
+      ...(options.acceptChangedInput === true ? ['changed input files of what is left are taken as they are now'] : []),
+      ...(options.rescan === true ? ['the input is listed again, and new files are taken'] : []),
+    ];
+    const input = await openPastInput({ plan, layout, columns: past.columns }, recovery, options, notes);
+    return { notes, code, prepared, lost, input, changes };
   } catch (error) {
-    if (error instanceof SpoolDamagedError) throw damaged(layout.spool, error.message);
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT')
-      throw damaged(layout.spool, `the rows of run ${plan.runId} are gone`);
+    await code?.drop();
     throw error;
   }
 }
 
-function itemsOf(layout: RunLayout, count: number): number {
-  const reader = openManifest(manifestPaths(layout));
+interface Opened {
+  /** As it was stored. */
+  readonly before: Plan;
+  readonly plan: Plan;
+  readonly layout: RunLayout;
+  readonly job: JobCheck;
+  readonly past: Past;
+  readonly faces: Faces;
+  readonly lock: Awaited<ReturnType<typeof lockRun>>;
+}
+
+/** From here on the run folder is changed. */
+async function goOn(opened: Opened, found: Found, options: ResumeOptions): Promise<Resumed> {
+  const { before, plan, layout, job, past, faces, lock } = opened;
+  const { notes, code, prepared, lost, input } = found;
+  const { recovery } = past;
+  const kept = upgraded(job.plan);
+  if (kept !== before) await storePlan(layout, kept);
+  if (job.text !== undefined) await storeJobFile(layout, job.text);
+  await code?.take();
+  // Empty folders get lost where a run folder is copied.
+  for (const folder of [layout.parts, layout.capture, layout.work, layout.temp])
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+  await mkdir(layout.outputs, { recursive: true });
+  // Meant for the run's former life.
+  await rm(layout.cancelRequest, { force: true });
+  const entry = await prepareEntry(plan, layout);
+  const manifest = await reopenManifest(manifestPaths(layout), input.kept);
+  if (lost.length > 0) await closeGaps(layout, recovery.spoolEnd);
+  const spool = await SpoolWriter.reopen(layout.spool, recovery.spoolEnd);
+  const ledger = await LedgerWriter.reopen(layout.ledger, past);
+  await clearParts(layout);
+  const retryFailed = options.retryFailed === true;
+  const retried = retryFailed ? recovery.failures() : [];
+  const settled = recovery.settledCount - retried.length;
+  const state = recovery.toState(
+    coreConfig(plan),
+    { created: input.kept, items: input.items, creationFinished: input.finished, retryFailed },
+    systemClock.monotonic(),
+  );
+  const at = systemClock.now();
+  const rebuilt = lost.length > 0 ? { rebuilt: lost } : {};
+  const opening: RunEvent[] = [
+    {
+      type: 'run-resumed',
+      at,
+      version: packageVersion(),
+      pid: process.pid,
+      settled,
+      changes: found.changes,
+      retried,
+      ...rebuilt,
+    },
+    { type: 'run-state', at, state: 'Preparing' },
+    ...(code ? [{ type: 'code-snapshotted', at, ...code.snapshot } as const] : []),
+    { type: 'environment-ready', at, ...prepared.ready },
+  ];
+  const run = compose({
+    plan,
+    layout,
+    input: input.input,
+    prepared,
+    entry,
+    lock,
+    ledger,
+    spool,
+    manifest,
+    faces,
+    recovered: state,
+    opening,
+    again: { notes, checkInput: input.check, close: input.close },
+  });
+  const cancel = (): void => {
+    run.cancel('orderly', 'command');
+  };
+  // It may have been asked for while all this was looked at.
+  if (options.signal?.aborted) cancel();
+  options.signal?.addEventListener('abort', cancel, { once: true });
+  return { kind: 'going on', run, settled };
+}
+
+const manifestPaths = (layout: RunLayout) => ({
+  manifest: layout.manifest,
+  index: layout.manifestIndex,
+  stamps: layout.manifestStamps,
+});
+
+/** Changes nothing. @returns the mini-batches whose rows are lost, where that is no reason to stop */
+async function checkSpool(
+  plan: Plan,
+  layout: RunLayout,
+  recovery: Recovery,
+  options: ResumeOptions,
+): Promise<readonly RebuiltMiniBatch[]> {
+  if (options.rebuild === true) return findLost(layout);
   try {
-    return reader.itemsBefore(count);
-  } finally {
-    reader.close();
+    const { size } = await stat(layout.spool);
+    if (size < recovery.spoolEnd)
+      throw new SpoolDamagedError(`the spool has ${size} bytes, ${recovery.spoolEnd} are committed`);
+    if (recovery.lastExtent) await verifyExtent(layout.spool, recovery.lastExtent);
+    return [];
+  } catch (error) {
+    if (error instanceof SpoolDamagedError) throw spoolDamaged(plan, layout.spool, error.message);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw spoolDamaged(plan, layout.spool, 'the file is gone');
+    throw error;
   }
 }
 
 /** Part files of the former workers: theirs are not committed, or copied already. */
 async function clearParts(layout: RunLayout): Promise<void> {
   for (const name of await readdir(layout.parts)) await rm(`${layout.parts}/${name}`, { force: true });
-}
-
-function changed(plan: Plan, changes: ResumeChanges): Plan {
-  const { errorThreshold, miniBatchErrorThreshold, processes, maxRetries, runTimeoutMs } = changes;
-  return {
-    ...plan,
-    thresholds: {
-      ...plan.thresholds,
-      ...(errorThreshold !== undefined && { errorThreshold }),
-      ...(miniBatchErrorThreshold !== undefined && { miniBatchErrorThreshold }),
-    },
-    tries: { maxTries: maxRetries === undefined ? plan.tries.maxTries : maxRetries + 1 },
-    limits: { ...plan.limits, ...(runTimeoutMs !== undefined && { runTimeoutMs }) },
-    processesPerNode: processes ?? plan.processesPerNode,
-  };
-}
-
-function settingChanges(before: Plan, now: Plan): string[] {
-  const lines: string[] = [];
-  const compare = (name: string, old: number, fresh: number): void => {
-    if (old !== fresh) lines.push(`${name}: ${old} before, ${fresh} now`);
-  };
-  compare('error_threshold', before.thresholds.errorThreshold, now.thresholds.errorThreshold);
-  compare(
-    'mini_batch_error_threshold',
-    before.thresholds.miniBatchErrorThreshold,
-    now.thresholds.miniBatchErrorThreshold,
-  );
-  compare('max_retries', before.tries.maxTries - 1, now.tries.maxTries - 1);
-  compare('timeout (ms)', before.limits.runTimeoutMs, now.limits.runTimeoutMs);
-  compare('max_concurrency_per_instance', before.processesPerNode, now.processesPerNode);
-  return lines;
 }

@@ -122,6 +122,8 @@ export async function openRun(root: string, runId: string): Promise<StoredRun> {
     if (parseRunId(runId) === undefined) throw new Error('not a run id');
     return new StoredRun(await readPlan(folder), runLayout(folder));
   } catch (error) {
+    // Of another format: said already.
+    if (error instanceof ParallelRunError) throw error;
     const code = (error as NodeJS.ErrnoException).code;
     throw new ParallelRunError(
       [

@@ -1,4 +1,5 @@
 /** What `verify` tells of each difference it can find. */
+import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import type { Problem, ProblemCode } from '../domain/problem.ts';
 import type { Contradiction, ExpectedExtent } from '../views/completeness.ts';
@@ -128,6 +129,12 @@ export function manifestCounts(file: string, here: Counts, wanted: Counts, compl
 
 export function manifestUnreadable(problem: Problem): Problem {
   return { ...problem, code: 'PR5504', next: AGAIN };
+}
+
+/** What is wrong with the file of dead letters; it can be made anew of the ledger. */
+export function deadLetters({ plan, layout }: { plan: Plan; layout: RunLayout }, what: string, why: string): Problem {
+  const next = `parallelrun resume ${plan.runId} makes the file anew of the ledger; nothing is run for it`;
+  return difference('PR5507', layout.deadLetters, what, why, next);
 }
 
 export function spoolGone(file: string, plan: Plan): Problem {

@@ -1,5 +1,6 @@
 /** `verify`: recomputes from result, ledger and list of mini-batches what became of every input item. */
 import { DatasetError, openManifest } from '../dataset/index.ts';
+import { miniBatchIndex } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
@@ -7,10 +8,12 @@ import { lockHolder } from '../environment/lock.ts';
 import { LedgerFormatError, LedgerReader } from '../ledger/index.ts';
 import { csvHeader, firstDifference, inspectResult } from '../output/index.ts';
 import { CompletenessFold } from '../views/completeness.ts';
-import type { AccountedMiniBatch, ExpectedExtent } from '../views/completeness.ts';
+import type { AccountedMiniBatch, DeadAccount, ExpectedExtent } from '../views/completeness.ts';
 import { damaged, notBegun } from './damage.ts';
+import { ItemNames } from './itemnames.ts';
 import { openRun } from './stored.ts';
 import type { StoredRun } from './stored.ts';
+import { checkDeadLetters } from './verify-deadletters.ts';
 import * as differ from './verify-problems.ts';
 
 export interface Verification {
@@ -25,6 +28,8 @@ export interface Verification {
     readonly complete: boolean;
     readonly succeeded: number;
     readonly failed: number;
+    /** Of the failed ones: each stands in `dead_letters.jsonl` with its cause. */
+    readonly deadLetters: number;
     readonly pending: number;
   };
   /** Items of a short return have no row; their mini-batch is done. */
@@ -32,7 +37,11 @@ export interface Verification {
   readonly miniBatches: {
     readonly total: number;
     readonly done: number;
+    /** Some items have their rows, the others are dead letters. */
+    readonly partial: number;
     readonly failed: number;
+    /** Of the failed ones: every item is a dead letter. */
+    readonly allDead: number;
     readonly pending: number;
   };
   readonly rows: number;
@@ -46,7 +55,15 @@ export interface Verification {
   };
   readonly differences: readonly Problem[];
   /** Every mini-batch in order, with its rows or its reason. */
-  readonly accounts: () => Iterable<AccountedMiniBatch>;
+  readonly accounts: () => Iterable<MiniBatchAccount>;
+}
+
+/** Dead items of a mini-batch, with the name of the first of them. */
+export interface NamedDeadAccount extends DeadAccount {
+  readonly item?: string;
+}
+export interface MiniBatchAccount extends AccountedMiniBatch {
+  readonly dead?: readonly NamedDeadAccount[];
 }
 
 /**
@@ -60,6 +77,7 @@ export async function verify(root: string, runId: string): Promise<Verification>
   const differences: Problem[] = fold.contradictions.map((one) => differ.contradiction(run.layout.ledger, one));
   const manifest = checkManifest(run, fold, differences);
   const checked = await checkRows(run, fold, differences);
+  await checkDeadLetters(run, fold, differences);
   const total = fold.created ?? manifest;
   const { succeededItems, failedItems } = fold;
   return {
@@ -71,21 +89,47 @@ export async function verify(root: string, runId: string): Promise<Verification>
       complete: fold.created !== undefined,
       succeeded: succeededItems,
       failed: failedItems,
+      deadLetters: fold.dead.total,
       pending: total.items - succeededItems - failedItems,
     },
     shortItems: fold.shortItems,
     miniBatches: {
       total: total.miniBatches,
       done: fold.done,
+      partial: fold.partial,
       failed: fold.failed,
-      pending: total.miniBatches - fold.done - fold.failed,
+      allDead: fold.allDead,
+      pending: total.miniBatches - fold.done - fold.partial - fold.failed,
     },
     rows: fold.rows,
     ...(checked && { checked }),
     differences,
-    accounts: () => fold.miniBatches(total.miniBatches),
+    accounts: () => named(fold.miniBatches(total.miniBatches), run),
   };
 }
+
+/** Dead items with their names. */
+function* named(accounts: Iterable<AccountedMiniBatch>, { layout }: StoredRun): Generator<MiniBatchAccount> {
+  const names = new ItemNames(layout);
+  try {
+    for (const account of accounts) {
+      const { dead, ...rest } = account;
+      if (dead === undefined) yield rest;
+      else
+        yield {
+          ...rest,
+          dead: dead.map((range) => withName(range, names.of(miniBatchIndex(account.index), range.from))),
+        };
+    }
+  } finally {
+    names.close();
+  }
+}
+
+const withName = (range: DeadAccount, item: string | undefined): NamedDeadAccount => ({
+  ...range,
+  ...(item !== undefined && { item }),
+});
 
 async function refuseLive({ plan, layout }: StoredRun): Promise<void> {
   const holder = await lockHolder(layout.state, 'run');

@@ -1,14 +1,18 @@
 /**
- * What became of every mini-batch, recomputed from the events of a ledger alone: rows of the result, failed, or not
- * processed. Numbers in typed arrays, so that a million mini-batches take some forty megabytes.
+ * What became of every mini-batch, recomputed from the events of a ledger alone: rows of the result, dead letters,
+ * failed, or not processed. Numbers in typed arrays, so that a million mini-batches take some forty megabytes.
  */
-import type { RunEnded, RunEvent, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type { RunEnded, RunEvent, RunResumed, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type { TryFailure } from '../domain/failure.ts';
+import type { ItemRange } from '../domain/minibatch.ts';
+import { DeadItemsTable, areAscending } from './deaditems.ts';
+import { FailedParts } from './failedparts.ts';
+import { Reasons } from './reasons.ts';
+import { deadItemsOf } from './settledcounts.ts';
 import { failureTitle } from './text/failure.ts';
 
-const STATE = { pending: 0, done: 1, failed: 2 } as const;
-/** Different reasons that are kept; further ones are counted together. */
-const REASONS_MAX = 1_000;
-const OTHER = 'other reasons';
+const STATE = { pending: 0, done: 1, failed: 2, partial: 3 } as const;
+const STATE_NAME = ['pending', 'done', 'failed', 'partial'] as const;
 /** Contradictions that are kept; all are counted. */
 const CONTRADICTIONS_MAX = 100;
 
@@ -17,12 +21,20 @@ export interface AccountedMiniBatch {
   readonly index: number;
   /** Items that the mini-batch was handed out with; undefined while it is pending. */
   readonly items: number | undefined;
-  readonly state: 'rows' | 'failed' | 'pending';
+  readonly state: 'rows' | 'partial' | 'failed' | 'pending';
   /** Its rows in the result, from 1; `to` below `from` where it has none. */
   readonly rows?: { readonly from: number; readonly to: number };
-  /** Items of a short return that have no row. */
+  /** All items without a row: of a short return, dead ones, or of a mini-batch that failed whole. */
   readonly failedItems: number;
+  /** Items that are dead letters, ascending. */
+  readonly dead?: readonly DeadAccount[];
+  /** Why it failed: with its last failure. */
   readonly reason?: string;
+}
+
+/** Items `[from, to)` of a mini-batch that are dead letters for one reason. */
+export interface DeadAccount extends ItemRange {
+  readonly reason: string;
 }
 
 /** Rows of a mini-batch as bytes of the result. */
@@ -55,10 +67,15 @@ export class CompletenessFold {
   readonly contradictions: Contradiction[] = [];
   contradictionCount = 0;
   done = 0;
+  partial = 0;
   failed = 0;
+  /** Of the failed ones: every item is a dead letter. */
+  allDead = 0;
   rows = 0;
   bytes = 0;
-  /** Items of done mini-batches, of their shortfall, of failed mini-batches. */
+  /** Items that are dead letters. */
+  readonly dead = new DeadItemsTable();
+  /** Items of done and partial mini-batches, of their shortfall, of mini-batches that failed whole. */
   private settledItems = { done: 0, short: 0, failed: 0 };
   private spoolEnd = 0;
   private size = 0;
@@ -70,18 +87,20 @@ export class CompletenessFold {
   private length = new Float64Array(1024);
   private rowCount = new Float64Array(1024);
   private check = new Uint32Array(1024);
-  private readonly reasons: string[] = [];
-  private readonly reasonNumbers = new Map<string, number>();
+  private readonly reasons = new Reasons();
+  private readonly parts = new FailedParts();
 
   apply(event: RunEvent): void {
     switch (event.type) {
       case 'try-finished':
-        if (event.settles === 'done' || event.settles === 'failed') this.settle(event);
+        if (event.settles === 'done' || event.settles === 'partial' || event.settles === 'failed') this.settle(event);
+        else if (event.settles === 'narrow') this.parts.keep(event);
         return;
       case 'run-resumed':
         this.ended = undefined;
         this.assembled = undefined;
-        for (const { index } of event.retried) this.reopen(index);
+        this.parts.clear();
+        this.resumed(event);
         return;
       case 'creation-finished':
         this.created = { miniBatches: event.miniBatches, items: event.items };
@@ -102,11 +121,12 @@ export class CompletenessFold {
     return this.settledItems.done - this.settledItems.short;
   }
 
+  /** Items without a row, dead letters included. */
   get failedItems(): number {
-    return this.settledItems.failed + this.settledItems.short;
+    return this.settledItems.failed + this.settledItems.short + this.dead.total;
   }
 
-  /** Items of done mini-batches that returned fewer rows. */
+  /** Items of done and partial mini-batches that have no row, because too few were returned. */
   get shortItems(): number {
     return this.settledItems.short;
   }
@@ -126,7 +146,7 @@ export class CompletenessFold {
     let at = headerBytes;
     let firstRow = 1;
     for (let index = 0; index < this.size; index++) {
-      if (this.state[index] !== STATE.done) continue;
+      if (!this.hasRows(index)) continue;
       const bytes = this.length[index] ?? 0;
       const rows = this.rowCount[index] ?? 0;
       const extent = { index, at, bytes, firstRow, rows, crc32: this.check[index] ?? 0 };
@@ -142,45 +162,75 @@ export class CompletenessFold {
     for (let index = 0; index < Math.max(count, this.size); index++) {
       const state = index < this.size ? this.state[index] : STATE.pending;
       const items = this.itemsOf(index);
-      if (state === STATE.done) {
-        const rows = this.rowCount[index] ?? 0;
-        const short = this.detail[index] ?? 0;
-        yield { index, items, state: 'rows', rows: { from: firstRow, to: firstRow + rows - 1 }, failedItems: short };
-        firstRow += rows;
-      } else if (state === STATE.failed) {
-        const reason = this.reasons[this.detail[index] ?? 0] ?? OTHER;
-        yield { index, items, state: 'failed', failedItems: items ?? 0, reason };
-      } else yield { index, items, state: 'pending', failedItems: 0 };
+      if (state === STATE.pending) {
+        yield { index, items, state: 'pending', failedItems: 0 };
+        continue;
+      }
+      const dead = this.deadAccounts(index);
+      if (state === STATE.failed) {
+        const reason = this.reasons.text(this.detail[index] ?? 0);
+        yield { index, items, state: 'failed', failedItems: items ?? 0, reason, ...(dead && { dead }) };
+        continue;
+      }
+      const rows = this.rowCount[index] ?? 0;
+      const failedItems = (this.detail[index] ?? 0) + this.dead.count(index);
+      const common = { index, items, rows: { from: firstRow, to: firstRow + rows - 1 }, failedItems };
+      yield { ...common, state: state === STATE.done ? 'rows' : 'partial', ...(dead && { dead }) };
+      firstRow += rows;
     }
+  }
+
+  private deadAccounts(index: number): readonly DeadAccount[] | undefined {
+    return this.dead.of(index)?.map(({ from, to, reason }) => ({ from, to, reason: this.reasons.text(reason) }));
+  }
+
+  private hasRows(index: number): boolean {
+    return this.state[index] === STATE.done || this.state[index] === STATE.partial;
   }
 
   private settle(event: TryFinished): void {
     const { index } = event;
     if (index >= this.state.length) this.grow(index + 1);
     if (this.state[index] !== STATE.pending) {
-      const before = this.state[index] === STATE.done ? 'done' : 'failed';
+      const before = STATE_NAME[this.state[index] ?? 0] ?? '';
       this.contradict(`it is ${before} already when dispatch ${event.dispatch} is recorded as ${event.settles}`, index);
       return;
     }
     this.size = Math.max(this.size, index + 1);
     this.items[index] = event.items;
-    if (event.settles === 'failed') this.fail(event);
-    else this.finish(event);
+    const dead = deadItemsOf(event);
+    const whole = this.parts.whole(index)?.failure;
+    const causes = this.parts.take(event);
+    if (causes.length > 0) {
+      const ranges = causes.map(({ from, to, by }) => ({ from, to, reason: this.reasonOf(by ?? event) }));
+      this.dead.set(index, ranges);
+      if (!areAscending(ranges, event.items))
+        this.contradict(`its dead items are not ascending items of its ${event.items}`, index);
+    }
+    if (event.settles === 'failed') this.fail(event, dead, whole);
+    else this.finish(event, dead);
   }
 
-  private fail(event: TryFinished): void {
+  /** @param whole why it was narrowed down, where it was and is failed whole all the same */
+  private fail(event: TryFinished, dead: number, whole: TryFailure | undefined): void {
     this.state[event.index] = STATE.failed;
-    this.detail[event.index] = this.reasonNumber(event.failure ? failureTitle(event.failure) : event.status);
+    this.detail[event.index] = this.reasonOf(event, whole);
     this.failed += 1;
-    this.settledItems.failed += event.items;
+    if (dead > 0) this.allDead += 1;
+    if (dead > 0 && dead !== event.items)
+      this.contradict(`${dead} of its ${event.items} items are dead letters, it failed`, event.index);
+    this.settledItems.failed += event.items - dead;
   }
 
-  private finish(event: TryFinished): void {
-    this.state[event.index] = STATE.done;
-    this.detail[event.index] = event.failed;
-    this.done += 1;
-    this.settledItems.done += event.items;
-    this.settledItems.short += event.failed;
+  private finish(event: TryFinished, dead: number): void {
+    const short = event.failed - dead;
+    this.state[event.index] = event.settles === 'done' ? STATE.done : STATE.partial;
+    this.detail[event.index] = Math.max(0, short);
+    if (event.settles === 'done') this.done += 1;
+    else this.partial += 1;
+    this.settledItems.done += event.items - dead;
+    this.settledItems.short += Math.max(0, short);
+    if (short < 0) this.contradict(`${event.failed} items failed and ${dead} are dead letters`, event.index);
     if (event.succeeded + event.failed !== event.items)
       this.contradict(
         `${event.succeeded} items succeeded and ${event.failed} failed, it has ${event.items}`,
@@ -202,31 +252,66 @@ export class CompletenessFold {
     this.bytes += extent.bytes;
   }
 
-  /** A failed mini-batch gets all its tries again. */
+  private resumed({ retried, rebuilt = [] }: RunResumed): void {
+    for (const { index } of rebuilt) this.rebuild(index);
+    const open = new Set(rebuilt.map(({ index }) => index));
+    for (const { index } of retried) if (!open.has(index)) this.retry(index);
+    // The end of the spool is gone, new rows take its place.
+    if (rebuilt.length > 0) this.spoolEnd = this.endOfRows();
+  }
+
+  /** A failed or partial mini-batch gets all its tries again. */
+  private retry(index: number): void {
+    const state = index < this.size ? this.state[index] : STATE.pending;
+    if (state === STATE.failed || state === STATE.partial) this.reopen(index);
+    else this.contradict('it is tried again although it had not failed', index);
+  }
+
+  /** The rows of a mini-batch were lost with the end of the spool. */
+  private rebuild(index: number): void {
+    if (index < this.size && this.hasRows(index)) this.reopen(index);
+    else this.contradict('its rows are made again although it had none', index);
+  }
+
   private reopen(index: number): void {
-    if (index >= this.size || this.state[index] !== STATE.failed) {
-      this.contradict('it is tried again although it had not failed', index);
-      return;
+    const items = this.items[index] ?? 0;
+    const dead = this.dead.count(index);
+    this.dead.remove(index);
+    if (this.state[index] === STATE.failed) {
+      this.failed -= 1;
+      if (dead > 0) this.allDead -= 1;
+      this.settledItems.failed -= items - dead;
+    } else {
+      if (this.state[index] === STATE.done) this.done -= 1;
+      else this.partial -= 1;
+      this.settledItems.done -= items - dead;
+      this.settledItems.short -= this.detail[index] ?? 0;
+      this.rows -= this.rowCount[index] ?? 0;
+      this.bytes -= this.length[index] ?? 0;
+      this.rowCount[index] = 0;
+      this.length[index] = 0;
     }
     this.state[index] = STATE.pending;
-    this.failed -= 1;
-    this.settledItems.failed -= this.items[index] ?? 0;
+  }
+
+  /** Where the rows that count end in the spool. */
+  private endOfRows(): number {
+    let end = 0;
+    for (let index = 0; index < this.size; index++) {
+      if (this.hasRows(index)) end = Math.max(end, (this.offset[index] ?? 0) + (this.length[index] ?? 0));
+    }
+    return end;
+  }
+
+  private reasonOf({ failure, status }: TryFinished, instead?: TryFailure): number {
+    const why = failure ?? instead;
+    return this.reasons.number(why === undefined ? status : failureTitle(why));
   }
 
   private contradict(text: string, index?: number): void {
     this.contradictionCount += 1;
     if (this.contradictions.length >= CONTRADICTIONS_MAX) return;
     this.contradictions.push({ text, ...(index !== undefined && { index }) });
-  }
-
-  private reasonNumber(title: string): number {
-    const known = this.reasonNumbers.get(title);
-    if (known !== undefined) return known;
-    if (this.reasons.length === REASONS_MAX) return this.reasonNumber(OTHER);
-    const text = this.reasons.length === REASONS_MAX - 1 ? OTHER : title;
-    const number = this.reasons.push(text) - 1;
-    this.reasonNumbers.set(text, number);
-    return number;
   }
 
   private grow(atLeast: number): void {

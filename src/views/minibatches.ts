@@ -1,11 +1,15 @@
 /** The tries of mini-batches: of one, whole; of all that failed a try, bounded. */
-import type { RunEvent, TryFinished } from '../domain/event.ts';
+import { unreachable } from '../domain/assert.ts';
+import type { DeadItems, RunEvent, TryFinished } from '../domain/event.ts';
 import type { TryFailure } from '../domain/failure.ts';
 import type { DispatchNumber, EpochMs, MiniBatchIndex, TryNumber, WorkerId } from '../domain/ids.ts';
+import type { ItemRange } from '../domain/minibatch.ts';
 
 export interface TrySummary {
   readonly try: TryNumber;
   readonly dispatch: DispatchNumber;
+  /** Not a try of the mini-batch but a part of it, run to find its culprits. */
+  readonly part?: ItemRange;
   readonly worker: WorkerId;
   readonly pid: number;
   readonly status: TryFinished['status'];
@@ -25,9 +29,11 @@ export interface MiniBatchTries {
   readonly items: number;
   /** `describeSource`; known once a try failed. */
   readonly detail?: string;
-  readonly state: 'done' | 'failed' | 'to be tried again';
-  /** In the order in which they ended. */
+  readonly state: 'done' | 'partial' | 'failed' | 'to be tried again' | 'being narrowed down';
+  /** In the order in which they ended, parts among them. */
   readonly tries: readonly TrySummary[];
+  /** Items that are dead letters, with the dispatch of the try or part that is the cause. */
+  readonly dead?: readonly DeadItems[];
 }
 
 const TRIES_PER_MINI_BATCH_MAX = 100;
@@ -39,12 +45,14 @@ interface State {
   detail: string | undefined;
   state: MiniBatchTries['state'];
   tries: TrySummary[];
+  dead: readonly DeadItems[] | undefined;
 }
 
 function summary(event: TryFinished): TrySummary {
   return {
     try: event.try,
     dispatch: event.dispatch,
+    ...(event.part === undefined ? {} : { part: event.part }),
     worker: event.worker,
     pid: event.pid,
     status: event.status,
@@ -63,9 +71,29 @@ function summary(event: TryFinished): TrySummary {
 function add(state: State, event: TryFinished): void {
   state.items = event.items;
   state.detail = event.detail ?? state.detail;
-  state.state = event.settles === 'done' || event.settles === 'failed' ? event.settles : 'to be tried again';
+  state.state = stateAfter(event.settles, state.state);
+  state.dead = event.dead;
   if (state.tries.length >= TRIES_PER_MINI_BATCH_MAX) state.tries.splice(TRIES_PER_MINI_BATCH_MAX / 2, 1);
   state.tries.push(summary(event));
+}
+
+function stateAfter(settles: TryFinished['settles'], before: MiniBatchTries['state']): MiniBatchTries['state'] {
+  switch (settles) {
+    case 'done':
+    case 'partial':
+    case 'failed':
+      return settles;
+    case 'narrow':
+    case 'part':
+      return 'being narrowed down';
+    case 'retry':
+      return 'to be tried again';
+    case 'requeue':
+      // A part that was lost is handed out again.
+      return before === 'being narrowed down' ? before : 'to be tried again';
+    default:
+      return unreachable(settles);
+  }
 }
 
 const opened = (event: TryFinished): State => ({
@@ -74,6 +102,7 @@ const opened = (event: TryFinished): State => ({
   detail: undefined,
   state: 'to be tried again',
   tries: [],
+  dead: undefined,
 });
 
 const shown = (state: State): MiniBatchTries => ({
@@ -82,6 +111,7 @@ const shown = (state: State): MiniBatchTries => ({
   ...(state.detail === undefined ? {} : { detail: state.detail }),
   state: state.state,
   tries: [...state.tries],
+  ...(state.dead === undefined ? {} : { dead: state.dead }),
 });
 
 /** Everything about one mini-batch. */
@@ -142,9 +172,9 @@ export class FailingMiniBatchesFold {
     return false;
   }
 
-  /** Failed for good first, then those still to be tried, then those made good; each by index. */
+  /** Failed for good first, then partial ones, those still to be tried, those made good; each by index. */
   list(): readonly MiniBatchTries[] {
-    const rank = { failed: 0, 'to be tried again': 1, done: 2 } as const;
+    const rank = { failed: 0, partial: 1, 'being narrowed down': 2, 'to be tried again': 2, done: 3 } as const;
     return [...this.states.values()].map(shown).sort((a, b) => rank[a.state] - rank[b.state] || a.index - b.index);
   }
 }

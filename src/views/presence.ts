@@ -12,6 +12,7 @@ import type {
   WorkerStartFailed,
 } from '../domain/event.ts';
 import type { EpochMs, MiniBatchIndex, NodeAddress, TryNumber, WorkerId } from '../domain/ids.ts';
+import type { ItemRange } from '../domain/minibatch.ts';
 
 export interface NodeState {
   readonly node: NodeAddress;
@@ -38,6 +39,8 @@ export interface RunningTry {
   readonly worker: WorkerId;
   readonly pid: number;
   readonly sinceMs: EpochMs;
+  /** Only these items: culprits are being looked for. */
+  readonly part?: ItemRange;
 }
 
 type PresenceEvent =
@@ -51,6 +54,7 @@ interface WorkerState {
   try: TryNumber;
   pid: number;
   sinceMs: EpochMs;
+  part: ItemRange | undefined;
 }
 
 export class WorkerStates {
@@ -111,6 +115,7 @@ export class WorkerStates {
     state.try = event.try;
     state.pid = event.pid;
     state.sinceMs = event.at;
+    state.part = event.part;
   }
 
   finished(event: TryFinished): void {
@@ -130,6 +135,7 @@ export class WorkerStates {
         try: 0 as TryNumber,
         pid: 0,
         sinceMs: 0 as EpochMs,
+        part: undefined,
       };
       this.workers.set(id, state);
     }
@@ -166,7 +172,8 @@ export class WorkerStates {
     const busy: RunningTry[] = [];
     for (const [worker, state] of this.workers) {
       if (!state.busy) continue;
-      busy.push({ index: state.index, try: state.try, worker, pid: state.pid, sinceMs: state.sinceMs });
+      const { index, pid, sinceMs, part } = state;
+      busy.push({ index, try: state.try, worker, pid, sinceMs, ...(part === undefined ? {} : { part }) });
     }
     return busy.sort((a, b) => a.sinceMs - b.sinceMs || a.index - b.index).slice(0, max);
   }

@@ -1,7 +1,7 @@
 /** The state of a run in numbers, as command line, logs, portal and SDK show it. */
 import type { RunState } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
-import type { EpochMs, RunId, WorkerId } from '../domain/ids.ts';
+import type { EpochMs, MiniBatchIndex, RunId, TryNumber, WorkerId } from '../domain/ids.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import type { ErrorGroup } from './errors.ts';
 import type { NodeState, RunningTry, WorkerCounts } from './presence.ts';
@@ -29,7 +29,12 @@ export interface MiniBatchCounts {
   /** Settled: succeeded or failed. */
   readonly processed: number;
   readonly succeeded: number;
+  /** Partial ones included. */
   readonly failed: number;
+  /** Of the failed ones: their good items are done, the others are dead letters. */
+  readonly partial: number;
+  /** Not settled: its tries are used up, its culprits are being looked for. */
+  readonly narrowing: number;
   /** Inside `run()` right now. */
   readonly running: number;
   /** Created and not settled; running ones included. */
@@ -42,7 +47,23 @@ export interface ItemCounts {
   readonly processed: number;
   readonly succeeded: number;
   readonly failed: number;
+  /** Of the failed ones: given up one by one, each with its own cause, in `dead_letters.jsonl`. */
+  readonly deadLetters: number;
   readonly remaining: number;
+}
+
+/** A mini-batch with dead letters. */
+export interface DeadLetterExample {
+  readonly index: MiniBatchIndex;
+  readonly items: number;
+  readonly succeeded: number;
+  readonly deadLetters: number;
+  /** Position in the mini-batch of the first dead one. */
+  readonly item: number;
+  /** Why that one is dead: a title, safe to print. */
+  readonly cause: string;
+  readonly try: TryNumber;
+  readonly worker: WorkerId;
 }
 
 /** Contract 4.6, by their names there. `Job progress` in percent. */
@@ -93,11 +114,15 @@ export interface RunStatus {
   readonly slowest: readonly RunningTry[];
   /** Tries that failed by fault of the script and are tried again. */
   readonly retries: number;
+  /** Parts of mini-batches that were run to find the culprits; they are no tries. */
+  readonly isolationRuns: number;
   /** Tries handed out again through no fault of the script. */
   readonly requeues: number;
   readonly lateOutcomes: number;
   /** Most mini-batches first. */
   readonly errorGroups: readonly ErrorGroup[];
+  /** The first mini-batches with dead letters, up to five; `items.deadLetters` counts the dead letters of all. */
+  readonly deadLetterExamples: readonly DeadLetterExample[];
   readonly warnings: number;
   readonly shutdownFailures?: ShutdownFailures;
   readonly output?: { readonly path: string; readonly rows: number; readonly bytes: number };

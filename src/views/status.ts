@@ -6,16 +6,27 @@
 import { unreachable } from '../domain/assert.ts';
 import type { RunEvent, RunState, TryFinished, WorkerShutDown } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
-import type { EpochMs, RunId } from '../domain/ids.ts';
+import type { EpochMs, MiniBatchIndex, RunId } from '../domain/ids.ts';
 import type { ExitCode } from '../domain/problem.ts';
+import { DeadLetterExamples } from './deadexamples.ts';
 import { ErrorGroupsFold } from './errors.ts';
+import { FailedParts } from './failedparts.ts';
 import { WorkerStates } from './presence.ts';
+import { SettledCounts, deadItemsOf, openedAgain } from './settledcounts.ts';
 import type { ItemCounts, MiniBatchCounts, RunMetrics, RunStage, RunStatus, ShutdownFailures } from './status-types.ts';
 import { Throughput } from './throughput.ts';
 
 export type { ErrorExample, ErrorGroup } from './errors.ts';
 export type { NodeState, RunningTry, WorkerCounts } from './presence.ts';
-export type { ItemCounts, MiniBatchCounts, RunMetrics, RunStage, RunStatus, ShutdownFailures } from './status-types.ts';
+export type {
+  DeadLetterExample,
+  ItemCounts,
+  MiniBatchCounts,
+  RunMetrics,
+  RunStage,
+  RunStatus,
+  ShutdownFailures,
+} from './status-types.ts';
 
 const SLOWEST_MAX = 5;
 
@@ -31,10 +42,13 @@ export class StatusFold {
   private creationFinished = false;
   private succeeded = 0;
   private failed = 0;
+  private partial = 0;
   private itemsProcessed = 0;
   private itemsSucceeded = 0;
   private itemsFailed = 0;
+  private deadLetters = 0;
   private retries = 0;
+  private isolationRuns = 0;
   private requeues = 0;
   private lateOutcomes = 0;
   private warnings = 0;
@@ -43,6 +57,9 @@ export class StatusFold {
   private shutdownFailures: ShutdownFailures | undefined;
   private output: RunStatus['output'] | undefined;
   private readonly errors = new ErrorGroupsFold();
+  private readonly parts = new FailedParts();
+  private readonly settledCounts = new SettledCounts();
+  private readonly deadExamples = new DeadLetterExamples();
   private readonly presence = new WorkerStates();
   private readonly throughput = new Throughput();
 
@@ -62,7 +79,8 @@ export class StatusFold {
         return;
       case 'run-resumed':
         this.reopened();
-        for (const { items } of event.retried) this.triedAnew(items);
+        this.output = undefined;
+        for (const { index, items } of openedAgain(event)) this.triedAnew(index, items);
         return;
       case 'run-state':
         this.state = event.state;
@@ -132,20 +150,17 @@ export class StatusFold {
   private finished(event: TryFinished): void {
     this.presence.finished(event);
     this.throughput.start(event.timing.start1);
-    this.errors.tryFailed(event);
+    if (event.part === undefined) this.errors.tryFailed(event);
+    else if (event.settles !== 'requeue') this.isolationRuns += 1;
     switch (event.settles) {
       case 'done':
-        this.succeeded += 1;
-        this.itemsSucceeded += event.succeeded;
-        break;
       case 'partial':
-        this.failed += 1;
-        this.itemsSucceeded += event.succeeded;
-        break;
       case 'failed':
-        this.failed += 1;
-        break;
+        this.settled(event);
+        return;
       case 'narrow':
+        this.parts.keep(event);
+        return;
       case 'part':
         return;
       case 'retry':
@@ -157,26 +172,46 @@ export class StatusFold {
       default:
         return unreachable(event.settles);
     }
+  }
+
+  /** A mini-batch has come to its end; only now its items count. */
+  private settled(event: TryFinished): void {
+    const causes = this.parts.take(event);
+    if (event.settles === 'done') this.succeeded += 1;
+    else this.failed += 1;
+    if (event.settles === 'partial') this.partial += 1;
+    this.itemsSucceeded += event.succeeded;
     this.itemsFailed += event.failed;
     this.itemsProcessed += event.items;
-    this.errors.settled(event);
+    this.deadLetters += deadItemsOf(event);
+    this.settledCounts.note(event);
+    this.errors.settled(event, causes);
+    this.deadExamples.settled(event, causes);
     this.throughput.add(event.at, event.items);
   }
 
   /** A run that is taken up again: its former end no longer holds, and its former workers are gone. */
   private reopened(): void {
     this.presence.reset();
+    this.parts.clear();
     this.endedAt = undefined;
     this.exitCode = undefined;
     this.reason = undefined;
     this.canceling = false;
   }
 
-  /** A failed mini-batch is open again. */
-  private triedAnew(items: number): void {
-    this.failed -= 1;
-    this.itemsFailed -= items;
+  /** A settled mini-batch is open again: what it had counted no longer does. */
+  private triedAnew(index: MiniBatchIndex, items: number): void {
+    const counted = this.settledCounts.takeBack(index, items);
+    if (counted.asFailed) this.failed -= 1;
+    else this.succeeded -= 1;
+    if (counted.partial) this.partial -= 1;
+    this.itemsSucceeded -= counted.succeeded;
+    this.itemsFailed -= counted.failed;
     this.itemsProcessed -= items;
+    this.deadLetters -= counted.dead;
+    this.errors.reopened(index);
+    this.deadExamples.reopened(index);
   }
 
   /** @param nowMs wall clock; after the end of the run it has no influence. */
@@ -207,9 +242,11 @@ export class StatusFold {
       workers: this.presence.counts(this.expectsWorkers()),
       slowest: this.presence.slowest(SLOWEST_MAX),
       retries: this.retries,
+      isolationRuns: this.isolationRuns,
       requeues: this.requeues,
       lateOutcomes: this.lateOutcomes,
       errorGroups: this.errors.groups(),
+      deadLetterExamples: this.deadExamples.list(),
       warnings: this.warnings,
       ...(this.shutdownFailures === undefined ? {} : { shutdownFailures: this.shutdownFailures }),
       ...(this.output === undefined ? {} : { output: this.output }),
@@ -225,6 +262,8 @@ export class StatusFold {
       processed,
       succeeded: this.succeeded,
       failed: this.failed,
+      partial: this.partial,
+      narrowing: this.parts.miniBatches,
       running: this.presence.running,
       remaining: Math.max(0, this.createdMiniBatches - processed),
     };
@@ -236,6 +275,7 @@ export class StatusFold {
       processed: this.itemsProcessed,
       succeeded: this.itemsSucceeded,
       failed: this.itemsFailed,
+      deadLetters: this.deadLetters,
       remaining: Math.max(0, this.createdItems - this.itemsProcessed),
     };
   }

@@ -2,13 +2,16 @@
 import type { RunEvent, TryFinished } from '../domain/event.ts';
 import type { ExitFacts } from '../domain/failure.ts';
 import { splitWorkerId, type EpochMs, type NodeAddress, type WorkerId } from '../domain/ids.ts';
+import { endsMiniBatch } from './failedparts.ts';
 
 /** Totals over tries, of a process or of a node. */
 export interface WorkTotals {
   tries: number;
-  /** Tries that ended a mini-batch with its rows committed. */
+  /** Mini-batches that a try, or a last part, ended with all their items through. */
   done: number;
   failedTries: number;
+  /** Parts of mini-batches that were run to find their culprits. They are no tries, but their time counts. */
+  parts: number;
   items: number;
   itemsSucceeded: number;
   itemsFailed: number;
@@ -51,6 +54,7 @@ const noWork = (): WorkTotals => ({
   tries: 0,
   done: 0,
   failedTries: 0,
+  parts: 0,
   items: 0,
   itemsSucceeded: 0,
   itemsFailed: 0,
@@ -60,19 +64,17 @@ const noWork = (): WorkTotals => ({
 });
 
 function addTry(totals: WorkTotals, event: TryFinished): void {
-  const { timing } = event;
-  totals.tries += 1;
-  if (event.settles === 'done') {
-    totals.done += 1;
+  const { timing, settles } = event;
+  if (event.part !== undefined) totals.parts += 1;
+  else {
+    totals.tries += 1;
+    if (settles !== 'done') totals.failedTries += 1;
+  }
+  if (settles === 'done') totals.done += 1;
+  if (endsMiniBatch(event)) {
     totals.items += event.items;
     totals.itemsSucceeded += event.succeeded;
     totals.itemsFailed += event.failed;
-  } else {
-    totals.failedTries += 1;
-    if (event.settles === 'failed') {
-      totals.items += event.items;
-      totals.itemsFailed += event.failed;
-    }
   }
   totals.elapsedSeconds += timing.elapsedSeconds;
   totals.processSeconds += timing.end2 - timing.start2;

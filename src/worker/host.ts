@@ -2,7 +2,7 @@ import { chdir, cwd } from 'node:process';
 import { PROTOCOL_VERSION } from '../domain/protocol.ts';
 import { encodeFrame } from '../domain/frame.ts';
 import type { EntryFunctions } from '../domain/entry.ts';
-import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
 import type { AgentHello, DoneMessage, FailedMessage, OutputMarks, StageErrorMessage } from '../domain/protocol.ts';
 import type { Channel } from './channel.ts';
 import { cpuSeconds, monotonicSeconds, wallSeconds } from './clock.ts';
@@ -10,10 +10,11 @@ import { loadEntry } from './entry.ts';
 import type { LoadedEntry } from './entry.ts';
 import { ExceptionReader } from './exception.ts';
 import type { FaultWatch } from './faults.ts';
-import { listItems, readRows } from './items.ts';
+import { handedItems, listItems, readRows } from './items.ts';
 import type { ReadItems } from './input.ts';
 import type { Mailbox, Task } from './mailbox.ts';
 import { OutputMeter } from './marks.ts';
+import { peakMemory } from './memory.ts';
 import { isThenable, runTry } from './try.ts';
 import type { TryTools } from './try.ts';
 
@@ -120,7 +121,8 @@ export class Host {
     const { i, d } = message;
     if (body.length > QUICK_SOURCE_BYTES_MAX) this.#flush();
     const source = parse(decoder.decode(body)) as MiniBatchSource;
-    const read = await this.#readItems(source, hello);
+    const range = handedItems(source, message.p);
+    const read = await this.#readItems(source, range, hello);
     if (cwd() !== this.#home) chdir(this.#home);
     this.#meter.reopen();
     this.stage = 'run';
@@ -131,7 +133,7 @@ export class Host {
     const c = at?.c ?? cpuSeconds();
     this.#sendNow(encodeFrame({ m: 'begin', i, d, w, o: at?.o ?? this.#meter.read() }));
     const finished = read.ok
-      ? await runTry(message, source, read.items, tools)
+      ? await runTry({ message, source, range, items: read.items }, tools)
       : ({ result: read, seconds: 0, fatal: false } as const);
     const common = { i, d, n: read.count, r: round(finished.seconds) };
     const end = { c: cpuSeconds(), o: this.#meter.read() };
@@ -139,15 +141,18 @@ export class Host {
     const times = { w: [w, wallSeconds()], c: [c, end.c], o: end.o } as const;
     const { result, fatal } = finished;
     if (result.ok) this.#hold({ m: 'done', ...common, ...times, ...result.fields }, result.body);
-    else this.#hold({ m: 'failed', ...common, ...times, error: result.error });
+    else {
+      const item = result.item === undefined ? {} : { item: range.from + result.item };
+      this.#hold({ m: 'failed', ...common, ...times, ...item, ...peakMemory(), error: result.error });
+    }
     if (fatal) this.#flush();
     return !fatal;
   }
 
-  async #readItems(source: MiniBatchSource, hello: AgentHello): Promise<ReadItems> {
-    if (source.kind !== 'rows') return listItems(source);
+  async #readItems(source: MiniBatchSource, range: ItemRange, hello: AgentHello): Promise<ReadItems> {
+    if (source.kind !== 'rows') return listItems(source, range);
     this.#flush();
-    return readRows(source, hello.tables);
+    return readRows(source, hello.tables, range);
   }
 
   async #shutDown(entry: EntryFunctions, exceptions: ExceptionReader): Promise<void> {

@@ -21,6 +21,7 @@ const exit = process.exit.bind(process);
 function main(): void {
   process.setSourceMapsEnabled(true);
   Error.stackTraceLimit = STACK_FRAMES;
+  printsOnFullDisksAreLost();
   const mailbox = new Mailbox();
   const faults = new FaultWatch((error) => say(`an error outside of run(): ${inspect(error)}`));
   faults.install();
@@ -46,6 +47,15 @@ function main(): void {
     if (!isGone(error)) say(`the worker host failed: ${inspect(error)}`);
     leave(1);
   });
+}
+
+/** As all logs are then: `process.stdout.write` must not fail a mini-batch for it. `console.log` never does. */
+function printsOnFullDisksAreLost(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOSPC' && error.code !== 'EDQUOT') throw error;
+    });
+  }
 }
 
 /** The agent will report a lost worker; what took it away is visible only from here. */

@@ -14,7 +14,12 @@ export type TryResult =
       /** Undo: the rows are not wanted after all. */
       readonly abandon: () => void;
     }
-  | { readonly ok: false; readonly error: FailedMessage['error'] };
+  | {
+      readonly ok: false;
+      readonly error: FailedMessage['error'];
+      /** Position, among the items of the hand-out, of the one it is about. */
+      readonly item?: number;
+    };
 
 /** An element of the result has no form in the output. */
 class RowError extends Error {
@@ -26,9 +31,13 @@ class RowError extends Error {
   }
 }
 
-/** Takes all rows of a result. Synchronous where the rows are, so that a small result costs no turn of the loop. */
+/**
+ * Takes all rows of a result. Synchronous where the rows are, so that a small result costs no turn of the loop.
+ * @param count items of the hand-out
+ */
 export function takeRows(
   returned: Extract<Returned, { readonly ok: true }>,
+  count: number,
   output: AgentHello['output'],
   partPath: string,
   exceptions: ExceptionReader,
@@ -40,7 +49,10 @@ export function takeRows(
   const fail = (error: unknown): TryResult => {
     taker.abandon();
     if (!(error instanceof RowError)) return { ok: false, error: { kind: 'exception', ...exceptions.read(error) } };
-    return { ok: false, error: { kind: 'unencodable-row', row: error.row, ...exceptions.read(error.cause) } };
+    const { row } = error;
+    // a row belongs to the item of its number where the script can be one that returns a row an item
+    const item = row < count && (returned.length ?? count) === count ? { item: row } : {};
+    return { ok: false, error: { kind: 'unencodable-row', row, ...exceptions.read(error.cause) }, ...item };
   };
   try {
     const { rows } = returned;

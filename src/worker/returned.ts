@@ -6,6 +6,8 @@ export type Returned =
       readonly rows: Iterable<unknown> | AsyncIterable<unknown>;
       /** Column names, where a table was returned; its rows are then arrays of cells. */
       readonly columns?: readonly string[];
+      /** Number of the rows, where it is known before they are taken. */
+      readonly length?: number;
       /** The rows are made while they are taken: user code runs then. */
       readonly lazy: boolean;
     }
@@ -16,9 +18,11 @@ export type Returned =
 
 /** Lists, typed arrays, Arrow tables, (async) iterables and generators; a Buffer is a file's content, not a list. */
 export function readReturned(value: unknown): Returned {
-  if (Array.isArray(value)) return { ok: true, rows: value as readonly unknown[], lazy: false };
+  if (Array.isArray(value)) return { ok: true, rows: value as readonly unknown[], length: value.length, lazy: false };
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return refused(value);
-  if (isTable(value)) return { ok: true, rows: tableRows(value), columns: tableColumns(value), lazy: false };
+  if (isTable(value)) {
+    return { ok: true, rows: tableRows(value), columns: tableColumns(value), length: value.numRows, lazy: false };
+  }
   if (isIterable(value)) return { ok: true, rows: value, lazy: !ArrayBuffer.isView(value) };
   if (isAsyncIterable(value)) return { ok: true, rows: value, lazy: true };
   return refused(value);

@@ -3,9 +3,9 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { Bool, Float64, Int64, Table, Uint64, Utf8, vectorFromArray } from 'apache-arrow';
 import type { Vector } from 'apache-arrow';
 import { parseCell } from '../domain/cells.ts';
-import { CsvError, parseCsvRows } from '../domain/csv.ts';
+import { CsvError, CsvReader } from '../domain/csv.ts';
 import type { TableCell, TableMiniBatch, TableRow } from '../domain/entry.ts';
-import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
 import type { Column } from '../domain/plan.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
 import { inputError } from './input.ts';
@@ -13,25 +13,30 @@ import type { ReadItems } from './input.ts';
 
 type RowsSource = Extract<MiniBatchSource, { kind: 'rows' }>;
 
-/** The slice does not hold what was listed. */
+/** The slice does not hold what was listed. `row`: the one that is to blame, among the rows of the slice. */
 class SliceError extends Error {
   override readonly name = 'SliceError';
+  readonly row: number | undefined;
+  constructor(message: string, row?: number) {
+    super(message);
+    this.row = row;
+  }
 }
 
-export function readTableSlice(source: RowsSource, table: WorkerTable): ReadItems {
+/** Only the rows of `range`: others of the slice, also such as can't be read, are passed over. */
+export function readTableSlice(source: RowsSource, table: WorkerTable, range: ItemRange): ReadItems {
+  const count = range.to - range.from;
   try {
-    const columns = parseColumns(readRange(source), source, table);
-    return { ok: true, items: tableOf(table.schema.columns, columns), count: source.rows };
+    const columns = parseColumns(readRange(source), source, table, range);
+    return { ok: true, items: tableOf(table.schema.columns, columns), count };
   } catch (error) {
-    return { ok: false, error: explain(error, source), count: source.rows };
+    const row = error instanceof SliceError ? error.row : undefined;
+    return { ok: false, error: explain(error, source), count, ...(row !== undefined && { item: row - range.from }) };
   }
 }
 
 function explain(error: unknown, source: RowsSource): ReturnType<typeof inputError> {
   if (error instanceof SliceError) return inputError(source.file, error.message);
-  if (error instanceof CsvError) {
-    return inputError(source.file, `${error.message}, data row ${source.firstRow + error.row}`);
-  }
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') {
     return inputError(source.file, error.message, error.code);
   }
@@ -58,19 +63,23 @@ function readRange(source: RowsSource): Uint8Array {
 }
 
 /** Cells by column. Fields that a row lacks at its end are missing, as in pandas. */
-function parseColumns(bytes: Uint8Array, source: RowsSource, table: WorkerTable): TableCell[][] {
+function parseColumns(bytes: Uint8Array, source: RowsSource, table: WorkerTable, range: ItemRange): TableCell[][] {
   const { columns } = table.schema;
   const cells: TableCell[][] = columns.map(() => []);
+  const reader = new CsvReader(bytes, table.delimiter);
   let rows = 0;
-  for (const fields of parseCsvRows(bytes, table.delimiter)) {
+  for (; ; rows++) {
+    const fields = nextFields(reader, rows, source, range);
+    if (fields === undefined) break;
+    if (fields === 'passed over') continue;
     const number = source.firstRow + rows;
     if (fields.length > columns.length) {
-      throw new SliceError(`data row ${number} has ${fields.length} fields, the input has ${columns.length} columns`);
+      const wrong = `data row ${number} has ${fields.length} fields, the input has ${columns.length} columns`;
+      throw new SliceError(wrong, rows);
     }
     for (const [index, column] of columns.entries()) {
-      cells[index]?.push(cellOf(fields[index] ?? '', column, number));
+      cells[index]?.push(cellOf(fields[index] ?? '', column, rows, number));
     }
-    rows += 1;
   }
   if (rows !== source.rows) {
     throw new SliceError(`${rows} rows where ${source.rows} were counted when the file was listed: it has changed`);
@@ -78,11 +87,31 @@ function parseColumns(bytes: Uint8Array, source: RowsSource, table: WorkerTable)
   return cells;
 }
 
-function cellOf(text: string, column: Column, row: number): TableCell {
+/** Fields of row `row` of the slice; undefined behind the last one. */
+function nextFields(
+  reader: CsvReader,
+  row: number,
+  source: RowsSource,
+  { from, to }: ItemRange,
+): readonly string[] | 'passed over' | undefined {
+  const isWanted = row >= from && row < to;
+  try {
+    const fields = reader.next();
+    return fields === undefined || isWanted ? fields : 'passed over';
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error;
+    const isFound = reader.position > error.offset;
+    if (isFound && !isWanted) return 'passed over';
+    // a row whose end isn't found may be the fault of one before it
+    throw new SliceError(`${error.message}, data row ${source.firstRow + row}`, isFound ? row : undefined);
+  }
+}
+
+function cellOf(text: string, column: Column, row: number, number: number): TableCell {
   const value = parseCell(text, column.type);
   if (value !== undefined) return value;
   const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
-  throw new SliceError(`data row ${row}, column ${column.name}: ${shown} is no ${column.type}`);
+  throw new SliceError(`data row ${number}, column ${column.name}: ${shown} is no ${column.type}`, row);
 }
 
 /** @param cells by column, each value of the type its column names. */

@@ -1,10 +1,10 @@
 import type { EntryFunctions, MiniBatchContext, MiniBatchItems } from '../domain/entry.ts';
-import type { MiniBatchSource } from '../domain/minibatch.ts';
-import type { AgentHello, RunMessage } from '../domain/protocol.ts';
+import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
+import type { AgentHello, FailedMessage, RunMessage } from '../domain/protocol.ts';
 import { monotonicSeconds } from './clock.ts';
 import type { ExceptionReader } from './exception.ts';
 import type { FaultWatch, Settled } from './faults.ts';
-import { inputErrorBehind } from './items.ts';
+import { blamedInput } from './items.ts';
 import { takeRows } from './result.ts';
 import type { TryResult } from './result.ts';
 import { readReturned } from './returned.ts';
@@ -26,37 +26,35 @@ export interface FinishedTry {
   readonly fatal: boolean;
 }
 
-type Handed = Pick<RunMessage, 'i' | 'd' | 't'>;
+/** One hand-out that has been read. */
+export interface HandOut {
+  readonly message: RunMessage;
+  readonly source: MiniBatchSource;
+  /** Which items of the source it is about. */
+  readonly range: ItemRange;
+  readonly items: MiniBatchItems;
+}
 
-/** Calls `run` on the items of one mini-batch and takes what it returns. Rejects only for defects of the host. */
-export async function runTry(
-  message: Handed,
-  source: MiniBatchSource,
-  items: MiniBatchItems,
-  tools: TryTools,
-): Promise<FinishedTry> {
+/** Calls `run` on the items of one hand-out and takes what it returns. Rejects only for defects of the host. */
+export async function runTry(hand: HandOut, tools: TryTools): Promise<FinishedTry> {
   tools.faults.begin();
-  const finished = await attempt(message, source, items, tools);
+  const finished = await attempt(hand, tools);
   // rejections that nobody handles come out in this turn, before the result counts; `stop` is seen, timers run
   await turn();
   const fault = tools.faults.end();
   const fatal = finished.fatal || fault?.fatal === true;
   if (fault === undefined || !finished.result.ok) return { ...finished, fatal };
   finished.result.abandon();
-  return { result: exception(fault.error, tools), seconds: finished.seconds, fatal };
+  return { result: exception(fault.error, hand, tools), seconds: finished.seconds, fatal };
 }
 
-async function attempt(
-  message: Handed,
-  source: MiniBatchSource,
-  items: MiniBatchItems,
-  tools: TryTools,
-): Promise<FinishedTry> {
+async function attempt(hand: HandOut, tools: TryTools): Promise<FinishedTry> {
+  const { message, range, items } = hand;
   const start = monotonicSeconds();
   const call = invoke(tools, items, contextOf(message));
   const settled = call instanceof Promise ? await call : call;
   const seconds = monotonicSeconds() - start;
-  if (settled.kind !== 'returned') return failedCall(settled, source, seconds, tools);
+  if (settled.kind !== 'returned') return failedCall(settled, hand, seconds, tools);
   const returned = readReturned(settled.value);
   if (!returned.ok) {
     return {
@@ -66,13 +64,13 @@ async function attempt(
     };
   }
   const path = `${tools.partFolder}/${message.i}.${message.d}.part`;
-  const taken = takeRows(returned, tools.output, path, tools.exceptions);
+  const taken = takeRows(returned, range.to - range.from, tools.output, path, tools.exceptions);
   if (!(taken instanceof Promise)) {
     return { result: taken, seconds: returned.lazy ? monotonicSeconds() - start : seconds, fatal: false };
   }
   const drained = await tools.faults.settle(taken);
   const total = monotonicSeconds() - start;
-  if (drained.kind !== 'returned') return failedCall(drained, source, total, tools);
+  if (drained.kind !== 'returned') return failedCall(drained, hand, total, tools);
   return { result: drained.value, seconds: total, fatal: false };
 }
 
@@ -98,23 +96,29 @@ function callEntryScript(entry: EntryFunctions, items: MiniBatchItems, context: 
 
 function failedCall(
   settled: Exclude<Settled<unknown>, { kind: 'returned' }>,
-  source: MiniBatchSource,
+  hand: HandOut,
   seconds: number,
   tools: TryTools,
 ): FinishedTry {
   if (settled.kind === 'fault') {
-    return { result: exception(settled.fault.error, tools), seconds, fatal: settled.fault.fatal };
+    return { result: exception(settled.fault.error, hand, tools), seconds, fatal: settled.fault.fatal };
   }
-  const input = inputErrorBehind(settled.error, source);
-  const result = input === undefined ? exception(settled.error, tools) : ({ ok: false, error: input } as const);
-  return { result, seconds, fatal: false };
+  const { input, ...item } = blamedInput(settled.error, hand.source, hand.range);
+  const error = input ?? exceptionOf(settled.error, tools);
+  return { result: { ok: false, error, ...item }, seconds, fatal: false };
 }
 
-function exception(error: unknown, tools: TryTools): TryResult {
-  return { ok: false, error: { kind: 'exception', ...tools.exceptions.read(error) } };
+/** An error that went astray: it may name an item, but not the input as the reason why `run` failed. */
+function exception(error: unknown, hand: HandOut, tools: TryTools): TryResult {
+  const { item } = blamedInput(error, hand.source, hand.range);
+  return { ok: false, error: exceptionOf(error, tools), ...(item !== undefined && { item }) };
 }
 
-function contextOf(message: Handed): MiniBatchContext {
+function exceptionOf(error: unknown, tools: TryTools): FailedMessage['error'] {
+  return { kind: 'exception', ...tools.exceptions.read(error) };
+}
+
+function contextOf(message: RunMessage): MiniBatchContext {
   return { minibatchIndex: message.i, partitionKeyValue: {}, dataset: null, tryNumber: message.t };
 }
 

@@ -323,7 +323,7 @@ describe('one mini-batch in the foreground', () => {
     };
     expect(await world.main('replay', 'last/17', '--debug', '--port', '4000', '--item', '1')).toBe(1);
     expect(seen).toMatchObject([{ debug: true, port: 4000, item: 1 }]);
-    expect(world.stdout.lines()[0]).toBe('mini-batch 17 of run demo: /data/17.png and 1 more (2 items, only item 1)');
+    expect(world.stdout.lines()[0]).toBe('mini-batch 17 of run demo, only item 1 of its 2: /data/b.png');
     expect(world.stdout.text).toContain('A debugger is waited for at 127.0.0.1:4000');
     expect(world.stdout.text).toContain(`"remoteRoot":"${root}/demo/state/code"`);
     expect(world.stdout.lines().at(-1)).toBe('mini-batch 17 failed after 1 s');

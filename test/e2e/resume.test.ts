@@ -206,7 +206,10 @@ describe('runs that have ended', () => {
     expect((await space.cli('resume', 'r')).code).toBe(1);
     expect(existsSync(join(space.root, 'r/outputs/parallel_run_step.txt'))).toBe(false);
     space.write(`in/${name(7)}`, '');
-    const mended = await space.cli('resume', 'r', '--retry-failed');
+    const other = await space.cli('resume', 'r', '--retry-failed');
+    expect(other.code).toBe(1);
+    expect(other.stdout).toMatch(/PR2113[\s\S]*in\/f007[\s\S]*--accept-changed-input/);
+    const mended = await space.cli('resume', 'r', '--retry-failed', '--accept-changed-input');
     expect(mended.code, mended.stdout + mended.stderr).toBe(0);
     expect(space.rows('r')).toEqual(allRows());
     const status = await space.status('r');

@@ -1,8 +1,8 @@
 /** Drives the built command line as a user does: real processes, real files. */
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunStatus } from '../../src/views/status.ts';
 
@@ -17,6 +17,42 @@ export interface Ended {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A run of `fixtures/faulty.py`: what each of its files says, and the settings that matter for what becomes of them. */
+export interface Faulty {
+  readonly name: string;
+  /** What each file says; the files are named f000, f001, .... */
+  readonly orders: readonly string[];
+  /** Files a mini-batch; default 1. */
+  readonly size?: number;
+  /** Default 2. */
+  readonly processes?: number;
+  /** Default 1. */
+  readonly tries?: number;
+  /** Seconds; default 60. */
+  readonly timeout?: number;
+  readonly flags?: readonly string[];
+  /** Default `faulty.py`; others from the folder of fixtures, or absolute. */
+  readonly script?: string;
+}
+
+export interface FaultyEnd {
+  readonly code: number | null;
+  /** What people read. */
+  readonly text: string;
+  readonly status: RunStatus;
+}
+
+/** Name of the file of an item; its row, where it has one. */
+export const itemName = (i: number): string => `f${String(i).padStart(3, '0')}`;
+
+/** A call of run() as the script noted it. */
+export interface Call {
+  readonly index: number;
+  readonly try: number;
+  readonly pid: number;
+  readonly names: readonly string[];
 }
 
 export class Workspace {
@@ -61,6 +97,38 @@ export class Workspace {
     });
   }
 
+  /** Command line of a faulty run; makes its input. */
+  faulty(run: Faulty): string[] {
+    const { name, orders, size = 1, processes = 2, tries = 1, timeout = 60, flags = [], script = 'faulty.py' } = run;
+    this.files(`in-${name}`, Object.fromEntries(orders.map((order, i) => [itemName(i), order])));
+    const numbers = { 'mini-batch-size': size, processes, 'max-retries': tries - 1, timeout };
+    return [
+      ...['run', '--entry-script', resolve(FIXTURES, script), '--input', `in-${name}`, '--name', name],
+      ...Object.entries(numbers).flatMap(([flag, value]) => [`--${flag}`, String(value)]),
+      ...['--env', `FAULTY_NOTES=${join(this.folder, `notes-${name}`)}`, '--env', `FAULTY_HERE=${this.folder}`],
+      ...flags,
+    ];
+  }
+
+  /** Runs it to its end, whatever that is. */
+  async runFaulty(run: Faulty): Promise<FaultyEnd> {
+    const { code, stdout, stderr } = await this.cli(...this.faulty(run), '--json');
+    const last = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as { type: string; status: RunStatus };
+    if (last.type !== 'result') throw new Error(`run ${run.name} has no result:\n${stderr}`);
+    return { code, text: stderr, status: last.status };
+  }
+
+  /** Every call of run() in a faulty run, in the order in which they began. */
+  calls(name: string): Call[] {
+    const path = join(this.folder, `notes-${name}`);
+    if (!existsSync(path)) return [];
+    const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1);
+    return lines.map((line) => {
+      const [index = '', tryNumber = '', pid = '', ...names] = line.split(' ');
+      return { index: Number(index), try: Number(tryNumber), pid: Number(pid), names };
+    });
+  }
+
   read(run: string, path: string): string {
     return readFileSync(join(this.root, run, path), 'utf8');
   }
@@ -74,7 +142,8 @@ export class Workspace {
   }
 
   async status(run: string): Promise<RunStatus> {
-    const { stdout } = await this.cli('status', run, '--json');
+    const { code, stdout, stderr } = await this.cli('status', run, '--json');
+    if (code !== 0) throw new Error(`status of ${run}: ${stderr}`);
     return JSON.parse(stdout) as RunStatus;
   }
 }

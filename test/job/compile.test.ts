@@ -13,7 +13,7 @@ describe('a run without job file', () => {
     expect(warnings).toEqual([]);
     const { origins, ...rest } = plan;
     expect(rest).toEqual({
-      formatVersion: 1,
+      formatVersion: 2,
       runId: '20260412-093015-k7m2',
       runFolder: `${cwd}/runs/20260412-093015-k7m2`,
       displayName: 'score.py',
@@ -36,6 +36,7 @@ describe('a run without job file', () => {
       sideOutputFiles: [],
       thresholds: { errorThreshold: -1, miniBatchErrorThreshold: -1, failedPercent: 100 },
       tries: { maxTries: 3 },
+      isolate: 'auto',
       limits: {
         runTimeoutMs: 60_000,
         overheadTimeoutMs: 30_000,
@@ -265,6 +266,66 @@ describe('what is split', () => {
   it('nothing, for rank mini-batches', async () => {
     const { plan } = await compiled(await workspace(), { flags: { entryScript: 'score.py', rankMiniBatchCount: '3' } });
     expect([plan.inputs, plan.cutting]).toEqual([[], { by: 'rank', count: 3 }]);
+  });
+});
+
+describe('memory and age of workers', () => {
+  it('in a job file, and shown', async () => {
+    const lines = ['memory_limit: 2gb', 'recycle_after_mini_batches: 100', 'recycle_after_growth: 300MB'];
+    const text = lines.map((line) => `    ${line}\n`).join('');
+    const cwd = await workspace({ 'job.yml': JOB.replace('    task:', `${text}    task:`) });
+    const { plan, settings, warnings } = await compiled(cwd, { jobFile: 'job.yml' });
+    expect([plan.memoryLimitBytes, plan.recycle, warnings]).toEqual([
+      2 * 1024 ** 3,
+      { afterMiniBatches: 100, afterGrowthBytes: 300 * 1024 ** 2 },
+      [],
+    ]);
+    const shown = new Map(settings.map((setting) => [setting.name, setting.value]));
+    expect(['memory_limit', 'recycle_after_mini_batches', 'recycle_after_growth'].map((n) => shown.get(n))).toEqual([
+      '2147483648 bytes',
+      '100',
+      '314572800 bytes',
+    ]);
+  });
+
+  it('on the command line', async () => {
+    const flags = { ...CLI, memoryLimit: '512mb', recycleAfterMiniBatches: '1' };
+    const { plan } = await compiled(await workspace(), { flags });
+    expect([plan.memoryLimitBytes, plan.recycle]).toEqual([512 * 1024 ** 2, { afterMiniBatches: 1 }]);
+  });
+
+  it.each([
+    { memoryLimit: '2' },
+    { memoryLimit: '15mb' },
+    { recycleAfterMiniBatches: 0 },
+    { recycleAfterGrowth: '1kb' },
+  ])('%j is refused', async (flags) => {
+    expect(short(await problemsOf(await workspace(), { flags: { ...CLI, ...flags } }))).toEqual(['PR1011']);
+  });
+});
+
+describe('isolation', () => {
+  it.each([
+    [{}, 'auto', 'where rows belong to items'],
+    [{ isolate: 'true' }, 'on', 'true'],
+    [{ isolate: false }, 'off', 'false'],
+    [{ input: 'rows.csv' }, 'auto', 'where rows belong to items'],
+    [{ input: 'rows.csv', miniBatchRows: 3, isolate: 'no' }, 'off', 'false'],
+  ] as const)('%j: %s', async (flags, isolate, shown) => {
+    const cwd = await workspace({ 'rows.csv': 'a\n1\n' });
+    const { plan, warnings, settings } = await compiled(cwd, { flags: { ...CLI, ...flags } });
+    expect([plan.isolate, warnings]).toEqual([isolate, []]);
+    expect(settings.find((setting) => setting.name === 'isolate')?.value).toBe(shown);
+  });
+
+  it('never of rank mini-batches, which are wholes', async () => {
+    const flags = { entryScript: 'score.py', rankMiniBatchCount: '3', isolate: true };
+    expect((await compiled(await workspace(), { flags })).plan.isolate).toBe('off');
+  });
+
+  it('in a job file', async () => {
+    const cwd = await workspace({ 'job.yml': JOB.replace('    task:', '    isolate: true\n    task:') });
+    expect((await compiled(cwd, { jobFile: 'job.yml' })).plan.isolate).toBe('on');
   });
 });
 

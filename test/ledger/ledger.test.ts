@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { RunEvent, TryFinished } from '../../src/domain/event.ts';
-import { dispatchNumber, epochMs, miniBatchIndex, nodeAddress, tryNumber, workerId } from '../../src/domain/ids.ts';
+import type { RunEvent } from '../../src/domain/event.ts';
+import { epochMs } from '../../src/domain/ids.ts';
 import { LedgerFormatError, LedgerReader, LedgerWriter, readLedger } from '../../src/ledger/index.ts';
+import { anyEvent } from './events.ts';
 
 let folder: string;
 let path: string;
@@ -15,62 +16,6 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const time = fc.integer({ min: 0, max: 2 ** 41 }).map(epochMs);
-const worker = fc.integer({ min: 1, max: 4 }).map((n) => workerId(nodeAddress('10.0.0.5'), n));
-const seconds = fc.double({ min: 0, max: 1e5, noNaN: true }).map((s) => (Object.is(s, -0) ? 0 : s));
-const done: fc.Arbitrary<TryFinished> = fc
-  .record({
-    at: time,
-    index: fc.nat(1e6),
-    dispatch: fc.nat(30),
-    worker,
-    items: fc.nat(1000),
-    rows: fc.option(fc.nat(1e9), { nil: undefined }),
-    s: seconds,
-    printed: fc.boolean(),
-  })
-  .map(({ at, index, dispatch, worker: w, items, rows, s, printed }) => ({
-    type: 'try-finished',
-    at,
-    index: miniBatchIndex(index),
-    dispatch: dispatchNumber(dispatch),
-    try: tryNumber(1),
-    worker: w,
-    pid: 77,
-    status: 'RUN_DONE',
-    items,
-    succeeded: items,
-    failed: 0,
-    settles: 'done',
-    timing: { start1: at, end1: at, start2: s, end2: s, runSeconds: s, elapsedSeconds: s },
-    ...(rows !== undefined && { rows: { offset: rows, bytes: 10, rows: 2, crc32: 0xfedcba98 } }),
-    ...(printed && { printed: { stdout: [1, 2] as const, stderr: [3, 4] as const } }),
-  }));
-const failed: fc.Arbitrary<TryFinished> = fc
-  .record({ event: done, detail: fc.string({ unit: 'binary' }), message: fc.string({ unit: 'binary' }) })
-  .map(({ event: { rows: _rows, ...event }, detail, message }) => ({
-    ...event,
-    status: 'RUN_EXCEPTION',
-    settles: 'retry',
-    retryAfterMs: 100,
-    succeeded: 0,
-    failed: event.items,
-    detail,
-    failure: { kind: 'exception', exceptionType: 'ValueError', message, traceback: message, frames: [] },
-  }));
-const begun: fc.Arbitrary<RunEvent> = fc
-  .record({ at: time, index: fc.nat(1e6), worker })
-  .map(({ at, index, worker: w }) => ({
-    type: 'try-begun',
-    at,
-    index: miniBatchIndex(index),
-    dispatch: dispatchNumber(1),
-    try: tryNumber(1),
-    worker: w,
-    pid: 5,
-    items: 3,
-  }));
-const anyEvent: fc.Arbitrary<RunEvent> = fc.oneof(done, failed, begun);
 const groups = fc.array(fc.array(anyEvent, { minLength: 1, maxLength: 8 }), { maxLength: 8 });
 
 async function write(all: readonly (readonly RunEvent[])[]): Promise<void> {
@@ -156,6 +101,58 @@ test('a reader sees groups as they are committed, never half of one', async () =
   await file.close();
   expect(await reader.read()).toEqual(b);
   await reader.close();
+});
+
+test('a frame longer than what is read at once is whole, and so is what follows it', async () => {
+  const long: RunEvent = { type: 'warning', at: epochMs(1), warning: { kind: 'note', text: 'é'.repeat(700_000) } };
+  const short = fc.sample(anyEvent, { numRuns: 40, seed: 5 });
+  await write([short, [long], short, [long, ...short, long], short]);
+  expect(await readAll()).toEqual([...short, long, ...short, long, ...short, long, ...short]);
+});
+
+test('a reader that met a torn tail takes what the next writer puts in its place', async () => {
+  const [a, b, c] = fc.sample(fc.array(anyEvent, { minLength: 3, maxLength: 3 }), { numRuns: 3, seed: 9 });
+  await write([a ?? [], b ?? []]);
+  const reader = await LedgerReader.open(path);
+  const whole = await readFile(path);
+  // The end of the first frame, and half of the second one.
+  const other = await LedgerReader.open(path);
+  const file = await open(path, 'r+');
+  await file.truncate(whole.length - 5);
+  await file.close();
+  expect(await reader.read()).toEqual(a);
+  expect(await reader.read()).toEqual([]);
+  const writer = await LedgerWriter.reopen(path, reader);
+  await writer.commit(c ?? []);
+  await writer.close();
+  expect(await reader.read()).toEqual(c);
+  await reader.close();
+  expect([...(await other.read()), ...(await other.read())]).toEqual([...(a ?? []), ...(c ?? [])]);
+  await other.close();
+});
+
+test('who folds a ledger with events that are used again sees the same', async () => {
+  await fc.assert(
+    fc.asyncProperty(groups, async (all) => {
+      await rm(path, { force: true });
+      await write(all);
+      const reader = await LedgerReader.open(path, { reuse: true });
+      const seen: string[] = [];
+      const kept: unknown[] = [];
+      for (let events = await reader.read(); events.length > 0; events = await reader.read()) {
+        for (const event of events) {
+          seen.push(JSON.stringify(event));
+          // The one part of a done try that may be kept.
+          if (event.type === 'try-finished') kept.push(event.rows);
+        }
+      }
+      await reader.close();
+      const events = await readAll();
+      expect(seen.map((event) => JSON.parse(event) as unknown)).toEqual(events);
+      expect(kept).toEqual(events.flatMap((event) => (event.type === 'try-finished' ? [event.rows] : [])));
+    }),
+    { numRuns: 60 },
+  );
 });
 
 test('an existing ledger is never overwritten', async () => {

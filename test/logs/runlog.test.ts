@@ -10,7 +10,19 @@ import type { RunLogContext } from '../../src/logs/context.ts';
 import { createRunLog, type RunLogSink } from '../../src/logs/runlog.ts';
 import { createLogSink } from '../../src/logs/sink.ts';
 import { readFileSync } from 'node:fs';
-import { at, begun, exception, failedTry, finished, NODE, opening, T0, worker } from '../views/support.ts';
+import {
+  at,
+  begun,
+  exception,
+  failedTry,
+  finished,
+  NODE,
+  oneCulprit,
+  opening,
+  part,
+  T0,
+  worker,
+} from '../views/support.ts';
 
 /** Files in memory. */
 class MemorySink implements RunLogSink {
@@ -231,6 +243,170 @@ describe('the files of a run', () => {
     const rows = sink.text(logPath.processedMiniBatches).trimEnd().split('\n');
     expect(rows).toHaveLength(4);
     expect(rows.at(-1)).toMatch(/,RUN_EXCEPTION,exception,".*""line"".*",".*"$/);
+  });
+});
+
+describe('of a mini-batch that is narrowed down', () => {
+  const itemName = (index: number, position: number) => `/data/images/00${index}${position}.png`;
+  const events: readonly RunEvent[] = [
+    ...opening(4),
+    finished(0, 100),
+    ...oneCulprit(3, 200),
+    { type: 'run-ended', at: at(1000), state: 'Completed', exitCode: 0 },
+  ];
+  const narrowed = () => written(events, { maxTries: 3, itemName });
+
+  it('processed_mini-batches.csv has a row for each try and one for all parts: the last one sums up right', async () => {
+    const sink = await narrowed();
+    const rows = sink.text(logPath.processedMiniBatches).trimEnd().split('\n').slice(1);
+    const cells = rows.map((row) => row.split(',')).filter(([id]) => id !== '');
+    expect(cells.map((row) => [...row.slice(0, 2), ...row.slice(5, 8), row[11]])).toEqual([
+      ['0', '1', '10', '10', '0', 'RUN_DONE'],
+      ['3', '1', '10', '0', '10', 'RUN_EXCEPTION'],
+      ['3', '2', '10', '0', '10', 'RUN_EXCEPTION'],
+      ['3', '3', '10', '0', '10', 'RUN_EXCEPTION'],
+      ['3', '7', '10', '9', '1', 'RUN_EXCEPTION'],
+    ]);
+    const last = new Map(cells.map((row) => [row[0], row]));
+    const sum = (column: number) => [...last.values()].reduce((total, row) => total + Number(row[column]), 0);
+    expect([sum(5), sum(6), sum(7)]).toEqual([20, 19, 1]);
+    // four parts of 0.09975, 0.08 and 0.09 seconds each, from the start of the first
+    expect(rows.at(-1)).toBe(
+      '3,7,10.0.0.5,Process-1,2024-01-02T03:04:05.399750,10,9,1,0.399000,0.320000,0.360000,RUN_EXCEPTION,exception,' +
+        '1 of 10 items given up; item 7: ValueError: cannot read pixel 9,/data/images/0030.png and 9 more',
+    );
+  });
+
+  it('one that got through part by part has a row without an error', async () => {
+    const sink = await written([
+      failedTry(1, 200, exception(), { settles: 'narrow' }),
+      part(1, 300, 2, [0, 5]),
+      part(1, 400, 3, [5, 10], { settles: 'done', succeeded: 10, failed: 0 }),
+    ]);
+    expect(sink.text(logPath.processedMiniBatches).trimEnd().split('\n').at(-1)).toBe(
+      '1,5,10.0.0.5,Process-1,2024-01-02T03:04:05.199750,10,10,0,0.199500,0.160000,0.180000,RUN_DONE,,,',
+    );
+    expect(sink.text(logPath.master)).toContain(
+      '|INFO|0|main|mini-batch 1: 10 of 10 items done: each part of it went through\n',
+    );
+    expect(sink.files.has(logPath.deadLetters)).toBe(false);
+  });
+
+  it('one whose parts were dropped has the failure of the whole', async () => {
+    const sink = await written([
+      failedTry(1, 200, exception(), { settles: 'narrow' }),
+      part(1, 300, 2, [0, 5], { failure: exception(), settles: 'failed', succeeded: 0, failed: 10 }),
+    ]);
+    expect(sink.text(logPath.processedMiniBatches).trimEnd().split('\n').at(-1)).toMatch(
+      /^1,4,.*,10,0,10,.*,RUN_EXCEPTION,exception,ValueError: cannot read pixel 7,/,
+    );
+    expect(sink.text(logPath.master)).toContain(
+      '|ERROR|0|main|mini-batch 1 failed for good as a whole: nothing of its parts is used\n',
+    );
+    // the try alone
+    expect(sink.text(logPath.userError(NODE, 'Process-1')).match(/ PR2101 mini-batch/g)).toHaveLength(1);
+  });
+
+  it('worker logs have a line for each part, and one for the end', async () => {
+    const sink = await narrowed();
+    const lines = ['Process-1', 'Process-2'].flatMap((process) =>
+      sink
+        .text(logPath.worker(NODE, process))
+        .split('\n')
+        .filter((line) => / (part=|event=narrowed)/.test(line))
+        .map((line) => line.slice(24).replace(/ start1=.* status=/, ' ... status=')),
+    );
+    expect(lines).toEqual([
+      'INFO event=finished mini_batch=3 try=3 part=0-4 ip=10.0.0.5 pid=4201 total=5 succeeded=5 failed=0 ... status=RUN_DONE',
+      'INFO event=finished mini_batch=3 try=3 part=5-6 ip=10.0.0.5 pid=4201 total=2 succeeded=2 failed=0 ... status=RUN_DONE',
+      'INFO event=finished mini_batch=3 try=3 part=8-9 ip=10.0.0.5 pid=4201 total=2 succeeded=2 failed=0 ... status=RUN_DONE',
+      'ERROR event=narrowed mini_batch=3 try=3 ip=10.0.0.5 pid=4201 total=10 succeeded=9 failed=1 parts=4 status=RUN_EXCEPTION',
+      'ERROR event=finished mini_batch=3 try=3 part=7-7 ip=10.0.0.5 pid=4202 total=1 succeeded=0 failed=1 ... status=RUN_EXCEPTION error=PR2101 message="ValueError: cannot read pixel 9"',
+    ]);
+    const begin = { ...begun(3, 480, 2, 3, 6), part: { from: 7, to: 8 } } as RunEvent;
+    expect((await written([begin])).text(logPath.worker(NODE, 'Process-2'))).toBe(
+      '2024-01-02 03:04:05,480 INFO event=picked mini_batch=3 try=3 part=7-7 ip=10.0.0.5 pid=4202 total=1\n',
+    );
+  });
+
+  it('the item has the whole traceback in the file of its process, and a bigger part one line', async () => {
+    const sink = await written(
+      [
+        failedTry(3, 200, exception(), { settles: 'narrow', try: tryNumber(3) }),
+        part(3, 300, 4, [5, 10], { failure: exception() }),
+        part(3, 400, 5, [7, 8], { failure: exception(), worker: worker(2) }),
+      ],
+      { maxTries: 3, itemName },
+    );
+    expect(sink.text(logPath.userError(NODE, 'Process-1'))).toContain(
+      '\n2024-01-02 03:04:05,300 WARNING PR2101 mini-batch 3 items 5 to 9 try 3 of 3 pid 4201 status=RUN_EXCEPTION\n' +
+        'inputs: /data/images/0035.png (5 items of 10, run apart to find the culprit)\n' +
+        'ValueError: cannot read pixel 7\n(same error as above; see there for its traceback)\n',
+    );
+    expect(sink.text(logPath.userError(NODE, 'Process-2'))).toMatch(
+      /^2024-01-02 03:04:05,400 ERROR PR2101 mini-batch 3 item 7 try 3 of 3 pid 4201 status=RUN_EXCEPTION\ninputs: \/data\/images\/0037.png \(1 item of 10.*\)\nValueError: cannot read pixel 7\nTraceback/,
+    );
+  });
+
+  it('what a process printed last stands in its file where it left no trace', async () => {
+    const failure = { kind: 'worker-lost', exit: { by: 'code', code: 3 } } as const;
+    const sink = await written([
+      failedTry(0, 200, failure, { settles: 'failed', lastLines: ['opening', 'parsing\u001b'], peakMemoryBytes: 2048 }),
+    ]);
+    expect(sink.text(logPath.userError(NODE, 'Process-1'))).toContain(
+      '\nmemory: 2 KiB at most\nprinted last:\n  opening\n  parsing\\x1b\n',
+    );
+  });
+
+  it('master.txt tells it step by step', async () => {
+    const sink = await narrowed();
+    const lines = sink
+      .text(logPath.master)
+      .split('\n')
+      .filter((line) => line.includes('|main|mini-batch 3'))
+      .map((line) => line.slice(24));
+    const why = 'RUN_EXCEPTION: PR2101 ValueError: cannot read pixel 7 at score.py:41 run()';
+    expect(lines.slice(2)).toEqual([
+      `WARNING|4100|main|mini-batch 3 try 3 of 3 on 10.0.0.5/Process-1 pid 4201: ${why}; no try is left: its items are narrowed down to the culprits; inputs: /data/images/0030.png and 9 more`,
+      'WARNING|4100|main|mini-batch 3 item 7 on 10.0.0.5/Process-2 pid 4202: RUN_EXCEPTION: PR2101 ValueError: cannot read pixel 9 at score.py:41 run(); a culprit',
+      'ERROR|4100|main|mini-batch 3: 9 of 10 items done, 1 dead letter: item 7 (/data/images/0037.png)',
+    ]);
+    expect((await written(events, { loggingLevel: 'DEBUG' })).text(logPath.master)).toContain(
+      '|DEBUG|4100|main|mini-batch 3 items 0 to 4 on 10.0.0.5/Process-1 pid 4201: good\n',
+    );
+  });
+
+  it('overview.txt and job_result.txt count it, and the dead letter is written at once', async () => {
+    const sink = new MemorySink();
+    const clock = new StepClock();
+    const log = createRunLog(sink, { ...context, itemName }, clock);
+    log.apply(events.slice(0, -2));
+    clock.ms = 10_000;
+    log.tick();
+    expect(sink.text(logPath.overview)).toMatch(
+      /1 of 4 processed \(1 succeeded, 0 failed\);.*; 1 mini-batch being narrowed down/,
+    );
+    expect(sink.files.has(logPath.deadLetters)).toBe(false);
+    log.apply(events.slice(-2, -1));
+    expect(JSON.parse(sink.text(logPath.deadLetters))).toMatchObject({ mini_batch: 3, item: '/data/images/0037.png' });
+    log.apply(events.slice(-1));
+    await log.close();
+    expect(sink.text(logPath.overview)).toContain(
+      '2 of 4 processed (1 succeeded, 1 failed, 1 of these in part); 19 items succeeded, 1 failed (1 dead letter)',
+    );
+    expect(sink.text(logPath.overview)).toMatch(
+      /\ndead {4}mini-batch 3: 9 of 10 items done, 1 dead letter: 0037.png: /,
+    );
+    expect(sink.text(logPath.jobResult)).toMatch(
+      /\nMini-batches failed: 1\nMini-batches failed in part: 1\n[^]*\nDead letters: 1\nRetries: 2\nIsolation runs: 4\n/,
+    );
+  });
+
+  it('job_error.txt names the dead items of an error', async () => {
+    const sink = await written([...opening(4), ...oneCulprit(2, 200), ...oneCulprit(3, 1200)], { itemName });
+    expect(sink.text(logPath.jobError)).toContain(
+      '         2 dead letters:\n           mini-batch 2 item 7 (/data/images/0027.png)\n           mini-batch 3 item 7 (/data/images/0037.png)\n',
+    );
   });
 });
 

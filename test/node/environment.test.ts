@@ -63,6 +63,7 @@ test('the hello says what the host needs', async () => {
       runFolder: folder,
       workFolder: `${folder}/state/work/Process-1`,
       output: { action: 'append_row', format: 'txt' },
+      markFile: `${folder}/state/capture/10.1.2.3-Process-1.mark`,
       partFolder: `${folder}/state/parts`,
       tables: [],
       loggingLevel: 'INFO',

@@ -1,6 +1,23 @@
 import { expect, test } from 'vitest';
 import { withRig } from './with-rig.ts';
 
+test('a part of a mini-batch is named in the message, a whole one has none', async () => {
+  await withRig({}, async (rig) => {
+    const worker = await rig.ready();
+    const whole = rig.assignment(worker, 4, { do: 'tell' });
+    rig.engine.dispatch([whole, { ...rig.assignment(worker, 4, { do: 'tell' }), part: { from: 2, to: 5 } }]);
+    await rig.event('try-outcome', 2);
+    const told = rig.all('try-outcome').map(({ result }) => {
+      if (!result.ok || !(result.rows instanceof Uint8Array)) throw new Error('it failed');
+      return (JSON.parse(Buffer.from(result.rows).toString()) as { run: unknown }).run;
+    });
+    expect(told).toEqual([
+      { m: 'run', i: 4, d: 1, t: 1 },
+      { m: 'run', i: 4, d: 2, t: 1, p: [2, 5] },
+    ]);
+  });
+});
+
 test('a worker lives from node-joined to node-left and returns rows', async () => {
   await withRig({}, async (rig) => {
     const worker = await rig.ready();

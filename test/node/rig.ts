@@ -49,6 +49,7 @@ export interface RigSettings {
   readonly baseEnvironment?: Readonly<Record<string, string | undefined>>;
   readonly command?: string;
   readonly language?: 'python' | 'node';
+  readonly more?: Partial<NodeOptions>;
 }
 
 export class Rig {
@@ -96,6 +97,7 @@ export class Rig {
       processesPerNode: settings.processes ?? 1,
       resourceMonitorIntervalMs: settings.sampleMs ?? 0,
       logs: this.logs,
+      ...settings.more,
     };
     this.engine = createEmbeddedEngine(this.options);
   }

@@ -18,11 +18,16 @@ class Machine {
   readonly events: EngineEvent[] = [];
   readonly commands: string[] = [];
   now = 1000;
+  readonly limits: SlotLimits;
   #next = 0;
+
+  constructor(more: Partial<SlotLimits> = {}) {
+    this.limits = { ...LIMITS, ...more };
+  }
 
   step(event: SlotEvent): this {
     const out: SlotCommand[] = [];
-    stepSlot(this.slot, event, { mono: this.now, wall: epochMs(1_700_000_000_000 + this.now) }, LIMITS, out);
+    stepSlot(this.slot, event, { mono: this.now, wall: epochMs(1_700_000_000_000 + this.now) }, this.limits, out);
     for (const command of out) {
       if (command.type === 'emit') this.events.push(command.event);
       else this.commands.push(command.type);
@@ -195,6 +200,88 @@ test('a worker that closes its channel and goes on is ended', () => {
   expect(machine.outcomes()).toMatchObject([{ result: { ok: false } }]);
 });
 
+test('its last mini-batch has begun: asked to stop, nothing more is sent; it goes back when it is gone', () => {
+  const machine = new Machine({ miniBatchesMax: 2 }).ready();
+  machine.give(4);
+  machine.say(begin(0)).say(done(0));
+  expect(machine.commands).not.toContain('send-stop');
+  machine.say(begin(1));
+  expect(machine.commands.at(-1)).toBe('send-stop');
+  expect(machine.events.at(-1)).toMatchObject({
+    warning: { kind: 'worker-recycled', worker: WORKER, why: 'mini-batches', amount: 2 },
+  });
+  machine.say(done(1));
+  machine.give(2);
+  // never sent more than it may run, however fast it is
+  expect(machine.commands.filter((command) => command === 'send-run')).toHaveLength(2);
+  expect(machine.returned()).toEqual([]);
+  machine.say({ m: 'bye', s: 0 }).step({ type: 'exit', exit: { by: 'code', code: 0 }, remains: {} });
+  expect(machine.returned()).toEqual([2, 3, 4, 5]);
+  machine.give();
+  expect(machine.returned()).toEqual([2, 3, 4, 5]);
+  machine.step({ type: 'swept' });
+  expect(machine.types().slice(-3)).toEqual(['assignments-returned', 'assignments-returned', 'worker-ended']);
+  expect(machine.returned()).toEqual([2, 3, 4, 5, 6]);
+  expect(machine.events.at(-1)).toMatchObject({ expected: true, exit: { code: 0 } });
+  expect(machine.types()).not.toContain('worker-start-failed');
+});
+
+test('a try that fails counts, one that fails before run too; a stop does not come twice', () => {
+  const error = { kind: 'input-error', path: '/a', reason: 'gone' } as const;
+  const machine = new Machine({ miniBatchesMax: 1 }).ready();
+  machine.give(2);
+  machine.say({ m: 'failed', i: 0, d: 1, n: 1, w: [1, 1], c: [0, 0], r: 0, o: [5, 6], error });
+  machine.step({ type: 'stop' }).step({ type: 'grown', bytes: 7 });
+  expect(machine.outcomes()).toHaveLength(1);
+  expect(machine.commands.filter((command) => command === 'send-stop')).toHaveLength(1);
+  expect(machine.types().filter((type) => type === 'warning')).toHaveLength(1);
+});
+
+test('one that is asked to stop may have begun the next already: that one counts', () => {
+  const machine = new Machine().ready();
+  machine.give(3);
+  machine.say(begin(0)).say(done(0)).step({ type: 'grown', bytes: 7 }).say(begin(1)).say(done(1)).dies();
+  expect(machine.outcomes()).toHaveLength(2);
+  expect(machine.returned()).toEqual([2]);
+});
+
+test('one that has grown is replaced; one that stops already is not', () => {
+  const machine = new Machine().ready().step({ type: 'grown', bytes: 7 });
+  expect(machine.events.at(-1)).toMatchObject({ warning: { kind: 'worker-recycled', why: 'growth', amount: 7 } });
+  expect(machine.slot.phase).toBe('stopping');
+  const stopped = new Machine().ready().step({ type: 'stop' }).step({ type: 'grown', bytes: 7 });
+  expect(stopped.types()).not.toContain('warning');
+});
+
+test('the memory guard: no stacks, and the mini-batch under work is its victim, read or run', () => {
+  const guard = { rule: 'limit', rssBytes: 20, limitBytes: 10 } as const;
+  const running = new Machine().ready();
+  running.give(2);
+  running.say(begin(0)).step({ type: 'memory', guard }).dies();
+  expect(running.commands).not.toContain('dump-stacks');
+  expect(running.outcomes()).toMatchObject([{ index: 0, result: { ok: false, failure: { kind: 'worker-lost' } } }]);
+  expect(running.returned()).toEqual([1]);
+  const reading = new Machine().ready();
+  reading.give(2);
+  reading.step({ type: 'memory', guard }).dies();
+  expect(reading.outcomes()).toMatchObject([{ index: 0, result: { failure: { kind: 'worker-lost' } } }]);
+  expect(reading.returned()).toEqual([1]);
+  const starting = new Machine().spawned().say(HELLO).step({ type: 'memory', guard }).dies();
+  expect(starting.events.at(-1)).toMatchObject({
+    type: 'worker-start-failed',
+    failure: { kind: 'exit', stage: 'load' },
+  });
+});
+
+test('the memory guard ends the wait for the stacks of one that hangs', () => {
+  const machine = new Machine().ready();
+  machine.give();
+  machine.say(begin(0)).after(500);
+  machine.step({ type: 'memory', guard: { rule: 'node', rssBytes: 2, limitBytes: 1 } });
+  expect(machine.commands.slice(-2)).toEqual(['dump-stacks', 'kill']);
+  expect(machine.dies().outcomes()).toMatchObject([{ result: { failure: { kind: 'timeout' } } }]);
+});
+
 const anyEvent = (): fc.Arbitrary<(m: Machine) => SlotEvent | undefined> => {
   const running = (m: Machine): number => Number(m.slot.running?.index ?? m.slot.waiting[0]?.index ?? 0);
   const waiting = (m: Machine): number => Number(m.slot.waiting[0]?.index ?? 0);
@@ -226,6 +313,8 @@ const anyEvent = (): fc.Arbitrary<(m: Machine) => SlotEvent | undefined> => {
         () => ({ type: 'garbage', detail: 'x' }),
         () => ({ type: 'channel-closed' }),
         () => ({ type: 'dumped' }),
+        () => ({ type: 'grown', bytes: 5 }),
+        () => ({ type: 'memory', guard: { rule: 'limit', rssBytes: 2, limitBytes: 1 } }),
         () => ({ type: 'stop' }),
         () => ({ type: 'kill' }),
         () => ({ type: 'swept' }),
@@ -250,7 +339,7 @@ test('whatever happens: each assignment ends exactly once, begun ones too, and w
   );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 60, size: 'max' }), fc.integer({ min: 0, max: 3 }), (steps, early) => {
-      const machine = new Machine().spawned();
+      const machine = new Machine(steps.length % 2 === 0 ? { miniBatchesMax: 3 } : {}).spawned();
       for (let i = 0; i < early; i++) machine.say(progress(machine));
       let given = 0;
       for (const one of steps) {

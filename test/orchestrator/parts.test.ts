@@ -17,7 +17,7 @@ function answers(rig: Rig, bad: readonly number[], columns?: readonly string[]):
     if (bad.some((item) => item >= from && item < to)) return [failedOutcome(a, raised)];
     const rows = rowsOf(from, to);
     const ok = okOutcome(a, a.dispatch % 2 === 0 ? { part: `${from}-${to}`, bytes: rows.length } : rows, to - from);
-    return [{ ...ok, result: { ...ok.result, ...(columns && { columns }) } } as typeof ok];
+    return [{ ...ok, result: { ...ok.result, ...(columns && { columns }) } }];
   };
 }
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { RunEvent } from '../../src/domain/event.ts';
 import type { RunFailure, StartFailure, TryFailure } from '../../src/domain/failure.ts';
-import { tryNumber } from '../../src/domain/ids.ts';
+import { dispatchNumber, tryNumber } from '../../src/domain/ids.ts';
 import { StatusFold } from '../../src/views/status.ts';
 import { causeBlock, endLines, type RunContext } from '../../src/views/text/cause.ts';
-import { at, exception, failedTry, finished, opening, T0, worker } from './support.ts';
+import { at, exception, failedTry, finished, oneCulprit, opening, partialEnd, T0, worker } from './support.ts';
 
 const context: RunContext = { runId: '01JX4', folder: '/work/runs/01JX4', maxTries: 2 };
 
@@ -244,5 +244,90 @@ describe('the last lines of a run that completed', () => {
       'output  /out/parallel_run_step.txt  (20 rows, 2 KiB)',
       'logs    /work/runs/01JX4/logs',
     ]);
+  });
+});
+
+describe('the last lines of a run with dead letters', () => {
+  const itemName = (index: number, position: number) =>
+    `/data/images/${String(index * 10 + position).padStart(4, '0')}.png`;
+  const endOf = (events: readonly RunEvent[], over: Partial<RunContext> = {}): string =>
+    `\n${endLines(ended(events, undefined, 20), { ...context, maxTries: 3, itemName, ...over }).join('\n')}\n`;
+
+  it('name the item, its cause, what became of the others, and the command that runs it again', () => {
+    expect(endOf([finished(0, 100), ...oneCulprit(3, 200)])).toMatchInlineSnapshot(`
+      "
+      Run 01JX4 completed with failures that its thresholds allow
+        1 of 20 mini-batches succeeded, 1 failed (1 of them in part), 18 not done; 19 of 200 items succeeded, 1 failed (1 dead letter); 2 retries; 4 isolation runs; 12.3 s
+
+      error PR2101  ValueError: cannot read pixel 9
+        hit    1 dead letter in 1 mini-batch (3 tries)
+        where  score.py:41 run()   mini-batch 3 item 7 (/data/images/0037.png)   try 3 of 3   node 10.0.0.5  Process-2   pid 4202
+               | File "score.py", line 41, in run
+               |     pixel = parse(path)
+               | ValueError: cannot read pixel 9
+        open   /work/runs/01JX4/logs/user/error/10.0.0.5/Process-2.txt
+        next   parallelrun replay 01JX4/3 --item 7
+
+      dead    mini-batch 3: 9 of 10 items done, 1 dead letter: 0037.png: ValueError: cannot read pixel 9 (Process-2, try 3)
+              all in /work/runs/01JX4/outputs/dead_letters.jsonl
+      logs    /work/runs/01JX4/logs
+      "
+    `);
+  });
+
+  it('name the first three mini-batches and count the other dead letters', () => {
+    const lines = endOf([1, 2, 3, 4, 5].flatMap((index) => [...oneCulprit(index, index * 1000)]));
+    expect(lines.slice(lines.indexOf('dead  '))).toMatchInlineSnapshot(`
+      "dead    mini-batch 1: 9 of 10 items done, 1 dead letter: 0017.png: ValueError: cannot read pixel 9 (Process-2, try 3)
+              mini-batch 2: 9 of 10 items done, 1 dead letter: 0027.png: ValueError: cannot read pixel 9 (Process-2, try 3)
+              mini-batch 3: 9 of 10 items done, 1 dead letter: 0037.png: ValueError: cannot read pixel 9 (Process-2, try 3)
+              and 2 more dead letters; all in /work/runs/01JX4/outputs/dead_letters.jsonl
+      logs    /work/runs/01JX4/logs
+      "
+    `);
+  });
+
+  it('count the dead of one mini-batch, and say of a single item no more than that', () => {
+    const dead = [{ from: 0, to: 1, dispatch: dispatchNumber(1) }];
+    const lines = endOf(
+      [
+        failedTry(0, 100, exception(), { settles: 'narrow', dispatch: dispatchNumber(1) }),
+        partialEnd(0, 200, 2, [0, 5], [[5, 8, 1]]),
+        failedTry(1, 300, exception(), { settles: 'failed', items: 1, failed: 1, dead }),
+      ],
+      { itemName: () => undefined },
+    );
+    expect(lines.slice(lines.indexOf('dead  '))).toMatchInlineSnapshot(`
+      "dead    mini-batch 0: 7 of 10 items done, 3 dead letters: item 5: ValueError: cannot read pixel 7 (Process-1, try 1) and 2 more
+              mini-batch 1: 1 dead letter: item 0: ValueError: cannot read pixel 7 (Process-1, try 1)
+              all in /work/runs/01JX4/outputs/dead_letters.jsonl
+      logs    /work/runs/01JX4/logs
+      "
+    `);
+  });
+
+  it('show the last lines printed and the memory of a process that left no trace', () => {
+    const failure = { kind: 'worker-lost', exit: { by: 'signal', signal: 'SIGKILL', outOfMemory: true } } as const;
+    const lastLines = ['a', 'b', 'c', 'd', 'e', '\u001b[2Jlast'];
+    const lines = endOf([
+      failedTry(0, 100, failure, { settles: 'narrow', status: 'PROCESS_LOST' }),
+      partialEnd(0, 200, 2, [9, 10], [[9, 10, 2]], { failure, lastLines, peakMemoryBytes: 3 * 2 ** 30 }),
+    ]);
+    expect(lines.slice(lines.indexOf('error'), lines.indexOf('dead  '))).toMatchInlineSnapshot(`
+      "error PR2109  worker process killed by SIGKILL because memory ran out (the kernel's out-of-memory killer)
+        hit    1 dead letter in 1 mini-batch (1 try)
+        where  mini-batch 0 item 9 (/data/images/0009.png)   try 3 of 3   node 10.0.0.5  Process-1   pid 4201
+               | b
+               | c
+               | d
+               | e
+               | \\x1b[2Jlast
+        memory 3 GiB at most, the process and what it started
+        why    smaller mini-batches or fewer processes per node need less memory
+        open   /work/runs/01JX4/logs/user/error/10.0.0.5/Process-1.txt
+        next   parallelrun replay 01JX4/0 --item 9
+
+      "
+    `);
   });
 });

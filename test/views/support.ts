@@ -98,3 +98,57 @@ export const opening = (batches: number): readonly RunEvent[] => [
   { type: 'worker-loaded', at: at(160), worker: worker(1), seconds: 0.1 },
   { type: 'worker-initialized', at: at(170), worker: worker(1), seconds: 0.01 },
 ];
+
+/** A part of a mini-batch of ten that is narrowed down; good unless a failure comes with it. */
+export const part = (
+  index: number,
+  ms: number,
+  dispatch: number,
+  [from, to]: readonly [from: number, to: number],
+  over: Partial<TryFinished> = {},
+): TryFinished => {
+  const common = { try: tryNumber(3), dispatch: dispatchNumber(dispatch), part: { from, to } };
+  return over.failure === undefined
+    ? finished(index, ms, { ...common, succeeded: to - from, settles: 'part', ...over })
+    : failedTry(index, ms, over.failure, { ...common, failed: to - from, settles: 'narrow', ...over });
+};
+
+/** The end of a mini-batch of ten: what its last part came to, and the items that are dead. */
+export const partialEnd = (
+  index: number,
+  ms: number,
+  dispatch: number,
+  range: readonly [from: number, to: number],
+  dead: readonly (readonly [from: number, to: number, dispatch: number])[],
+  over: Partial<TryFinished> = {},
+): TryFinished => {
+  const failed = dead.reduce((sum, [from, to]) => sum + (to - from), 0);
+  return part(index, ms, dispatch, range, {
+    settles: failed === 10 ? 'failed' : 'partial',
+    succeeded: 10 - failed,
+    failed,
+    dead: dead.map(([from, to, by]) => ({ from, to, dispatch: dispatchNumber(by) })),
+    ...over,
+  });
+};
+
+/** Item 7 of ten is broken: three tries, then the parts 0-4, 5-6, 7 and 8-9. Ends at `ms` + 700. */
+export const oneCulprit = (index: number, ms: number, over: Partial<TryFinished> = {}): readonly TryFinished[] => [
+  failedTry(index, ms, exception()),
+  failedTry(index, ms + 100, exception(), { try: tryNumber(2) }),
+  failedTry(index, ms + 200, exception(), { try: tryNumber(3), settles: 'narrow' }),
+  part(index, ms + 300, 4, [0, 5]),
+  part(index, ms + 400, 5, [5, 7]),
+  part(index, ms + 500, 6, [7, 8], {
+    failure: exception({ message: 'cannot read pixel 9' }),
+    detail: `/data/images/${String(index * 10 + 7).padStart(4, '0')}.png`,
+    worker: worker(2),
+    pid: 4202,
+    peakMemoryBytes: 50_000_000,
+    lastLines: ['reading', 'parsing'],
+  }),
+  partialEnd(index, ms + 700, 7, [8, 10], [[7, 8, 6]], {
+    rows: { offset: 0, bytes: 90, rows: 9, crc32: 1 },
+    ...over,
+  }),
+];

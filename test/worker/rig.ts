@@ -160,10 +160,16 @@ export class Agent {
     this.#channel.write(bytes);
   }
 
-  run(index: number, source: MiniBatchSource | readonly string[], dispatch = 1, attempt = 1): void {
+  run(
+    index: number,
+    source: MiniBatchSource | readonly string[],
+    dispatch = 1,
+    attempt = 1,
+    p?: readonly [from: number, to: number],
+  ): void {
     const full: MiniBatchSource = 'kind' in source ? source : { kind: 'files', root: '/data', files: source };
     const json = JSON.stringify(full);
-    this.send({ m: 'run', i: index, d: dispatch, t: attempt }, Buffer.from(json));
+    this.send({ m: 'run', i: index, d: dispatch, t: attempt, ...(p && { p }) }, Buffer.from(json));
   }
 
   /** Resolves when everything sent so far is with the kernel. */

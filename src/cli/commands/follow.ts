@@ -7,6 +7,7 @@ import { counted, safeText } from '../../views/text/words.ts';
 import type { CommandInput } from '../command.ts';
 import type { CliSdk } from '../deps.ts';
 import { contextOf } from '../find-run.ts';
+import { withItemNames } from '../items.ts';
 import { MiniBatchNames } from '../names.ts';
 import { showProgress } from '../progress-view.ts';
 
@@ -24,11 +25,10 @@ export async function follow(input: CommandInput, sdk: CliSdk, handle: RunHandle
     await told;
     hide();
     const { status } = result;
-    console.say([
-      '',
-      ...endLines(status, contextOf(deps, root, handle.plan), console.screen().paint),
-      ...warningLines(handle),
-    ]);
+    const context = await withItemNames(contextOf(deps, root, handle.plan), status, () =>
+      sdk.openRun(root, handle.runId),
+    );
+    console.say(['', ...endLines(status, context, console.screen().paint), ...warningLines(handle)]);
     await console.emit({ type: 'result', ...result });
     return result.exitCode;
   } finally {

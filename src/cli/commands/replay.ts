@@ -16,10 +16,12 @@ export async function execute(input: CommandInput): Promise<number> {
   const sdk = await deps.sdk();
   const run = await sdk.openRun(root, runId);
   const { source, items } = await run.manifestEntry(target.index);
-  const only = item === undefined ? '' : `, only item ${item}`;
-  console.say(
-    `mini-batch ${target.index} of run ${runId}: ${safeText(describeSource(source))} (${counted(items, 'item')}${only})`,
-  );
+  const whole = `mini-batch ${target.index} of run ${runId}`;
+  if (item === undefined) console.say(`${whole}: ${safeText(describeSource(source))} (${counted(items, 'item')})`);
+  else if (item < items) {
+    const name = describeSource(source, { from: item, to: item + 1 });
+    console.say(`${whole}, only item ${item} of its ${items}: ${safeText(name)}`);
+  }
   return inForeground(input, { plan: run.plan, interactive: isOn(parsed, 'pdb') }, (hooks) =>
     sdk.replay(root, runId, target.index, {
       ...(isOn(parsed, 'debug') ? { debug: true } : {}),

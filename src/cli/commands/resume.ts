@@ -1,9 +1,8 @@
 import { miniBatches } from '../../views/text/words.ts';
-import { isOn, numberOf, textOf, type CommandInput } from '../command.ts';
-import type { Parsed } from '../flags.ts';
+import { isOn, type CommandInput } from '../command.ts';
 import { findRun, rootOf } from '../find-run.ts';
+import { changesOf, refuseFixed } from '../resume-flags.ts';
 import { StopControl } from '../stop-control.ts';
-import { usageError } from '../usage.ts';
 import { follow } from './follow.ts';
 
 /** Goes on with a run that stopped before its end; of one that has ended, its own exit code. */
@@ -11,13 +10,19 @@ export async function execute(input: CommandInput): Promise<number> {
   const { deps, console, args, parsed } = input;
   const root = rootOf(deps, parsed);
   const runId = await findRun(root, args[0] ?? '');
+  refuseFixed(runId, parsed);
+  const changes = changesOf(parsed);
   const sdk = await deps.sdk();
   const stop = new StopControl(deps, (text) => console.say(text));
   try {
     const resumed = await sdk.resume(root, runId, {
       allowCodeChange: isOn(parsed, 'allowCodeChange'),
+      acceptChangedInput: isOn(parsed, 'acceptChangedInput'),
+      rescan: isOn(parsed, 'rescan'),
+      strict: isOn(parsed, 'strict'),
+      rebuild: isOn(parsed, 'rebuild'),
       retryFailed: isOn(parsed, 'retryFailed'),
-      changes: changesOf(parsed),
+      changes,
       signal: stop.signal,
       onProgress: (line) => console.say(line),
     });
@@ -34,26 +39,4 @@ export async function execute(input: CommandInput): Promise<number> {
   } finally {
     stop.release();
   }
-}
-
-function changesOf(parsed: Parsed) {
-  const errorThreshold = thresholdOf(parsed, 'errorThreshold', '--error-threshold');
-  const miniBatchErrorThreshold = thresholdOf(parsed, 'miniBatchErrorThreshold', '--mini-batch-error-threshold');
-  const processes = numberOf(parsed, 'processes', '--processes');
-  const maxRetries = numberOf(parsed, 'maxRetries', '--max-retries');
-  const timeout = numberOf(parsed, 'timeout', '--timeout');
-  if (processes === 0) throw usageError('"0" is no value for --processes', { why: 'it takes a whole number from 1' });
-  if (timeout === 0) throw usageError('"0" is no value for --timeout', { why: 'it takes seconds, at least 1' });
-  return {
-    ...(errorThreshold !== undefined && { errorThreshold }),
-    ...(miniBatchErrorThreshold !== undefined && { miniBatchErrorThreshold }),
-    ...(processes !== undefined && { processes }),
-    ...(maxRetries !== undefined && { maxRetries }),
-    ...(timeout !== undefined && { runTimeoutMs: timeout * 1000 }),
-  };
-}
-
-/** -1 switches a threshold off. */
-function thresholdOf(parsed: Parsed, key: string, flag: string): number | undefined {
-  return textOf(parsed, key) === '-1' ? -1 : numberOf(parsed, key, flag);
 }

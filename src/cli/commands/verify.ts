@@ -1,7 +1,7 @@
 import type { CommandInput } from '../command.ts';
 import { isOn } from '../command.ts';
 import { findRun, rootOf } from '../find-run.ts';
-import { accountLine, verificationLines } from '../render/verify.ts';
+import { accountLines, verificationLines } from '../render/verify.ts';
 
 /** What became of every input item. Exit code 0 where everything fits together, 1 where not. */
 export async function execute({ deps, console, args, parsed }: CommandInput): Promise<number> {
@@ -11,7 +11,12 @@ export async function execute({ deps, console, args, parsed }: CommandInput): Pr
   if (isOn(parsed, 'each')) {
     for (const account of accounts()) {
       await console.emit({ type: 'mini-batch', ...account });
-      if (!console.json) await console.human.write(`${accountLine(account)}\n`);
+      if (!console.json)
+        await console.human.write(
+          accountLines(account)
+            .map((line) => `${line}\n`)
+            .join(''),
+        );
     }
   }
   await console.problems(differences);

@@ -1,4 +1,6 @@
-import { errorGroupLines, codeOfGroup, replayCommand, type RunContext } from '../../views/text/cause.ts';
+import { errorGroupLines, codeOfGroup, fileToOpen, replayCommand, type RunContext } from '../../views/text/cause.ts';
+import { runLayout } from '../../domain/layout.ts';
+import { itemText } from '../../views/text/deadletters.ts';
 import { failureTrace } from '../../views/text/failure.ts';
 import { traceTail } from '../../views/text/trace.ts';
 import { counted, safeText } from '../../views/text/words.ts';
@@ -21,10 +23,21 @@ function groupLines(group: ErrorGroup, context: RunContext, screen: Screen): rea
   const trace = failureTrace(group.example.failure)?.split('\n') ?? [];
   const indexes = group.indexes.length < 2 ? [] : [`         mini-batches ${indexText(group)}`];
   const times = group.tries < 2 ? [] : [`         first ${dayTime(group.firstAt)}, last ${dayTime(group.lastAt)}`];
+  const dead =
+    group.deadLetters < 2
+      ? []
+      : group.deadItems.map(
+          ({ index, item }) => `         dead letter: mini-batch ${index} ${itemText(context, index, item)}`,
+        );
+  const unnamed = group.deadLetters - group.deadItems.length;
+  const more =
+    unnamed > 0
+      ? [`         and ${counted(unnamed, 'more dead letter')} in ${runLayout(context.folder).deadLetters}`]
+      : [];
   // The tail above says enough where it is all there is.
   const whole =
     trace.length <= traceTail(group.example.failure).length ? [] : ['', ...trace.map((line) => `    ${line}`)];
-  return [...lines, ...indexes, ...times, ...whole];
+  return [...lines, ...indexes, ...dead, ...(dead.length > 0 ? more : []), ...times, ...whole];
 }
 
 function indexText(group: ErrorGroup): string {
@@ -32,13 +45,13 @@ function indexText(group: ErrorGroup): string {
   return `${group.indexes.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** What `errors --json` prints for a group: the group with its code and the command that replays its example. */
+/** What `errors --json` prints for a group: the group with its code, and file and command that go after its example. */
 export function errorGroupJson(group: ErrorGroup, context: RunContext): object {
-  const { index } = group.example;
+  const { index, item } = group.example;
   return {
     type: 'error-group',
-    ...(group.kind === 'other' ? {} : { code: codeOfGroup(group) }),
+    ...(group.kind === 'other' ? {} : { code: codeOfGroup(group), open: fileToOpen(group, context) }),
     ...group,
-    ...(index === undefined ? {} : { replay: replayCommand(context, index) }),
+    ...(index === undefined ? {} : { replay: replayCommand(context, index, item) }),
   };
 }

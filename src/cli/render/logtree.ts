@@ -33,6 +33,7 @@ const MEANINGS: readonly (readonly [pattern: RegExp, meaning: string])[] = [
   [/\/process_resource_monitor_[^/]*\.csv$/, 'samples of one worker with its children'],
   [/\/sys_resource_monitor_[^/]*\.csv$/, 'samples of the node'],
   [/^outputs$/, 'the result'],
+  [/^outputs\/dead_letters\.jsonl$/, 'items that were given up, each with its cause'],
 ];
 
 /** What a file of contract 3 is, in a few words; undefined for what scripts wrote themselves. */

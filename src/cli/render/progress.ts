@@ -1,7 +1,7 @@
 /** A run under way: the window of a terminal, and the plain line for pipes and CI. Pure functions of its status. */
 import { splitWorkerId } from '../../domain/ids.ts';
 import type { RunningTry, RunStatus } from '../../views/status.ts';
-import { count, counted, duration, miniBatches, safeText } from '../../views/text/words.ts';
+import { count, counted, duration, itemsText, miniBatches, safeText } from '../../views/text/words.ts';
 import { clockTime, rate } from './format.ts';
 import { ellipsisOf, lineOf, type Screen, type Span } from './screen.ts';
 import { cutMiddle } from './width.ts';
@@ -88,7 +88,7 @@ export function shares(amounts: readonly number[], total: number, columns: numbe
 }
 
 function countSpans(status: RunStatus): readonly Span[] {
-  const { created, creationFinished, succeeded, failed, running } = status.miniBatches;
+  const { created, creationFinished, succeeded, failed, running, narrowing } = status.miniBatches;
   const total = `${miniBatches(created)}${creationFinished ? '' : ' so far'}: `;
   const failedItems = status.items.failed > 0 ? `, ${counted(status.items.failed, 'failed item')}` : '';
   const failedText = `${count(failed)} failed`;
@@ -97,7 +97,9 @@ function countSpans(status: RunStatus): readonly Span[] {
     [`${count(succeeded)} done`, 'good'],
     ', ',
     failed > 0 ? [failedText, 'error'] : failedText,
-    `, ${count(running)} running${failedItems}`,
+    `, ${count(running)} running`,
+    narrowing > 0 ? [`, ${count(narrowing)} being narrowed down`, 'warning'] : '',
+    failedItems,
   ];
 }
 
@@ -125,7 +127,8 @@ const NAME_COLUMNS_MIN = 12;
 function slowText(running: RunningTry, screen: Screen, nowMs: number, describe: Describe | undefined): string {
   const { node, process } = splitWorkerId(running.worker);
   const ageMs = nowMs - running.sinceMs;
-  const head = `  ${duration(ageMs)}  mini-batch ${running.index}`;
+  const part = running.part === undefined ? '' : ` ${itemsText(running.part)}`;
+  const head = `  ${duration(ageMs)}  mini-batch ${running.index}${part}`;
   const facts = `  try ${running.try}  ${safeText(node)}  ${safeText(process)}`;
   const name = ageMs < NAMED_AFTER_MS ? undefined : describe?.(running.index);
   if (name === undefined) return `${head}${facts}`;
@@ -147,13 +150,14 @@ const percentText = (status: RunStatus): string => `${Math.floor((status.progres
 
 /** One line for a pipe or a CI log; no escapes, nothing cut. */
 export function plainLine(status: RunStatus, nowMs: number): string {
-  const { created, creationFinished, processed, failed, running } = status.miniBatches;
+  const { created, creationFinished, processed, failed, running, narrowing } = status.miniBatches;
   const parts = [
     status.stage,
     `${count(processed)} of ${miniBatches(created)}${creationFinished ? ` (${percentText(status)})` : ' created so far'}`,
     ...(failed > 0 ? [`${count(failed)} failed`] : []),
     ...(status.items.failed > 0 ? [counted(status.items.failed, 'failed item')] : []),
     `${count(running)} running`,
+    ...(narrowing > 0 ? [`${count(narrowing)} being narrowed down`] : []),
     speedText(status, nowMs),
   ];
   return `${clockTime(nowMs, nowMs)}  ${parts.join(', ')}`;

@@ -1,5 +1,6 @@
 import { runLayout } from '../../domain/layout.ts';
 import { causeBlock, hitLine, type RunContext } from '../../views/text/cause.ts';
+import { deadLetterLines } from '../../views/text/deadletters.ts';
 import { countsSentence, verdictSentence } from '../../views/text/verdict.ts';
 import { bytes, count, counted, safeText, shellWord } from '../../views/text/words.ts';
 import type { RunStatus } from '../../views/status.ts';
@@ -35,6 +36,7 @@ export function statusLines(
     ...(status.warnings > 0
       ? [`warnings  ${count(status.warnings)}, in ${safeText(runLayout(context.folder).master)}`]
       : []),
+    ...deadLetterLines(status, context).map((line, place) => `${(place === 0 ? 'dead' : '').padEnd(10)}${line}`),
     ...(status.output === undefined
       ? []
       : [

@@ -1,7 +1,6 @@
 import { basename } from 'node:path';
-import { count, counted, miniBatches, safeText } from '../../views/text/words.ts';
-import type { Verification } from '../../sdk/index.ts';
-import type { AccountedMiniBatch } from '../../views/completeness.ts';
+import { count, counted, itemsText, miniBatches, safeText } from '../../views/text/words.ts';
+import type { MiniBatchAccount, NamedDeadAccount, Verification } from '../../sdk/index.ts';
 
 /** The account in one line, and how the run stands where it did not complete. */
 export function verificationLines(found: Omit<Verification, 'accounts'>): readonly string[] {
@@ -14,15 +13,32 @@ export function verificationLines(found: Omit<Verification, 'accounts'>): readon
   return lines;
 }
 
-/** One mini-batch, one line. */
-export function accountLine({ index, items, state, rows, failedItems, reason }: AccountedMiniBatch): string {
+/** One mini-batch, one line; below it a line for each reason of its dead letters. */
+export function accountLines(account: MiniBatchAccount): readonly string[] {
+  const { index, items, dead = [] } = account;
   const head = `mini-batch ${index}${items === undefined ? '' : ` (${counted(items, 'item')})`}`;
-  const short = failedItems > 0 ? `, ${counted(failedItems, 'item')} without a row` : '';
-  if (state === 'failed') return `${head}: failed: ${safeText(reason ?? '')}`;
-  if (state === 'pending') return `${head}: not processed`;
-  return rows === undefined || rows.to < rows.from
-    ? `${head}: done, no row${short}`
-    : `${head}: ${rowsText(rows.from, rows.to)}${short}`;
+  return [`${head}: ${accountText(account)}`, ...dead.map((range) => `  ${deadText(range)}`)];
+}
+
+function accountText({ state, rows, failedItems, reason, dead = [] }: MiniBatchAccount): string {
+  const letters = dead.reduce((sum, { from, to }) => sum + (to - from), 0);
+  if (state === 'failed')
+    return letters > 0 ? `failed, ${counted(letters, 'dead letter')}` : `failed: ${safeText(reason ?? '')}`;
+  if (state === 'pending') return 'not processed';
+  const short = failedItems - letters;
+  return [
+    rows === undefined || rows.to < rows.from ? 'done, no row' : rowsText(rows.from, rows.to),
+    ...(letters > 0 ? [counted(letters, 'dead letter')] : []),
+    ...(short > 0 ? [`${counted(short, 'item')} without a row`] : []),
+  ].join(', ');
+}
+
+/** `item 7 (/data/img_037.png): ValueError: bad`. */
+function deadText(range: NamedDeadAccount): string {
+  const { item, reason } = range;
+  const many = range.to - range.from > 1;
+  const name = item === undefined ? '' : ` (${safeText(item)}${many ? ', ...' : ''})`;
+  return `${itemsText(range)}${name}: ${safeText(reason)}`;
 }
 
 function partsOf({ items, miniBatches: batches, rows, checked, shortItems }: Omit<Verification, 'accounts'>): string[] {
@@ -36,7 +52,11 @@ function partsOf({ items, miniBatches: batches, rows, checked, shortItems }: Omi
     ];
   const parts = [`${count(items.succeeded)} ${where}`];
   if (shortItems > 0) parts.push(`${count(shortItems)} failed without a row in mini-batches that returned too few`);
-  if (batches.failed > 0) parts.push(`${count(items.failed - shortItems)} failed in ${miniBatches(batches.failed)}`);
+  if (items.deadLetters > 0) parts.push(counted(items.deadLetters, 'dead letter'));
+  // The others have nothing but dead letters, which are named.
+  const whole = batches.failed - batches.allDead;
+  const wholeItems = items.failed - items.deadLetters - shortItems;
+  if (whole > 0) parts.push(`${count(wholeItems)} failed in ${miniBatches(whole)}`);
   if (items.pending > 0 || batches.pending > 0) parts.push(`${count(items.pending)} not processed`);
   return parts;
 }

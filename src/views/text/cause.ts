@@ -3,13 +3,15 @@
  * so that nobody has to look for it. The most important line comes first; nothing important stands above the block.
  */
 import { runLayout, logPath } from '../../domain/layout.ts';
-import { splitWorkerId } from '../../domain/ids.ts';
+import { splitWorkerId, type MiniBatchIndex } from '../../domain/ids.ts';
 import type { StartFailure, TryFailure } from '../../domain/failure.ts';
 import type { ProblemCode } from '../../domain/problem.ts';
-import type { ErrorGroup, RunStatus } from '../status.ts';
+import type { ErrorExample, ErrorGroup, RunStatus } from '../status.ts';
 import { frameOf } from '../frame.ts';
+import { deadLetterLines } from './deadletters.ts';
 import { codeOfRunFailure, codeOfStartFailure, codeOfTryFailure } from './codes.ts';
 import { failureTitle, failureWhy, frameText, shutdownTitle } from './failure.ts';
+import { differenceExamples } from './inputdiffers.ts';
 import { labelled, plain, type Paint } from './problem.ts';
 import { traceTail } from './trace.ts';
 import { countsSentence, verdictSentence } from './verdict.ts';
@@ -23,15 +25,21 @@ export interface RunContext {
   readonly maxTries: number;
   /** The folder of run folders, where it is not the default one: commands then name it with `--root`. */
   readonly root?: string;
+  /** Names an item by its position in a mini-batch: its path, or its file and row. Undefined: not known. */
+  readonly itemName?: (index: MiniBatchIndex, position: number) => string | undefined;
 }
 
 const GROUPS_SHOWN = 3;
 const OTHERS_SHOWN = 8;
+const OTHER_CHARS_MAX = 120;
 const DETAIL_CHARS_MAX = 400;
+const LAST_LINES_SHOWN = 5;
+const LINE_CHARS_MAX = 300;
 
-/** The command that runs exactly this mini-batch again, ready to be pasted into a shell. */
-export function replayCommand(context: RunContext, index: number): string {
-  return `parallelrun replay ${shellWord(`${context.runId}/${index}`)}${rootFlag(context)}`;
+/** The command that runs exactly this mini-batch, or one item of it, again, ready to be pasted into a shell. */
+export function replayCommand(context: RunContext, index: number, item?: number): string {
+  const only = item === undefined ? '' : ` --item ${item}`;
+  return `parallelrun replay ${shellWord(`${context.runId}/${index}`)}${only}${rootFlag(context)}`;
 }
 
 const rootFlag = (context: RunContext): string =>
@@ -54,22 +62,30 @@ export function fileToOpen(group: ErrorGroup, context: RunContext): string {
 export function exampleLine(group: ErrorGroup, context: RunContext): string {
   const { example } = group;
   const { node, process } = splitWorkerId(example.worker);
-  const detail = example.detail === undefined ? '' : ` (${cut(safeText(example.detail), DETAIL_CHARS_MAX)})`;
   return [
     ...(group.where === undefined ? [] : [frameText(group.where)]),
-    ...(example.index === undefined ? [] : [`mini-batch ${example.index}${detail}`]),
+    ...(example.index === undefined ? [] : [placeOf(example.index, example, context, DETAIL_CHARS_MAX)]),
     ...(example.try === undefined ? [] : [`try ${example.try} of ${context.maxTries}`]),
     `node ${safeText(node)}  ${safeText(process)}`,
     ...(example.pid > 0 ? [`pid ${example.pid}`] : []),
   ].join('   ');
 }
 
-/** `3 mini-batches (9 tries); 1 made good by a retry`. */
+/** `mini-batch 17 (images/0170.png and 9 more)`; of a dead item `mini-batch 17 item 3 (images/0173.png)`. */
+function placeOf(index: MiniBatchIndex, { item, detail }: ErrorExample, context: RunContext, charsMax: number): string {
+  const name = item === undefined ? undefined : context.itemName?.(index, item);
+  const what = name ?? detail;
+  return `mini-batch ${index}${item === undefined ? '' : ` item ${item}`}${what === undefined ? '' : ` (${cut(safeText(what), charsMax)})`}`;
+}
+
+/** `3 mini-batches (9 tries); 1 made good by a retry`, `2 dead letters in 1 mini-batch (3 tries)`. */
 export function hitLine(group: ErrorGroup): string {
   if (group.example.index === undefined) return counted(group.tries, 'worker start');
-  const tries = group.tries === 1 ? '1 try' : `${count(group.tries)} tries`;
+  const dead = group.deadLetters === 0 ? '' : `${counted(group.deadLetters, 'dead letter')} in `;
+  // Another error stopped its tries; this one showed when its items were run one by one.
+  const tries = group.tries === 0 ? '' : ` (${counted(group.tries, 'try', 'tries')})`;
   const good = group.madeGood > 0 ? `; ${count(group.madeGood)} made good by a retry` : '';
-  return `${miniBatches(group.miniBatches)} (${tries})${good}`;
+  return `${dead}${miniBatches(group.miniBatches)}${tries}${good}`;
 }
 
 /** One kind of error with everything needed to go after it. Several lines. */
@@ -80,7 +96,7 @@ export function errorGroupLines(
   isFirstOfRun = false,
   runCompleted = false,
 ): readonly string[] {
-  const { failure, index } = group.example;
+  const { failure, index, item } = group.example;
   const why = failureWhy(failure);
   const items =
     failure.kind === 'invalid-return' && group.example.items !== undefined
@@ -95,11 +111,26 @@ export function errorGroupLines(
       paint,
     ),
     ...labelled('where', exampleLine(group, context), paint),
-    ...traceTail(failure).map((line) => `         ${paint('faint', '|')} ${line}`),
+    ...tailOf(group.example).map((line) => `         ${paint('faint', '|')} ${line}`),
+    ...memoryLines(group.example, paint),
     ...(why === undefined ? [] : labelled('why', why, paint)),
     ...labelled('open', fileToOpen(group, context), paint),
-    ...labelled('next', replayCommand(context, index ?? 0), paint),
+    ...labelled('next', replayCommand(context, index ?? 0, item), paint),
   ];
+}
+
+/** The trace; of a failure without one the last that was printed before it. */
+function tailOf({ failure, lastLines = [] }: ErrorExample): readonly string[] {
+  const tail = traceTail(failure);
+  if (tail.length > 0) return tail;
+  return lastLines.slice(-LAST_LINES_SHOWN).map((line) => cut(safeText(line), LINE_CHARS_MAX));
+}
+
+/** How much memory a process had that was ended by a signal: shortage is the usual cause. */
+function memoryLines({ failure, peakMemoryBytes }: ErrorExample, paint: Paint): readonly string[] {
+  const ended = failure.kind === 'worker-lost' && failure.exit.by === 'signal';
+  if (!ended || peakMemoryBytes === undefined) return [];
+  return labelled('memory', `${bytes(peakMemoryBytes)} at most, the process and what it started`, paint);
 }
 
 /**
@@ -144,11 +175,9 @@ function shutdownLines(status: RunStatus, context: RunContext, paint: Paint): re
 function otherLines(groups: readonly ErrorGroup[], context: RunContext): readonly string[] {
   if (groups.length === 0) return [];
   const lines = groups.slice(0, OTHERS_SHOWN).map(({ title, example }) => {
-    const where =
-      example.index === undefined
-        ? ''
-        : `mini-batch ${example.index}${example.detail === undefined ? '' : ` (${cut(safeText(example.detail), 120)})`}`;
-    const next = example.index === undefined ? '' : replayCommand(context, example.index);
+    const { index, item } = example;
+    const where = index === undefined ? '' : placeOf(index, example, context, OTHER_CHARS_MAX);
+    const next = index === undefined ? '' : replayCommand(context, index, item);
     return `  ${[title, where, next].filter((part) => part !== '').join('   ')}`;
   });
   return ['', `and ${counted(groups.length, 'other kind')} of error: ${context.folder}/${logPath.jobError}`, ...lines];
@@ -184,6 +213,13 @@ function reasonLines(status: RunStatus, context: RunContext, paint: Paint): read
     ];
   }
   if (reason?.kind === 'infra-exhausted') return labelled('next', replayCommand(context, reason.index), paint);
+  if (reason?.kind === 'input-differs') {
+    const rescan = `parallelrun resume ${shellWord(context.runId)}${rootFlag(context)} --rescan`;
+    return [
+      ...labelled('where', differenceExamples(reason), paint),
+      ...labelled('next', `${rescan} takes the input as it is now; or put it back as it was and resume`, paint),
+    ];
+  }
   if (
     reason?.kind === 'all-in-init' ||
     reason?.kind === 'no-progress' ||
@@ -208,6 +244,7 @@ export function endLines(status: RunStatus, context: RunContext, paint: Paint = 
   return [
     ...causeBlock(status, context, paint),
     '',
+    ...deadLetterLines(status, context).map((line, place) => `${(place === 0 ? 'dead' : '').padEnd(8)}${line}`),
     ...(output === undefined
       ? []
       : [`output  ${safeText(output.path)}  (${counted(output.rows, 'row')}, ${bytes(output.bytes)}${partial})`]),

@@ -82,6 +82,8 @@ export function codeOfRunFailure(reason: RunFailure): ProblemCode {
       return 'PR5109';
     case 'creation-failed':
       return 'PR5110';
+    case 'input-differs':
+      return 'PR5007';
     case 'infra-exhausted':
       return 'PR5111';
     case 'output-failed':

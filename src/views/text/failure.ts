@@ -1,9 +1,17 @@
 /** Failures of tries and of worker starts, in words. Everything that came from the user's code is made harmless. */
 import { unreachable } from '../../domain/assert.ts';
-import type { ExceptionFacts, ExitFacts, StackFrame, StartFailure, TryFailure } from '../../domain/failure.ts';
-import { cut, duration, safeLines, safeText, signalName } from './words.ts';
+import type {
+  Circumstances,
+  ExceptionFacts,
+  ExitFacts,
+  StackFrame,
+  StartFailure,
+  TryFailure,
+} from '../../domain/failure.ts';
+import { bytes, cut, duration, safeLines, safeText, signalName } from './words.ts';
 
 type Failure = TryFailure | StartFailure;
+type Guard = NonNullable<Extract<ExitFacts, { by: 'signal' }>['guard']>;
 
 const TITLE_CHARS_MAX = 300;
 
@@ -16,8 +24,16 @@ export function exceptionLine(facts: ExceptionFacts): string {
 /** `killed by SIGSEGV (segmentation fault)`, `exited with code 3`. */
 export function exitText(exit: ExitFacts): string {
   if (exit.by === 'code') return `exited with code ${exit.code}`;
+  if (exit.guard !== undefined) return guardText(exit.guard);
   if (exit.outOfMemory) return `killed by ${exit.signal} because memory ran out (the kernel's out-of-memory killer)`;
   return `killed by ${signalName(exit.signal)}`;
+}
+
+function guardText({ rule, rssBytes, limitBytes }: Guard): string {
+  const used = `ended at ${bytes(rssBytes)} of memory`;
+  return rule === 'limit'
+    ? `${used}, over the limit of ${bytes(limitBytes)} for a process`
+    : `${used}: the machine had only ${bytes(limitBytes)} left`;
 }
 
 /** `None`, `a str`: what `run()` returned, as a person would say it. */
@@ -148,6 +164,9 @@ function exitWhy(exit: ExitFacts): string | undefined {
   if (exit.by === 'code') {
     return 'the process ended in the middle of its work: sys.exit(), os._exit() or process.exit() in the script or a library';
   }
+  if (exit.guard?.rule === 'limit') {
+    return 'memory_limit (--memory-limit) holds for a process and what it starts; smaller mini-batches need less memory';
+  }
   if (exit.outOfMemory) return 'smaller mini-batches or fewer processes per node need less memory';
   if (exit.signal === 'SIGKILL') {
     return 'somebody or something outside ended the process; shortage of memory is the usual cause, though the kernel did not report it here';
@@ -188,6 +207,17 @@ export function failureText(failure: Failure): string {
     failureTitle(failure),
     ...(why === undefined ? [] : [`why: ${why}`]),
     ...(trace === undefined ? [] : [trace]),
+  ].join('\n');
+}
+
+/** What else is known of a failed try: memory where that may be why, and what it printed last where it left no trace. */
+export function circumstancesText(failure: Failure, { peakMemoryBytes, lastLines = [] }: Circumstances): string {
+  const memory =
+    failure.kind === 'worker-lost' || ('exceptionType' in failure && failure.exceptionType === 'MemoryError');
+  const silent = failureTrace(failure) === undefined && lastLines.length > 0;
+  return [
+    ...(memory && peakMemoryBytes !== undefined ? [`memory: ${bytes(peakMemoryBytes)} at most`] : []),
+    ...(silent ? ['printed last:', ...lastLines.map((line) => `  ${safeText(line)}`)] : []),
   ].join('\n');
 }
 

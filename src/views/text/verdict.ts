@@ -3,6 +3,7 @@ import { unreachable } from '../../domain/assert.ts';
 import type { RunFailure } from '../../domain/failure.ts';
 import type { RunStatus } from '../status.ts';
 import { failureTitle } from './failure.ts';
+import { differenceText } from './inputdiffers.ts';
 import { count, counted, cut, duration, miniBatches, safeText } from './words.ts';
 
 /** No full stop, no code: follows "Run X failed: ". */
@@ -32,6 +33,8 @@ export function runFailureSentence(reason: RunFailure): string {
       const at = reason.path === undefined ? '' : ` (${safeText(reason.path)})`;
       return cut(`mini-batches could not be created: ${safeText(reason.reason)}${at}`, 600);
     }
+    case 'input-differs':
+      return `the input is not the one that the run began with: ${differenceText(reason)}`;
     case 'infra-exhausted':
       return `mini-batch ${reason.index} was lost ${counted(reason.losses, 'time')} with its process or node, through no fault that can be pinned on the script`;
     case 'output-failed':
@@ -90,9 +93,12 @@ export function countsSentence(status: RunStatus): string {
   const created = (n: number): string => (batches.creationFinished ? count(n) : `${count(n)} (so far)`);
   return [
     `${count(batches.succeeded)} of ${created(batches.created)} mini-batches succeeded, ${count(batches.failed)} failed` +
+      (batches.partial > 0 ? ` (${count(batches.partial)} of them in part)` : '') +
       (batches.remaining > 0 ? `, ${count(batches.remaining)} not done` : ''),
-    `${count(items.succeeded)} of ${created(items.created)} items succeeded, ${count(items.failed)} failed`,
+    `${count(items.succeeded)} of ${created(items.created)} items succeeded, ${count(items.failed)} failed` +
+      (items.deadLetters > 0 ? ` (${counted(items.deadLetters, 'dead letter')})` : ''),
     ...(status.retries > 0 ? [status.retries === 1 ? '1 retry' : `${count(status.retries)} retries`] : []),
+    ...(status.isolationRuns > 0 ? [counted(status.isolationRuns, 'isolation run')] : []),
     duration(status.elapsedSeconds * 1000),
   ].join('; ');
 }

@@ -1,5 +1,6 @@
 /** Small words: numbers, durations, signals, and text of others made harmless. */
 import type { StartFailure, StatusWord } from '../../domain/failure.ts';
+import type { ItemRange } from '../../domain/minibatch.ts';
 import { unreachable } from '../../domain/assert.ts';
 
 /** Controls, bidirectional overrides, invisible separators, and halves of surrogate pairs. */
@@ -29,6 +30,19 @@ export function safeLines(text: string): string {
   return text
     .replaceAll('\r\n', '\n')
     .replace(UNSAFE_ALL, (char) => (char === '\n' || char === '\t' ? char : escaped(char)));
+}
+
+/** JSON on one line that does nothing to a terminal or a log reader either. */
+export function safeJson(value: unknown): string {
+  const text = JSON.stringify(value);
+  return UNSAFE.test(text)
+    ? text.replace(UNSAFE_ALL, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    : text;
+}
+
+/** `item 7`, `items 5 to 9`: items `[from, to)` of a mini-batch by their position, from 0. */
+export function itemsText({ from, to }: ItemRange): string {
+  return to - from === 1 ? `item ${from}` : `items ${from} to ${to - 1}`;
 }
 
 /** Cuts to `max` characters; what was cut shows as `...`. Never leaves half a surrogate pair. */

@@ -1,0 +1,39 @@
+/** What of a run's settings changes for good when it goes on: replaced as a whole, whatever happens meanwhile. */
+import { open, rename, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { RunLayout } from '../domain/layout.ts';
+import type { Plan } from '../domain/plan.ts';
+
+/** The time of the file stays: it says when the run was started. */
+export async function storePlan(layout: RunLayout, plan: Plan): Promise<void> {
+  const { atime, mtime } = await stat(layout.plan);
+  await replace(layout.plan, JSON.stringify(plan, undefined, 2), (file) => file.utimes(atime, mtime));
+}
+
+export async function storeJobFile(layout: RunLayout, text: string): Promise<void> {
+  await replace(layout.jobFile, text);
+}
+
+async function replace(
+  path: string,
+  text: string,
+  finish: (file: FileHandle) => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, 'w', 0o600);
+  try {
+    await file.writeFile(text);
+    await finish(file);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const folder = await open(dirname(path), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
