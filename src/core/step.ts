@@ -64,6 +64,11 @@ function apply(state: CoreState, event: CoreEvent, now: number, out: CoreCommand
       return undefined;
     case 'worker-start-failed':
       return onStartFailed(state, splitWorkerId(event.worker).node, event.failure);
+    case 'worker-leaving': {
+      const worker = state.workers.get(event.worker);
+      if (worker) setReady(state, worker, false);
+      return undefined;
+    }
     case 'worker-ended':
       onEnded(state, event.worker, now);
       return undefined;

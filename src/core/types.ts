@@ -79,6 +79,8 @@ export type CoreEvent =
   | { readonly type: 'worker-started'; readonly worker: WorkerId; readonly node: NodeAddress }
   | { readonly type: 'worker-ready'; readonly worker: WorkerId }
   | { readonly type: 'worker-start-failed'; readonly worker: WorkerId; readonly failure: StartFailure }
+  /** It ends in order, by itself: nothing more goes there; `worker-ended` follows. */
+  | { readonly type: 'worker-leaving'; readonly worker: WorkerId }
   | { readonly type: 'worker-ended'; readonly worker: WorkerId }
   | {
       readonly type: 'outcome';

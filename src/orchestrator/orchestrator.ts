@@ -152,9 +152,13 @@ export class Orchestrator {
         for (const { index, dispatch } of event.assignments)
           this.apply({ type: 'returned', index, dispatch, worker: event.worker });
         return;
+      case 'warning':
+        this.note(event);
+        if (event.warning.kind === 'worker-recycled')
+          this.apply({ type: 'worker-leaving', worker: event.warning.worker });
+        return;
       case 'worker-loaded':
       case 'worker-shut-down':
-      case 'warning':
       case 'recorded':
         this.note(event);
         return;

@@ -287,3 +287,14 @@ describe('work that a crash repeats', () => {
     expect(handedTo(worker)).toBe(33);
   });
 });
+
+test('nothing more goes to a worker that ends by itself, and what it holds stays its own until it is gone', () => {
+  const w = world({}, 1, 10);
+  const { worker } = w.out[0] ?? expect.fail('nothing is handed out');
+  w.send({ type: 'worker-leaving', worker });
+  w.ok(w.take(), 1, 1);
+  expect(w.out.map((sent) => sent.worker)).not.toContain(worker);
+  w.send({ type: 'worker-ended', worker });
+  const next = w.ready();
+  expect(w.out.map((sent) => sent.worker)).toContain(next);
+});
