@@ -1,32 +1,39 @@
 /**
- * `npm run kill-test -- --kills 50`: one long run, killed again and again at random moments (orchestrator, a worker,
+ * `npm run kill-test -- --kills 200`: one long run, killed again and again at random moments (orchestrator, a worker,
  * or both), resumed each time; then the result must be that of an undisturbed run.
  *
  *   --kills N     kills (default 50)      --seed N      of the moments and victims (default 1)
  *   --count N     mini-batches (default 12 for each kill)       --workers N   (default 2)
+ *   --bound N     mini-batches that a crash of the orchestrator may repeat, per slot (default 1)
  *   --folder DIR  where to work; --cli FILE command line to test
  *
  * Checked: rows in order, none lost, none twice; what the ledger had committed at a kill never ran again; repeated
- * work at most one mini-batch per worker and kill of the orchestrator; no process left.
+ * work, counted from what the script itself writes down when it begins an item; no process left. A kill of a worker
+ * alone repeats the one item it was running.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMain, root } from './lib.mjs';
 import { check, itemName, option, processesBelow, random, seconds, Space } from './crash-lib.mjs';
+import { accountOf, histogram } from './kill-account.mjs';
 
-/** Long enough that none waits behind another at its worker, and that commits are over before the next ends. */
-const ITEM_MS = 120;
+/** Items take 50 to 150 ms, each always the same. The worker is named by its pid and when it began. */
 const SCRIPT = `
-import os, time
+import os, time, zlib
+WORKER = "%d.%d" % (os.getpid(), time.monotonic_ns())
 def run(mini_batch):
     name = os.path.basename(mini_batch[0])
     with open(os.environ["SPACE"] + "/executions", "a") as f:
-        f.write(name + "\\n")
-    time.sleep(${ITEM_MS / 1000})
+        f.write(name + " " + WORKER + "\\n")
+    time.sleep(0.05 + zlib.crc32(name.encode()) % 101 / 1000)
     return [name + " scored"]
 `;
-const MOMENT_MS = [150, 1500];
+/** So often an orchestrator is killed before it has work under way: within so long after its start. */
+const EARLY = 0.25;
+const EARLY_MS = 1000;
+/** The other moments: after the first new mini-batch has begun, or after the last kill of a worker. */
+const MOMENT_MS = 1200;
 
 const closed = (child) =>
   new Promise((resolve) => child.on('close', (code, signal) => resolve({ code, signal, text: child.text })));
@@ -45,8 +52,10 @@ class KillTest {
     this.space = space;
     this.draw = draw;
     this.kills = { orchestrator: 0, worker: 0, both: 0 };
-    this.resumes = 0;
-    this.repeatedCommitted = [];
+    this.stretches = [];
+    this.killed = [];
+    /** Executions at the last end of an orchestrator. */
+    this.seen = 0;
     this.problems = [];
   }
 
@@ -61,21 +70,32 @@ class KillTest {
 
   /** One kill at a moment of its own. @returns the orchestrator that goes on, undefined where the run has ended */
   async strike(child) {
-    const [least, most] = MOMENT_MS;
-    const pause = new Promise((resolve) => setTimeout(() => resolve('moment'), least + this.draw() * (most - least)));
-    const first = await Promise.race([pause, child.ended]);
+    const first = await Promise.race([this.moment(child), child.ended]);
+    const wanted = ['orchestrator', 'worker', 'both'][Math.floor(this.draw() * 3)];
+    const place = this.draw();
     if (first !== 'moment') return this.over(first);
-    const victim = ['orchestrator', 'worker', 'both'][Math.floor(this.draw() * 3)];
     const workers = processesBelow(this.space.root, 'AZ_BATCHAI_INPUT_AZUREML');
-    const worker = workers[Math.floor(this.draw() * workers.length)];
+    const worker = workers[Math.floor(place * workers.length)];
+    // Too early for a worker: there is only one to kill.
+    const victim = worker === undefined ? 'orchestrator' : wanted;
     this.kills[victim] += 1;
-    if (victim !== 'orchestrator' && worker !== undefined) kill(worker);
+    if (victim !== 'orchestrator' && kill(worker)) this.killed.push(worker);
     if (victim === 'worker') return child;
     kill(child.pid);
     return this.resume(await child.ended);
   }
 
+  async moment(child) {
+    const early = this.draw() < EARLY;
+    const share = this.draw();
+    const begun = () => child.exitCode !== null || this.space.executions().length > this.seen;
+    while (!early && !begun()) await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, share * (early ? EARLY_MS : MOMENT_MS)));
+    return 'moment';
+  }
+
   over(ended) {
+    this.endStretch(false);
     if (ended.code !== 0) this.problems.push(`ended with ${ended.code ?? ended.signal}: ${ended.text}`);
     return undefined;
   }
@@ -83,20 +103,25 @@ class KillTest {
   async resume(ended) {
     if (ended.signal !== 'SIGKILL') return this.over(ended);
     if ((await this.space.gone()) === undefined) this.problems.push('processes left after a kill');
-    const { ok, done, why } = this.space.settled('r');
-    if (!ok) this.problems.push(`ledger: ${why}`);
-    this.noteRepeated();
-    this.committed = new Set((done ?? []).map(itemName));
-    this.executed = this.space.executions().length;
-    this.resumes += 1;
+    this.endStretch(true);
     return this.start(['resume', 'r']);
   }
 
-  /** What was committed at the last kill must not have run since. */
-  noteRepeated() {
-    if (!this.committed) return;
-    const since = this.space.executions().slice(this.executed);
-    this.repeatedCommitted.push(...since.filter((item) => this.committed.has(item)));
+  endStretch(crash) {
+    const { ok, done, why } = this.space.settled('r');
+    if (!ok) this.problems.push(`ledger: ${why}`);
+    const until = this.space.executions().length;
+    this.seen = until;
+    this.stretches.push({ until, committed: new Set((done ?? []).map(itemName)), killed: this.killed, crash });
+    this.killed = [];
+  }
+
+  account() {
+    const executions = this.space.executions().map((line) => {
+      const [item, by] = line.split(' ');
+      return { item, by };
+    });
+    return { executions: executions.length, ...accountOf(executions, this.stretches) };
   }
 }
 
@@ -112,6 +137,7 @@ async function killTest() {
   const workers = Number(option('workers', '2'));
   const count = Number(option('count', String(12 * kills)));
   const seed = Number(option('seed', '1'));
+  const bound = Number(option('bound', '1'));
   const folder = option('folder', mkdtempSync(join(tmpdir(), 'kill-test-')));
   const cli = option('cli', join(root, 'dist/cli/main.js'));
   // A worker that is killed uses up a try of the mini-batch that it ran.
@@ -125,41 +151,57 @@ async function killTest() {
   let struck = 0;
   for (; struck < kills && child; struck++) child = await test.strike(child);
   if (child) test.over(await child.ended);
-  test.noteRepeated();
-  report(test, space, { kills: struck, wanted: kills, workers, count, seed, from });
-  const verified = await space.run(['verify', 'r']);
-  console.log(verified.text.trim());
-  if (verified.code !== 0) test.problems.push(`verify ended with ${verified.code}`);
+  console.log(
+    `seed ${seed}: ${struck} kills (${JSON.stringify(test.kills)}), ${count} mini-batches of 50 to 150 ms, ` +
+      `${workers} workers, ${seconds(from)}`,
+  );
+  if (struck < kills) test.problems.push(`the run ended before ${kills} kills: more --count is needed`);
+  checkWork(test, { workers, count, bound });
+  await checkResult(test, space, count);
   for (const problem of test.problems) console.log(`FAILED  ${problem}`);
-  console.log(test.problems.length === 0 ? 'all well' : `${test.problems.length} failures`);
+  console.log(test.problems.length === 0 ? 'all well' : `${test.problems.length} failures, in ${folder}`);
   if (test.problems.length === 0) rmSync(folder, { recursive: true, force: true });
   return test.problems.length === 0 ? 0 : 1;
 }
 
-function report(test, space, { kills, wanted, workers, count, seed, from }) {
-  const { problems } = test;
-  const executions = space.executions().length;
-  const orchestratorKills = test.kills.orchestrator + test.kills.both;
-  const allowed = workers * orchestratorKills + test.kills.worker;
+function checkWork(test, { workers, count, bound }) {
+  const { executions, perStretch, again, unexplained } = test.account();
+  const crashes = perStretch.filter(({ crash }) => crash).map(({ byCrash }) => byCrash.length);
+  const total = crashes.reduce((sum, one) => sum + one, 0);
+  const most = Math.max(0, ...crashes);
+  const above = crashes.filter((one) => one > workers).length;
+  const byWorker = perStretch.reduce((sum, { byWorker: lost }) => sum + lost.length, 0);
+  const workerKills = test.kills.worker + test.kills.both;
   console.log(
-    `seed ${seed}: ${kills} kills (${JSON.stringify(test.kills)}), ${test.resumes} resumes, ${count} mini-batches, ` +
-      `${workers} workers, ${seconds(from)}; ${executions - count} executions repeated, ${allowed} allowed; ` +
-      `${test.repeatedCommitted.length} of committed ones`,
+    `repeated by a crash of the orchestrator: at most ${most}, on average ${(total / Math.max(1, crashes.length)).toFixed(2)} ` +
+      `(${crashes.length} crashes, by number repeated ${JSON.stringify(histogram(crashes))}); ${above} above the ` +
+      `${workers} slots; by the kill of a worker: ${byWorker} in ${workerKills} kills`,
   );
-  if (kills < wanted) console.log(`the run ended before ${wanted} kills: more --count is needed`);
-  if (executions - count > allowed) problems.push('more repeated than one mini-batch per worker and kill');
-  if (test.repeatedCommitted.length > 0) problems.push(`committed, and run again: ${test.repeatedCommitted.join(' ')}`);
-  const wantedRows = Array.from({ length: count }, (_, i) => `${itemName(i)} scored\n`).join('');
+  console.log(`${executions} executions = ${count} + ${total} + ${byWorker}; ${again.length} of committed ones`);
+  const { problems } = test;
+  if (most > bound * workers) problems.push(`a crash repeated ${most}, allowed are ${bound} a slot`);
+  if (byWorker > workerKills) problems.push('the kill of a worker repeated more than what it was running');
+  if (again.length > 0) problems.push(`committed, and run again: ${again.join(' ')}`);
+  if (unexplained.length > 0) problems.push(`run again though nobody died: ${unexplained.join(' ')}`);
+  if (executions !== count + total + byWorker + unexplained.length + again.length)
+    problems.push('executions do not add up');
+}
+
+async function checkResult(test, space, count) {
+  const { problems } = test;
+  const wanted = Array.from({ length: count }, (_, i) => `${itemName(i)} scored\n`).join('');
   const result = space.path('r', 'outputs/parallel_run_step.txt');
-  if (problems.length === 0 && readFileSync(result, 'utf8') !== wantedRows) problems.push('the result differs');
-  const checked = check([
-    'spool',
-    space.path('r', 'state/ledger.journal'),
-    space.path('r', 'state/rows.spool'),
-    result,
-  ]);
+  const rows = existsSync(result) ? readFileSync(result, 'utf8') : '';
+  if (rows !== wanted) problems.push('the result differs');
+  if (rows.split('\n').sort().join('\n') !== wanted.split('\n').sort().join('\n'))
+    problems.push('rows are lost, or twice');
+  const ledger = space.path('r', 'state/ledger.journal');
+  const checked = check(['spool', ledger, space.path('r', 'state/rows.spool'), result]);
   if (!checked.ok) problems.push(`checker: ${checked.why}`);
   if (processesBelow(space.root).length > 0) problems.push('processes left at the end');
+  const verified = await space.run(['verify', 'r']);
+  console.log(verified.text.trim());
+  if (verified.code !== 0) problems.push(`verify ended with ${verified.code}`);
 }
 
 if (isMain(import.meta.url)) process.exitCode = await killTest();

@@ -18,6 +18,7 @@ export class Disk {
     this.image = image;
     this.mount = mount;
     this.isMounted = false;
+    this.device = undefined;
   }
 
   /** Empty. */
@@ -32,8 +33,11 @@ export class Disk {
     this.attach(options);
   }
 
+  /** On a device of its own: another name space may still hold the one whose power was cut, and that one stays dead. */
   attach(options = '') {
-    command('mount', ['-o', ['loop', ...(options === '' ? [] : [options])].join(','), this.image, this.mount]);
+    this.device = command('losetup', ['--find', '--show', this.image]).trim();
+    const all = [options, this.type === 'xfs' ? 'nouuid' : ''].filter((text) => text !== '').join(',');
+    command('mount', [...(all === '' ? [] : ['-o', all]), this.device, this.mount]);
     this.isMounted = true;
   }
 
@@ -60,7 +64,12 @@ export class Disk {
   }
 
   async unmount() {
-    if (!this.isMounted) return;
+    if (this.isMounted) await this.release();
+    if (this.device !== undefined) spawnSync('losetup', ['--detach', this.device]);
+    this.device = undefined;
+  }
+
+  async release() {
     const until = performance.now() + RELEASE_MS;
     for (;;) {
       const { status, stderr } = spawnSync('umount', [this.mount], { encoding: 'utf8' });
@@ -84,8 +93,9 @@ async function* lines(stream) {
 }
 
 function command(program, args) {
-  const { status, error, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
   if (status !== 0) throw new Error(`${program}: ${error?.message ?? stderr.trim()}`);
+  return stdout;
 }
 
 /** Sizes in bytes by path, of all files below a folder; folders end in `/`. What vanishes meanwhile is left out. */

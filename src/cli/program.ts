@@ -60,9 +60,14 @@ function defect(error: unknown): Problem {
     severity: 'error',
     what: `${kind}: ${error instanceof Error ? error.message : String(error)}`,
     ...(error instanceof Error && error.stack !== undefined ? { why: error.stack } : {}),
-    next: 'this is a defect of ParallelRun, not of your job; please report it with this text',
+    next: hasTooManyOpen(error)
+      ? 'raise the limit of open files (ulimit -n), or use fewer processes; parallelrun resume goes on with a run'
+      : 'this is a defect of ParallelRun, not of your job; please report it with this text',
   };
 }
+
+const hasTooManyOpen = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE');
 
 /** `--` belongs to the commands that take a job; other commands get it as it is. */
 function splitAtDashes(args: readonly string[]): { own: readonly string[]; scriptArguments?: readonly string[] } {

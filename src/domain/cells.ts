@@ -7,8 +7,9 @@ const MISSING: ReadonlySet<string> = new Set([
   'NULL', 'NaN', 'None', 'n/a', 'nan', 'null',
 ]); // prettier-ignore
 
-const WHOLE = /^[ \t]*[+-]?[0-9]+[ \t]*$/;
-const DECIMAL = /^[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*$/;
+// White space around numbers is what C and hence pandas take for it: a quoted field may hold line breaks.
+const WHOLE = /^[ \t\n\v\f\r]*[+-]?[0-9]+[ \t\n\v\f\r]*$/;
+const DECIMAL = /^[ \t\n\v\f\r]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t\n\v\f\r]*$/;
 const INFINITE = /^[ \t]*([+-]?)(?:inf|infinity)[ \t]*$/i;
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;

@@ -67,7 +67,8 @@ function hold(path: string): Lock {
   return {
     release: async () => {
       clearInterval(timer);
-      await rm(path, { force: true });
+      // On a disk that has turned read-only it stays: the next one sees that its process is gone.
+      await rm(path, { force: true }).catch(() => undefined);
     },
   };
 }

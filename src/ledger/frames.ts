@@ -3,7 +3,7 @@
  * the payload is a JSON array of records. A frame is one group commit: whole or not there. What follows the last
  * whole frame is a torn tail of a crash and is cut off by the next writer.
  */
-import { crc32 } from '../domain/crc32.ts';
+import { checksum } from './checksum.ts';
 import type { LedgerRecord } from './codec.ts';
 
 export const MAGIC = 'parallelrun-ledger 1\n';
@@ -24,7 +24,7 @@ export class FrameEncoder {
     const frame = this.scratch.subarray(0, HEAD_BYTES + length);
     frame.write(json, HEAD_BYTES);
     frame.writeUInt32LE(length, 0);
-    frame.writeUInt32LE(crc32(frame.subarray(HEAD_BYTES)), 4);
+    frame.writeUInt32LE(checksum(frame, HEAD_BYTES, frame.length), 4);
     return frame;
   }
 }
@@ -44,6 +44,6 @@ export function findFrame(bytes: Buffer, at = 0, end = bytes.length): FrameScan 
   const from = at + HEAD_BYTES;
   const to = from + length;
   if (to > end) return { kind: 'incomplete' };
-  if (crc32(bytes, 0, from, to) !== bytes.readUInt32LE(at + 4)) return { kind: 'corrupt' };
+  if (checksum(bytes, from, to) !== bytes.readUInt32LE(at + 4)) return { kind: 'corrupt' };
   return { kind: 'frame', from, to };
 }

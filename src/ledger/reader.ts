@@ -5,7 +5,7 @@ import { Decoder, LedgerFormatError } from './decoder.ts';
 import { MAGIC, findFrame } from './frames.ts';
 
 /** Read at a time; where a frame is longer the buffer grows, and shrinks again behind it. */
-const BUFFER_BYTES = 256 * 1024;
+const BUFFER_BYTES = 1024 * 1024;
 
 /** A few frames at a time: what is alive while a long ledger is folded stays small, and so does the work of the collector. */
 const EVENTS_PER_READ = 128;

@@ -41,9 +41,8 @@ export class ChunkBuffer {
   private room(bytes: number): Buffer {
     const needed = this.size + bytes;
     if (this.bytes !== undefined && needed <= this.bytes.length) return this.bytes;
-    let capacity = Math.max(FIRST_BYTES, (this.bytes?.length ?? 0) * 2);
-    while (capacity < needed) capacity *= 2;
-    const grown = Buffer.allocUnsafeSlow(capacity);
+    // Never more than twice what is there: pieces of a flood wait for the disk by the hundred.
+    const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, this.size * 2, needed));
     if (this.bytes !== undefined) this.bytes.copy(grown, 0, 0, this.size);
     this.bytes = grown;
     return grown;

@@ -58,8 +58,19 @@ function settingLines(plan: Plan): readonly string[] {
       plan.resourceMonitorIntervalMs === 0 ? 'off' : duration(plan.resourceMonitorIntervalMs),
     ),
     line('max_concurrency_per_instance', plan.processesPerNode),
+    ...workerLifeLines(plan, line),
     line('resources.instance_count', plan.nodeCount),
     line('logging_level', plan.loggingLevel),
+  ];
+}
+
+/** Bounds that somebody set; there are none by default. */
+function workerLifeLines(plan: Plan, line: (name: string, value: string | number) => string): readonly string[] {
+  const { memoryLimitBytes, recycle } = plan;
+  return [
+    ...(memoryLimitBytes === undefined ? [] : [line('memory_limit', bytes(memoryLimitBytes))]),
+    ...(recycle?.afterMiniBatches === undefined ? [] : [line('recycle_after_mini_batches', recycle.afterMiniBatches)]),
+    ...(recycle?.afterGrowthBytes === undefined ? [] : [line('recycle_after_growth', bytes(recycle.afterGrowthBytes))]),
   ];
 }
 

@@ -26,6 +26,8 @@ export type RunLogSink = Pick<FileLogSink, 'append' | 'replace' | 'flush'>;
 export interface RunLog {
   /** Events of an earlier part of a resumed run, before any other call: counted, not written again. */
   prime(events: Iterable<RunEvent>): void;
+  /** Dead letters are written only once this has resolved: somebody else mends their file. It never rejects. */
+  holdDeadLetters(until: Promise<unknown>): void;
   /** The next events, in their order. Never throws for what they hold. */
   apply(events: readonly RunEvent[]): void;
   /** To be called about once a second: progress lines and summaries are written when their time has come. */
@@ -49,6 +51,8 @@ class RunLogFiles implements RunLog {
   private readonly workerLog: WorkerLog;
   private readonly errorLog: ErrorLog;
   private readonly deadLetters: DeadLettersFold;
+  /** Lines of dead letters that wait. */
+  private held: string[] | undefined;
   private nextProgress: number;
   private nextSummaries: number;
   private errorsWritten: RunStatus['errorGroups'] | undefined;
@@ -74,8 +78,16 @@ class RunLogFiles implements RunLog {
     for (const event of events) this.fold(event);
   }
 
+  holdDeadLetters(until: Promise<unknown>): void {
+    const held: string[] = [];
+    this.held = held;
+    void until.then(() => {
+      this.held = undefined;
+      for (const line of held) this.sink.append(logPath.deadLetters, line);
+    });
+  }
+
   apply(events: readonly RunEvent[]): void {
-    const { sink } = this;
     let at: number | undefined;
     for (const event of events) {
       this.fold(event);
@@ -83,7 +95,7 @@ class RunLogFiles implements RunLog {
       else if (event.type === 'try-finished') {
         this.workerLog.finished(event);
         if (event.failure !== undefined) this.errorLog.tryFailed(event);
-        for (const letter of this.deadLetters.apply(event)) sink.append(logPath.deadLetters, deadLetterLine(letter));
+        for (const letter of this.deadLetters.apply(event)) this.deadLetter(deadLetterLine(letter));
       } else {
         // Only these can change the stage of the run: the counts are not looked at for each mini-batch.
         at = event.at;
@@ -120,6 +132,11 @@ class RunLogFiles implements RunLog {
     if (!this.closed) this.writeSummaries();
     this.closed = true;
     await this.sink.flush();
+  }
+
+  private deadLetter(line: string): void {
+    if (this.held === undefined) this.sink.append(logPath.deadLetters, line);
+    else this.held.push(line);
   }
 
   private fold(event: RunEvent): void {

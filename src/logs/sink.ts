@@ -18,6 +18,8 @@ export interface FileLogSink extends LogSink {
 export interface LogSinkOptions {
   /** Text is on its way to the disk at most this long after `append`. Default 200. */
   readonly flushMs?: number;
+  /** A file that nobody has written to for so long is closed. Default 10,000. */
+  readonly idleMs?: number;
   /** Called once per file that can't be written, for at most 20 files. */
   readonly onError?: (path: string, reason: string) => void;
 }
@@ -28,6 +30,8 @@ const FLUSH_BYTES = 32 * 1024;
 /** Where a disk doesn't keep up: more than this waiting for one file is dropped. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 const OPEN_FILES_MAX = 64;
+/** Of a run whose workers die again and again, the files of dead ones don't stay open. */
+const IDLE_MS = 10_000;
 const REPORTED_FILES_MAX = 20;
 
 /** Never the terminal of somebody (NOCTTY), never stuck on a FIFO without reader (NONBLOCK). */
@@ -42,6 +46,8 @@ interface LogFile {
   inFlight: number;
   dropped: number;
   handle: FileHandle | undefined;
+  /** Monotonic time of the last write. */
+  usedAt: number;
   /** All writes to the file so far, one after the other. Never rejects. */
   chain: Promise<void>;
   busy: boolean;
@@ -55,6 +61,7 @@ export function createLogSink(runFolder: string, options: LogSinkOptions = {}): 
 class BufferedFiles implements FileLogSink {
   private readonly folder: string;
   private readonly flushMs: number;
+  private readonly idleMs: number;
   private readonly onError: (path: string, reason: string) => void;
   /** In the order of their last use, the oldest first. */
   private readonly files = new Map<string, LogFile>();
@@ -62,12 +69,14 @@ class BufferedFiles implements FileLogSink {
   private readonly reported = new Set<string>();
   private readonly replacing = new Map<string, { next: string | undefined; done: Promise<void> }>();
   private timer: NodeJS.Timeout | undefined;
+  private idleTimer: NodeJS.Timeout | undefined;
   private openFiles = 0;
   private closed = false;
 
   constructor(folder: string, options: LogSinkOptions) {
     this.folder = folder;
     this.flushMs = options.flushMs ?? FLUSH_MS;
+    this.idleMs = options.idleMs ?? IDLE_MS;
     this.onError = options.onError ?? (() => undefined);
   }
 
@@ -122,6 +131,7 @@ class BufferedFiles implements FileLogSink {
     if (this.timer !== undefined) clearTimeout(this.timer);
     this.timer = undefined;
     await this.flush();
+    clearTimeout(this.idleTimer);
     this.closed = true;
     await this.flush();
     for (const file of this.files.values()) await this.closeFile(file);
@@ -135,6 +145,7 @@ class BufferedFiles implements FileLogSink {
       inFlight: 0,
       dropped: 0,
       handle: undefined,
+      usedAt: 0,
       chain: Promise.resolve(),
       busy: false,
     };
@@ -156,8 +167,10 @@ class BufferedFiles implements FileLogSink {
     const size = bytes.length;
     file.inFlight += size;
     file.busy = true;
+    file.usedAt = performance.now();
     this.files.delete(file.path);
     this.files.set(file.path, file);
+    this.watchIdle();
     const write = file.chain.then(async () => {
       await this.writeBytes(file, bytes);
       file.waiting.giveBack(bytes);
@@ -201,14 +214,36 @@ class BufferedFiles implements FileLogSink {
     return handle;
   }
 
+  private watchIdle(): void {
+    if (this.closed) return;
+    this.idleTimer ??= setTimeout(() => {
+      void this.closeUnused().then(() => {
+        this.idleTimer = undefined;
+        if (this.openFiles > 0) this.watchIdle();
+      });
+    }, this.idleMs).unref();
+  }
+
+  private async closeUnused(): Promise<void> {
+    const before = performance.now() - this.idleMs;
+    for (const file of this.files.values()) {
+      if (file.usedAt > before) return;
+      if (isIdle(file)) await this.forget(file);
+    }
+  }
+
+  private async forget(file: LogFile): Promise<void> {
+    await this.closeFile(file);
+    // Meanwhile somebody may have appended to it.
+    if (file.dropped === 0 && isIdle(file)) this.files.delete(file.path);
+  }
+
   /** Closes the files unused for longest while too many are open; files that are written to stay. */
   private async closeIdle(): Promise<void> {
     if (this.openFiles <= OPEN_FILES_MAX) return;
     for (const file of this.files.values()) {
       if (!isIdle(file)) continue;
-      await this.closeFile(file);
-      // Meanwhile somebody may have appended to it.
-      if (file.dropped === 0 && isIdle(file)) this.files.delete(file.path);
+      await this.forget(file);
       if (this.openFiles <= OPEN_FILES_MAX) return;
     }
   }

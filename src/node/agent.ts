@@ -2,10 +2,11 @@
  * The agent of one machine: as many slots as the plan wants processes, each with one worker after the other. Decides
  * nothing about mini-batches; when a worker is started is `starts.ts`, what happens to one is `slotstep.ts`.
  */
-import { hostname } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { invariant } from '../domain/assert.ts';
 import { epochMs, workerId } from '../domain/ids.ts';
 import type { WorkerId } from '../domain/ids.ts';
+import type { RunWarning } from '../domain/event.ts';
 import type { Assignment, EngineEvent } from '../domain/ports.ts';
 import { firstProcessNumber, makeFolders, nodeFacts, openCgroups, slotLimits } from './facts.ts';
 import { startGuard } from './guard.ts';
@@ -13,12 +14,13 @@ import type { Guard } from './guard.ts';
 import { MemoryWatch } from './memorywatch.ts';
 import type { NodeOptions } from './options.ts';
 import { RawBudget } from './rawbudget.ts';
+import { Room } from './room.ts';
 import { Sampler } from './sampler.ts';
 import { SlotShell } from './slotshell.ts';
 import type { NodeFacts } from './body.ts';
 import type { Now, SlotCommand, SlotLimits } from './slot.ts';
 import { returnAssignments } from './slottries.ts';
-import { budgetSpent, newStarts, onReady, onStartFailed, takeNumber } from './starts.ts';
+import { budgetSpent, mayStart, newStarts, onReady, onStartFailed, takeNumber } from './starts.ts';
 import type { Starts } from './starts.ts';
 import { findOrphans, killProcess, sweep } from './tree.ts';
 
@@ -46,6 +48,9 @@ export class NodeAgent {
   #memory: MemoryWatch | undefined;
   #guard: Guard | undefined;
   readonly #raw = new RawBudget();
+  readonly #room: Room;
+  /** For what scripts write. */
+  readonly #scriptRoom: Room;
   #timers: NodeJS.Timeout[] = [];
   #lastTick = 0;
   #skipsTick = false;
@@ -56,6 +61,10 @@ export class NodeAgent {
   constructor(options: NodeOptions) {
     this.#options = options;
     this.#starts = newStarts(options.processesPerNode, 1);
+    const { work, capture, temp } = options.layout;
+    const warn = (warning: RunWarning['warning']): void => this.#emit({ type: 'warning', at: this.#wall(), warning });
+    this.#room = new Room([work, capture], warn);
+    this.#scriptRoom = new Room([work, temp, tmpdir()], warn);
   }
 
   /** Joins and starts workers. @throws where the folders of the run can't be made */
@@ -144,6 +153,7 @@ export class NodeAgent {
       settled: () => this.#tellSoon(),
       retired: (paths) => this.#raw.retire(paths),
       emptied: (startFailed) => this.#onEmptied(facts, startFailed),
+      noRoom: () => !this.#scriptRoom.has(this.#options.clock.monotonic()),
     });
     return slot;
   }
@@ -155,7 +165,9 @@ export class NodeAgent {
     if (this.#memory?.short && this.#slots.some((slot) => !slot.isEmpty)) return;
     for (const slot of this.#slots) {
       if (!slot.isEmpty) continue;
-      const number = takeNumber(this.#starts, this.#options.clock.monotonic());
+      const now = this.#options.clock.monotonic();
+      if (!mayStart(this.#starts, now) || !this.#room.has(now)) return;
+      const number = takeNumber(this.#starts, now);
       if (number === undefined) return;
       const worker = workerId(facts.address, number);
       this.#slotOf.set(worker, slot);
@@ -191,7 +203,13 @@ export class NodeAgent {
     this.#sampler?.tick(now.mono);
     this.#facts?.oom.refresh(now.mono);
     this.#fill();
+    this.#giveBackRoomless(now.mono);
     this.#tellSoon();
+  }
+
+  #giveBackRoomless(now: number): void {
+    const roomless = this.#slots.filter((slot) => slot.isRoomless);
+    if (roomless.length > 0 && this.#scriptRoom.has(now)) for (const slot of roomless) slot.giveBackRoomless();
   }
 
   #look(): void {

@@ -3,7 +3,8 @@
  * to the byte, kills everything that ever came of a worker, whatever it did to hide, and counts its out-of-memory kills.
  *
  * A place is a folder that `PARALLELRUN_CGROUP` names, or the agent's own group, or the one above, where that was
- * delegated to its user: in version 2 it is the one above, because a group with processes in it can't be divided. root may write everywhere, which is no delegation: groups of others would be changed. Then only a named folder counts.
+ * delegated to its user: in version 2 it is the one above, because a group with processes in it can't be divided. root
+ * may write everywhere, which is no delegation: groups of others would be changed. Then only a named folder counts.
  * `PARALLELRUN_CGROUP=off`: none. Without a place, process groups, parents and the marker do (`tree.ts`).
  */
 import { mkdirSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs';

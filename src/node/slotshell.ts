@@ -16,6 +16,7 @@ import type { MemoryKill } from './memoryguard.ts';
 import type { WatchedSlot, WatchedWorker } from './memorywatch.ts';
 import { asWorkerMessage } from './messages.ts';
 import type { WorkerOptions } from './options.ts';
+import { lacksSpace } from './room.ts';
 import { emptySlot, hasProcess } from './slot.ts';
 import type { Now, Slot, SlotCommand, SlotEvent } from './slot.ts';
 import { stepSlot } from './slotstep.ts';
@@ -31,6 +32,8 @@ export interface SlotPorts {
   emptied(startFailed: boolean): void;
   /** Raw output files of an ended worker: nobody writes to them any more. */
   retired?(paths: readonly string[]): void;
+  /** A try failed for want of space: whether a disk of the node is full. */
+  noRoom?(): boolean;
   hello?(message: WorkerHello): void;
   debugWaiting?(message: DebugWaitingMessage): void;
 }
@@ -88,6 +91,13 @@ export class SlotShell implements WatchedSlot {
   killForMemory({ rule, rssBytes, limitBytes }: MemoryKill): void {
     this.#step({ type: 'memory', guard: { rule, rssBytes, limitBytes } });
   }
+  /** Mini-batches that a full disk ended: they are handed out again once there is space. */
+  get isRoomless(): boolean {
+    return this.#slot.roomless.length > 0;
+  }
+  giveBackRoomless(): void {
+    this.#step({ type: 'room' });
+  }
   /** Looks how much was printed; `showOutput` has to follow one turn of the loop later. */
   measureOutput(): void {
     this.#withCapture((capture) => capture.measure());
@@ -133,17 +143,22 @@ export class SlotShell implements WatchedSlot {
     for (const frame of frames) {
       const message = asWorkerMessage(frame.header);
       const event: SlotEvent = message
-        ? heard(body, message, frame.body)
+        ? { ...heard(body, message, frame.body), noRoom: this.#lacksRoom(message) }
         : { type: 'garbage', detail: `not a message: ${JSON.stringify(frame.header).slice(0, 200)}` };
       stepSlot(this.#slot, event, now, this.#node.limits, out);
       for (const command of out) this.#execute(command);
       out.length = 0;
+      if (message?.m === 'initialized') body.witness.ready(this.#slot.pid);
       if (message) this.#watchGrowth(message, now, out);
       if (message?.m === 'debug-waiting') this.#ports.debugWaiting?.(message);
       if (message?.m === 'hello') this.#ports.hello?.(message);
     }
     this.#flush();
     this.#ports.settled();
+  }
+
+  #lacksRoom(message: WorkerMessage): boolean {
+    return message.m === 'failed' && lacksSpace(message.error) && this.#ports.noRoom?.() === true;
   }
 
   #watchGrowth({ m }: WorkerMessage, now: Now, out: SlotCommand[]): void {
@@ -294,7 +309,11 @@ export class SlotShell implements WatchedSlot {
   }
 }
 
-function heard({ capture, witness }: WorkerBody, message: WorkerMessage, body: Uint8Array): SlotEvent {
+function heard(
+  { capture, witness }: WorkerBody,
+  message: WorkerMessage,
+  body: Uint8Array,
+): Extract<SlotEvent, { type: 'message' }> {
   const inStream = capture ? positioned(message, capture) : message;
   const seen = inStream.m === 'failed' ? witness.ofFailed(inStream) : undefined;
   return { type: 'message', message: inStream, body, seen };

@@ -11,6 +11,9 @@ import { beginKill } from './slotclock.ts';
 import { hasProcess, workerOf } from './slot.ts';
 import type { Handed, KillReason, Now, Remains, Running, Slot, SlotCommand, SlotLimits } from './slot.ts';
 
+/** A worker that has not begun after so long is reading, not on its way to. */
+const READING_MS = 500;
+
 /**
  * Work for a worker that isn't ready goes straight back; but what is for one that ends, or that has had all its
  * mini-batches, stays until it is gone: the core thinks of it as ready and would hand it out again at once, and again.
@@ -94,13 +97,15 @@ interface TryEndSeen {
   readonly message: DoneMessage | FailedMessage;
   readonly body: Uint8Array;
   readonly seen?: Circumstances | undefined;
+  readonly noRoom?: boolean | undefined;
 }
 
 /**
  * A result counts although its worker is being killed meanwhile, because it was complete before the death; but not
  * that of a `run()` which took longer than its limit.
  */
-export function onTryEnd(slot: Slot, { message, body, seen = {} }: TryEndSeen, now: Now, out: SlotCommand[]): void {
+export function onTryEnd(slot: Slot, end: TryEndSeen, now: Now, out: SlotCommand[]): void {
+  const { message } = end;
   if (!slot.running) {
     // an input that can't be read fails a try before `run()` is called: there is no begin mark then
     const next = slot.waiting[0];
@@ -119,6 +124,10 @@ export function onTryEnd(slot: Slot, { message, body, seen = {} }: TryEndSeen, n
   slot.quietSince = now.mono;
   slot.cpuSeconds = message.c[1];
   out.push({ type: 'mark', marks: message.o, of: undefined });
+  if (end.noRoom === true) {
+    slot.roomless.push(running);
+    return;
+  }
   out.push({
     type: 'emit',
     event: {
@@ -130,9 +139,14 @@ export function onTryEnd(slot: Slot, { message, body, seen = {} }: TryEndSeen, n
       dispatch: running.dispatch,
       timing: timingOf(message, running, now),
       printed: printedBetween(running.marks, message.o),
-      result: resultOf(running, { message, body, seen }),
+      result: resultOf(running, end),
     },
   });
+}
+
+/** A full disk is no fault of the script: as good as not begun. */
+export function giveBackRoomless(slot: Slot, now: Now, out: SlotCommand[]): void {
+  giveBack(slot, slot.roomless.splice(0), now, out);
 }
 
 /** To the microsecond: what is finer is noise, and every digit is stored once a mini-batch. */
@@ -164,11 +178,22 @@ const printedBetween = (from: OutputMarks, to: OutputMarks): NonNullable<TryOutc
   stderr: [from[1], Math.max(from[1], to[1])],
 });
 
+/**
+ * Whether the next mini-batch, which had not begun, is behind the end of its worker: it was out of time; or the worker
+ * died by itself after having been at it for a while, which is reading its input. Otherwise it would come back for ever.
+ */
+function isToBlame(slot: Slot, now: Now): boolean {
+  const [next] = slot.waiting;
+  if (!next) return false;
+  if (slot.kill) return slot.kill.blames === next;
+  return !slot.stopAsked && now.mono - slot.turnSince >= READING_MS;
+}
+
 /** The worker is dead: the try it was in has failed, what it had not begun goes back. */
 export function endAllTries(slot: Slot, exit: ExitFacts, remains: Remains, now: Now, out: SlotCommand[]): void {
   const reason = slot.kill?.reason;
   let ended: Handed | undefined = slot.running;
-  if (!ended && slot.kill?.blames && slot.kill.blames === slot.waiting[0]) ended = slot.waiting.shift();
+  if (!ended && isToBlame(slot, now)) ended = slot.waiting.shift();
   if (ended) {
     const timing = timingOfLost(slot, remains, now);
     out.push({
@@ -186,9 +211,10 @@ export function endAllTries(slot: Slot, exit: ExitFacts, remains: Remains, now: 
     });
   }
   slot.running = undefined;
-  const unbegun = [...slot.waiting, ...slot.held];
+  const unbegun = [...slot.waiting, ...slot.held, ...slot.roomless];
   slot.waiting = [];
   slot.held = [];
+  slot.roomless = [];
   giveBack(slot, unbegun, now, out);
 }
 

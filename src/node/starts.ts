@@ -45,9 +45,13 @@ export function budgetSpent(starts: Starts): boolean {
   return starts.failures >= START_FAILURES_PER_PROCESS * starts.processes;
 }
 
+export function mayStart(starts: Starts, now: number): boolean {
+  return !starts.stopping && !budgetSpent(starts) && now >= starts.notBefore;
+}
+
 /** @returns the number for a worker to start now; undefined: not now. */
 export function takeNumber(starts: Starts, now: number): number | undefined {
-  if (starts.stopping || budgetSpent(starts) || now < starts.notBefore) return undefined;
+  if (!mayStart(starts, now)) return undefined;
   const number = starts.nextNumber;
   starts.nextNumber += 1;
   return number;

@@ -15,7 +15,10 @@ export class TryWitness {
   readonly #markFile: MarkFile | undefined;
   /** Where the streams were at the latest begin or end of a try. */
   #marks: OutputMarks = [0, 0];
+  /** Since the running try began; the latest look before it is where it began from. */
   #peakBytes = 0;
+  #latestBytes = 0;
+  #readyBytes = 0;
   #cpuSeconds: number | undefined;
 
   constructor(capture: Capture | undefined, markFile: MarkFile | undefined) {
@@ -25,19 +28,25 @@ export class TryWitness {
 
   mark(marks: OutputMarks, of: Handed | undefined): void {
     this.#marks = marks;
-    if (of !== undefined) this.#peakBytes = 0;
+    if (of !== undefined) this.#peakBytes = Math.max(this.#latestBytes, this.#readyBytes);
   }
 
   /** So much memory of the worker and what it started was seen. */
   noteMemory(bytes: number): void {
+    if (bytes > 0) this.#latestBytes = bytes;
     this.#peakBytes = Math.max(this.#peakBytes, bytes);
+  }
+
+  /** A look at the worker when it is ready, for tries that end before the next one. */
+  ready(pid: number): void {
+    this.#readyBytes = highestResident(pid);
   }
 
   /** The last look at a process before it is killed. */
   beforeKill(pid: number): void {
     const stat = readStat(pid);
     this.#cpuSeconds = stat && stat.userSeconds + stat.systemSeconds;
-    this.noteMemory((parseCounters(readText(`/proc/${pid}/status`) ?? '').get('VmHWM') ?? 0) * 1024);
+    this.noteMemory(highestResident(pid));
   }
 
   /** Of a try whose worker lives on. */
@@ -72,6 +81,11 @@ export class TryWitness {
     const lastLines = readable(() => this.#capture?.lastPrinted(this.#marks, to)) ?? [];
     return lastLines.length > 0 ? { lastLines } : {};
   }
+}
+
+/** Bytes; 0 where it is gone. */
+function highestResident(pid: number): number {
+  return (parseCounters(readText(`/proc/${pid}/status`) ?? '').get('VmHWM') ?? 0) * 1024;
 }
 
 function readable<T>(read: () => T): T | undefined {

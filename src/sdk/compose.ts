@@ -16,7 +16,6 @@ import { releasePart } from '../output/index.ts';
 import type { SpoolWriter } from '../output/index.ts';
 import { watchCancelRequest } from './cancel.ts';
 import { systemClock } from './clock.ts';
-import { writeDeadLetters } from './deadletters.ts';
 import type { Faces } from './faces.ts';
 import { failpointsOf } from './failpoints.ts';
 import type { LiveRun } from './handle.ts';
@@ -84,15 +83,12 @@ export function compose(opened: OpenedRun): LiveRun {
     creationFailure: (error) => creationFailure(error, opened.again !== undefined),
     ...(opened.again && { checkInput: opened.again.checkInput }),
     assemble: async (kind) => {
-      const letters = writeLetters(opened);
+      const letters = writeLetters(faces);
       // Of a run that failed anyway what can be written is.
       await (kind === 'whole' ? letters : letters.catch(() => undefined));
       return assembleResult(plan, layout, kind);
     },
-    publish: (events) => {
-      faces.log.apply(events);
-      faces.run.publish(events);
-    },
+    publish: faces.publish,
     ...(opened.recovered && { recovered: opened.recovered }),
   });
   faces.onLogError = (path, reason) => {
@@ -117,25 +113,31 @@ async function runToEnd(opened: OpenedRun, orchestrator: Orchestrator): Promise<
   const unwatch = watchCancelRequest(layout.cancelRequest, (how) => {
     orchestrator.cancel(how, 'command');
   });
-  // What a crash left of the dead letters is mended before others are written behind it; at the end they are made anew.
-  if (opened.recovered) await writeLetters(opened, opened.opening).catch(() => undefined);
+  if (opened.recovered) {
+    // What a crash left of the dead letters is mended, beside the first work; new ones are written behind it.
+    faces.letters.apply(opened.opening);
+    void faces.letters.write().catch(() => undefined);
+    faces.log.holdDeadLetters(faces.letters.idle());
+  }
   const verdict = await orchestrator.run();
   clearInterval(timer);
   unwatch();
   await faces.log.close();
   await faces.sink.close();
   faces.names.close();
-  await Promise.all([ledger.close(), spool.close(), manifest.close()]);
+  // What had to be on the disk is there; on a broken disk the verdict says so already.
+  await Promise.allSettled([ledger.close(), spool.close(), manifest.close()]);
   opened.again?.close();
   await opened.lock.release();
   return { runId: plan.runId, folder: layout.folder, ...verdict, status: faces.run.status() };
 }
 
 /** The result is there only where the dead letters are: together they account for every item. */
-async function writeLetters({ layout, faces }: OpenedRun, newer: readonly RunEvent[] = []): Promise<void> {
+async function writeLetters({ letters, sink }: Faces): Promise<void> {
+  await letters.idle();
   // What the log has written of them must not come behind the file that takes its place.
-  await faces.sink.flush();
-  await writeDeadLetters(layout, faces.context, faces.run.status().items.deadLetters, newer);
+  await sink.flush();
+  await letters.write();
 }
 
 /** @param again the run was resumed: what keeps its input from being listed may be mended, and it goes on */

@@ -5,8 +5,8 @@ import type { Plan } from '../domain/plan.ts';
 import type { Problem } from '../domain/problem.ts';
 import { createLogSink, createRunLog, runLogContext } from '../logs/index.ts';
 import type { FileLogSink, RunLog } from '../logs/index.ts';
-import type { RunContext } from '../views/text/cause.ts';
 import { systemClock } from './clock.ts';
+import { DeadLetterFile } from './deadletters.ts';
 import { LiveRun } from './handle.ts';
 import { ItemNames } from './itemnames.ts';
 
@@ -17,7 +17,9 @@ export interface Faces {
   readonly sink: FileLogSink;
   /** To be closed at the end. */
   readonly names: ItemNames;
-  readonly context: RunContext;
+  readonly letters: DeadLetterFile;
+  /** Shows events that are durable. */
+  readonly publish: (events: readonly RunEvent[]) => void;
   /** Events of an earlier part of the run: counted, not shown again. */
   readonly prime: (events: readonly RunEvent[]) => void;
   /** Told of log files that can't be written; set once there is somebody to tell. */
@@ -34,15 +36,22 @@ export function createFaces(plan: Plan, layout: RunLayout, warnings: readonly Pr
   const names = new ItemNames(layout);
   const context = runLogContext(plan, namedRoot(plan), names.of);
   const log = createRunLog(sink, { ...context, resumed }, systemClock);
+  const letters = new DeadLetterFile(layout, context);
   const faces: Faces = {
     run,
     log,
     sink,
     names,
-    context,
+    letters,
+    publish: (events) => {
+      log.apply(events);
+      run.publish(events);
+      letters.apply(events);
+    },
     prime: (events) => {
       log.prime(events);
       run.publish(events);
+      letters.apply(events);
     },
     onLogError: () => undefined,
   };

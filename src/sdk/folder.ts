@@ -58,8 +58,9 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
 
 /** What a run starts from survives a loss of power: before the first hand-out, and once it is all there. */
 export async function syncRunFolder(layout: RunLayout): Promise<void> {
-  await syncTree(layout.code);
-  for (const path of [layout.plan, layout.state, layout.folder, dirname(layout.folder)]) {
+  // Plan, code, and the first lines of list, ledger and spool: what is empty after a power cut can't be read.
+  await syncTree(layout.state);
+  for (const path of [layout.folder, dirname(layout.folder)]) {
     const handle = await open(path, 'r');
     try {
       await handle.sync();

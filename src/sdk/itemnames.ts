@@ -12,19 +12,15 @@ export class ItemNames {
   private readonly layout: RunLayout;
   private manifest: ReturnType<typeof openManifest> | undefined;
   /** Items of one mini-batch are asked for one after the other. */
-  private last: { readonly index: MiniBatchIndex; readonly source: MiniBatchSource } | undefined;
+  private last: { readonly index: MiniBatchIndex; readonly source: MiniBatchSource | undefined } | undefined;
 
   constructor(layout: RunLayout) {
     this.layout = layout;
   }
 
   readonly of = (index: MiniBatchIndex, position: number): string | undefined => {
-    try {
-      if (this.last?.index !== index) this.last = { index, source: this.read(index) };
-      return describeItem(this.last.source, position);
-    } catch {
-      return undefined;
-    }
+    if (this.last?.index !== index) this.last = { index, source: this.sourceOf(index) };
+    return this.last.source && describeItem(this.last.source, position);
   };
 
   close(): void {
@@ -32,8 +28,12 @@ export class ItemNames {
     this.manifest = undefined;
   }
 
-  private read(index: MiniBatchIndex): MiniBatchSource {
-    this.manifest ??= openManifest({ manifest: this.layout.manifest, index: this.layout.manifestIndex });
-    return JSON.parse(new TextDecoder().decode(this.manifest.read(index).source)) as MiniBatchSource;
+  private sourceOf(index: MiniBatchIndex): MiniBatchSource | undefined {
+    try {
+      this.manifest ??= openManifest({ manifest: this.layout.manifest, index: this.layout.manifestIndex });
+      return JSON.parse(new TextDecoder().decode(this.manifest.read(index).source)) as MiniBatchSource;
+    } catch {
+      return undefined;
+    }
   }
 }

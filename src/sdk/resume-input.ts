@@ -107,7 +107,8 @@ function openPast(plan: Plan, layout: RunLayout, recovery: Recovery, options: In
     manifest,
     stamps,
     kept,
-    items: manifest.itemsBefore(kept),
+    // Counted by whoever listed them; counting a million again takes a while.
+    items: kept === recovery.created ? recovery.items : manifest.itemsBefore(kept),
     listing: creationFinished && kept === listed ? 'complete' : 'interrupted',
     // What a rescan has begun, it ends.
     rescan: options.rescan === true || (creationFinished && kept > listed),

@@ -13,7 +13,6 @@ import { compareCode } from './codecheck.ts';
 import type { FreshCode } from './codecheck.ts';
 import { compose } from './compose.ts';
 import { spoolDamaged } from './damage.ts';
-import { writeDeadLetters } from './deadletters.ts';
 import { createFaces } from './faces.ts';
 import type { Faces } from './faces.ts';
 import { upgraded } from './format.ts';
@@ -70,7 +69,7 @@ export async function resume(root: string, runId: string, options: ResumeOptions
     const { ended } = past.recovery;
     if (ended && !goesOn(ended, past.recovery, options)) {
       // Nothing to do but to mend what can be made of the ledger: somebody may have removed or changed it.
-      await writeDeadLetters(layout, faces.context, faces.run.status().items.deadLetters);
+      await faces.letters.write();
       await lock.release();
       return { kind: 'ended', ended };
     }

@@ -64,7 +64,10 @@ export class DeadLettersFold {
     this.context = context;
   }
 
-  /** Takes the next event. @returns the dead letters of the mini-batch that it ends; made while they are walked */
+  /**
+   * Takes the next event.
+   * @returns the dead letters of the mini-batch that it ends; each is there only until the next one is asked for
+   */
   apply(event: RunEvent): Iterable<DeadLetter> {
     if (event.type === 'run-resumed') this.parts.clear();
     if (event.type !== 'try-finished') return [];
@@ -73,14 +76,15 @@ export class DeadLettersFold {
   }
 
   private *letters(event: TryFinished, causes: readonly DeadCause[]): Generator<DeadLetter> {
+    const { index, items } = event;
     for (const cause of causes) {
-      const facts = factsOf(event, cause);
+      const letter = letterOf(event, cause);
       for (let position = cause.from; position < cause.to; position++) {
-        const { index, items } = event;
-        const head = { mini_batch: index, position, item: this.context.itemName?.(index, position) ?? null };
-        const replay = replayCommand(this.context, index, items > 1 ? position : undefined);
-        const last_lines = position === cause.from ? facts.last_lines : [];
-        yield { ...head, ...facts, last_lines, replay };
+        letter.position = position;
+        letter.item = this.context.itemName?.(index, position) ?? null;
+        letter.replay = replayCommand(this.context, index, items > 1 ? position : undefined);
+        if (position > cause.from) letter.last_lines = [];
+        yield letter;
       }
     }
   }
@@ -91,13 +95,16 @@ export function deadLetterLine(letter: DeadLetter): string {
   return `${safeJson(letter)}\n`;
 }
 
-function factsOf(
-  event: TryFinished,
-  { by = event, narrowed, dispatch }: DeadCause,
-): Omit<DeadLetter, 'mini_batch' | 'position' | 'item' | 'replay'> {
+type Draft = { -readonly [K in keyof DeadLetter]: DeadLetter[K] };
+
+/** Of the first item of a cause; filled anew for each further one, since there may be many thousand of them. */
+function letterOf(event: TryFinished, { from, by = event, narrowed, dispatch }: DeadCause): Draft {
   const { failure, worker, pid, peakMemoryBytes, lastLines = [] } = by;
   const { node, process } = splitWorkerId(worker);
   return {
+    mini_batch: event.index,
+    position: from,
+    item: null,
     cause: failure === undefined ? by.status : failureTitle(failure),
     code: failure === undefined ? null : codeOfTryFailure(failure),
     kind: failure?.kind ?? null,
@@ -113,6 +120,7 @@ function factsOf(
     narrowed,
     at: utcStamp(by.at),
     log: logPath.userError(node, process),
+    replay: '',
   };
 }
 

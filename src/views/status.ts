@@ -53,7 +53,8 @@ export class StatusFold {
   private lateOutcomes = 0;
   private warnings = 0;
   private canceling = false;
-  private diskFull = false;
+  /** What is waited for to get space. */
+  private readonly fullDisks = new Set<string>();
   private shutdownFailures: ShutdownFailures | undefined;
   private output: RunStatus['output'] | undefined;
   private readonly errors = new ErrorGroupsFold();
@@ -111,7 +112,7 @@ export class StatusFold {
         return;
       case 'warning':
         this.warnings += 1;
-        if (event.warning.kind === 'disk-full') this.diskFull = event.warning.waiting;
+        if (event.warning.kind === 'disk-full') this.waitedFor(event.warning);
         return;
       case 'run-aborting':
         this.reason = event.reason;
@@ -138,6 +139,11 @@ export class StatusFold {
       default:
         return unreachable(event);
     }
+  }
+
+  private waitedFor({ path, waiting }: { readonly path: string; readonly waiting: boolean }): void {
+    if (waiting) this.fullDisks.add(path);
+    else this.fullDisks.delete(path);
   }
 
   private shutDown({ worker, status, seconds, traceback }: WorkerShutDown): void {
@@ -194,6 +200,7 @@ export class StatusFold {
   private reopened(): void {
     this.presence.reset();
     this.parts.clear();
+    this.fullDisks.clear();
     this.endedAt = undefined;
     this.exitCode = undefined;
     this.reason = undefined;
@@ -310,7 +317,7 @@ export class StatusFold {
   private runningStage(): RunStage {
     if (this.reason !== undefined) return 'stopping';
     if (this.canceling) return 'canceling';
-    if (this.diskFull) return 'waiting for disk space';
+    if (this.fullDisks.size > 0) return 'waiting for disk space';
     if (!this.presence.anyReady && this.succeeded + this.failed === 0) {
       return this.createdMiniBatches === 0 && !this.creationFinished ? 'creating mini-batches' : 'waiting for workers';
     }

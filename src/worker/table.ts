@@ -1,6 +1,19 @@
 /** Table mini-batches: bytes of a CSV file to an Arrow table. Loaded with the first one, because Arrow is heavy. */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { Bool, Float64, Int64, Table, Uint64, Utf8, vectorFromArray } from 'apache-arrow';
+import {
+  Bool,
+  Field,
+  Float64,
+  Int64,
+  RecordBatch,
+  Schema,
+  Struct,
+  Table,
+  Uint64,
+  Utf8,
+  makeData,
+  vectorFromArray,
+} from 'apache-arrow';
 import type { Vector } from 'apache-arrow';
 import { parseCell } from '../domain/cells.ts';
 import { CsvError, CsvReader } from '../domain/csv.ts';
@@ -116,12 +129,24 @@ function cellOf(text: string, column: Column, row: number, number: number): Tabl
 
 /** @param cells by column, each value of the type its column names. */
 export function tableOf(columns: readonly Column[], cells: readonly (readonly TableCell[])[]): TableMiniBatch {
-  const vectors: Record<string, Vector> = {};
-  for (const [index, column] of columns.entries()) vectors[column.name] = vectorOf(column.type, cells[index] ?? []);
-  const table = new Table(vectors);
+  const table = arrowTable(columns, cells);
   let rows: readonly TableRow[] | undefined;
   const view = (): readonly TableRow[] => (rows ??= rowsOf(columns, cells));
   return Object.defineProperty(table, 'rows', { get: view, enumerable: false }) as unknown as TableMiniBatch;
+}
+
+/** By position: keys of an object would lose a column named `__proto__`, and put numbers like 2020 in front. */
+function arrowTable(columns: readonly Column[], cells: readonly (readonly TableCell[])[]): Table {
+  const vectors = columns.map(({ type }, index) => vectorOf(type, cells[index] ?? []));
+  const fields = columns.map(({ name }, index) => new Field(name, vectors[index]?.type ?? new Utf8(), true));
+  const schema = new Schema(fields);
+  // an array of cells becomes one chunk
+  const children = vectors.flatMap((vector) => vector.data);
+  const length = cells[0]?.length ?? 0;
+  return new Table(
+    schema,
+    new RecordBatch(schema, makeData({ type: new Struct(fields), length, nullCount: 0, children })),
+  );
 }
 
 function vectorOf(type: Column['type'], cells: readonly TableCell[]): Vector {

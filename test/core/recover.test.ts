@@ -144,6 +144,72 @@ test('whatever prefix of the ledger is left, every mini-batch ends exactly once,
   );
 });
 
+describe('rows that are lost', () => {
+  test('open their mini-batch again, and what it had counted no longer counts; the others stay settled', () => {
+    const before = new Recorded({ maxTries: 2 });
+    before.node(1);
+    before.ready();
+    before.create(4);
+    // One at its second hand-out, one with a short return, one that failed for good.
+    before.fail(before.take());
+    before.now += 60_000;
+    before.send({ type: 'tick' });
+    while (before.out.length > 0) {
+      const sent = before.take();
+      if (sent.index === 2) before.fail(sent);
+      else before.ok(sent, sent.index === 1 ? 7 : 10);
+      before.now += 60_000;
+      before.send({ type: 'tick' });
+    }
+    const ends = before.ledger.filter((e) => e.type === 'try-finished').filter((e) => e.settles === 'done');
+    const lost = ends
+      .filter(({ index }) => index < 2)
+      .map(({ index, items, dispatch, failed, rows }) => ({
+        index,
+        items,
+        dispatch,
+        failedItems: failed,
+        returned: rows?.rows ?? 0,
+      }));
+    expect(lost.map(({ index, dispatch, failedItems }) => [index, dispatch, failedItems]).sort()).toEqual([
+      [0, 2, 0],
+      [1, 1, 3],
+    ]);
+    const told: RunEvent = {
+      type: 'run-resumed',
+      at: epochMs(0),
+      version: '1',
+      pid: 1,
+      settled: 2,
+      changes: [],
+      retried: [],
+      rebuilt: lost,
+    };
+    const [found, folded] = [new Recovery(), new Recovery()];
+    for (const event of before.ledger) found.apply(event);
+    expect([found.hasResults(0), found.hasResults(2), found.hasResults(3)]).toEqual([true, false, true]);
+    found.reopenDone(lost);
+    for (const event of [...before.ledger, told]) folded.apply(event);
+    const run = { created: 4, items: 40, creationFinished: true, retryFailed: false };
+    for (const recovery of [found, folded]) {
+      const state = recovery.toState({ ...defaults, maxTries: 2 }, run, 0);
+      validateState(state);
+      expect([state.done, state.failed, state.failedItems, state.returned]).toEqual([1, 1, 10, 10]);
+      // The extent that ends the spool may be one of them.
+      expect(recovery.lastExtent).toBeUndefined();
+      const after = new World({ maxTries: 2 }, state);
+      after.node(1);
+      after.ready();
+      after.now += 10;
+      finishAll(after);
+      expect(after.dispatched.map(({ index, dispatch, try: attempt }) => [index, dispatch, attempt]).sort()).toEqual([
+        [0, 3, 1],
+        [1, 2, 1],
+      ]);
+    }
+  });
+});
+
 describe('retrying what failed', () => {
   test('opens exactly the failed ones, with all their tries and fresh dispatch numbers', () => {
     const before = new Recorded({ maxTries: 1 });

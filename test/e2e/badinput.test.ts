@@ -1,5 +1,6 @@
 /** What people get wrong: a clear error with what, where, why and what next, or correct work; nothing half done. */
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Workspace } from './rig.ts';
@@ -87,6 +88,9 @@ describe('scripts that can’t be loaded end the run at once, with file and line
     ['a syntax error', 'def run(mini_batch)\n    return []\n', /score\.py:1|line 1/],
     ['an import error', 'import no_such_module\ndef run(mini_batch):\n    return []\n', /no_such_module/],
     ['no run()', 'def rum(mini_batch):\n    return []\n', /run/],
+    ['a run() that takes nothing', 'def run():\n    return []\n', /score\.py:1[\s\S]*run\(mini_batch\)/],
+    ['an exit at import', 'import sys\nsys.exit(3)\n', /SystemExit: 3/],
+    ['an init that ends its process', 'import os\ndef init():\n    os._exit(0)\ndef run(b):\n    return b\n', /init/],
     [
       'an init that raises',
       'def init():\n    open("/no/model.pkl")\ndef run(mini_batch):\n    return []\n',
@@ -117,6 +121,33 @@ describe('scripts that can’t be loaded end the run at once, with file and line
     20_000,
   );
 });
+
+test('an init that hangs: told while it does, ended at its limit, with the line', async () => {
+  const go = join(space.folder, 'go');
+  space.write(
+    'score.py',
+    `import os, time\ndef wait():\n    while not os.path.exists(${JSON.stringify(go)}):\n        time.sleep(0.02)\n` +
+      'def init():\n    wait()\ndef run(b):\n    return b\n',
+  );
+  const flags = ['--entry-script', 'score.py', '--input', 'in', '--processes', '2', '--name', 'i'];
+  const child = space.spawnCli('run', ...flags, '--init-timeout', '1');
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const ended = once(child, 'close');
+  const initializing = async (): Promise<number> =>
+    (await space.status('i').catch(() => undefined))?.workers.initializing ?? 0;
+  await expect.poll(initializing, { timeout: 20_000, interval: 100 }).toBeGreaterThan(0);
+  const [code] = (await ended) as [number];
+  expect(code, output).toBe(1);
+  for (const text of [output, space.read('i', 'logs/overview.txt')]) {
+    expect(text).toMatch(/PR2204[\s\S]*score\.py:\d wait\(\)/);
+  }
+  expect((await space.status('i')).reason).toMatchObject({ kind: 'init-failed', example: { kind: 'init-timeout' } });
+  // The same place, mended.
+  writeFileSync(go, '');
+  const again = await space.cli('run', ...flags.map((word) => (word === 'i' ? 'j' : word)));
+  expect(again.code, again.stdout + again.stderr).toBe(0);
+}, 60_000);
 
 test('--allow-empty gives a valid empty output', async () => {
   mkdirSync(join(space.folder, 'empty'));
@@ -151,6 +182,11 @@ test('nasty file names arrive untouched, in byte order', async () => {
     '😀',
     'back\\slash',
     ';',
+    '..foo',
+    '...',
+    '%2e%2e%2f',
+    'C:x',
+    'file:',
   ];
   mkdirSync(join(space.folder, 'nasty'));
   for (const name of names) writeFileSync(join(space.folder, 'nasty', name), name);

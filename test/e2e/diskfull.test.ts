@@ -1,101 +1,34 @@
 /**
  * The disk fills up in the middle of a run, each folder apart: what is needed for the result is waited for, what is not
- * never stops it. When there is space again the run ends exactly, and nothing is lost.
+ * never stops it. When there is space again the run ends exactly, nothing is lost, and no try was used up.
  */
-import { once } from 'node:events';
-import { renameSync } from 'node:fs';
-import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { SmallDisk, WHY_NO_MOUNT } from './fulldisk.ts';
-import { Workspace, processesOf } from './rig.ts';
+import { COUNT, PacedRun, nodeScript, pythonScript } from './paced.ts';
 
-const COUNT = 40;
-const name = (i: number): string => `f${String(i).padStart(3, '0')}`;
 const ROW_BYTES = 20_000;
-const rows = (bytes = ROW_BYTES): string[] => Array.from({ length: COUNT }, (_, i) => name(i) + 'x'.repeat(bytes));
+/** More than travels in a message. */
+const LARGE_ROW_BYTES = 200_000;
 
-/** Waits with file number n until more than n files may run. */
-const script = (body: string, bytes = ROW_BYTES): string => `
-import os, sys, time
-SPACE = os.environ["SPACE"]
-def may_run():
-    with open(SPACE + "/limit") as f:
-        return int(f.read() or "0")
-def run(mini_batch):
-    names = [os.path.basename(p) for p in mini_batch]
-    while int(names[0][1:]) >= may_run():
-        time.sleep(0.01)
-    ${body}
-    return [name + "x" * ${bytes} for name in names]
-`;
-
-let space: Workspace;
+let run: PacedRun;
 let disk: SmallDisk | undefined;
-beforeEach(() => {
-  space = new Workspace();
-  space.files('in', Object.fromEntries(Array.from({ length: COUNT }, (_, i) => [name(i), ''])));
-  process.env['SPACE'] = space.folder;
-});
-afterEach(() => {
+afterEach(async () => {
   disk?.dispose();
   disk = undefined;
-  space.dispose();
+  await run.dispose();
 });
 
-function allow(count: number): void {
-  space.write('limit.new', String(count));
-  renameSync(join(space.folder, 'limit.new'), join(space.folder, 'limit'));
-}
-
-const path = (file: string): string => join(space.root, 'd', file);
-const settled = async (): Promise<number> =>
-  (await space.status('d').catch(() => undefined))?.miniBatches.succeeded ?? 0;
-const untilSettled = (count: number) =>
-  expect.poll(settled, { timeout: 20_000, interval: 100 }).toBeGreaterThanOrEqual(count);
-
-interface Watched {
-  readonly output: () => string;
-  readonly ended: () => Promise<number | null>;
-  readonly kill: () => void;
-}
-
-function watch(...args: readonly string[]): Watched {
-  const child = space.spawnCli(...args);
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const closed = once(child, 'close') as Promise<[number | null]>;
-  return {
-    output: () => output,
-    ended: async () => (await closed)[0],
-    kill: () => child.kill('SIGKILL'),
-  };
-}
-
-const start = (...more: readonly string[]): Watched =>
-  watch(
-    ...['run', '--entry-script', 'code/score.py', '--input', 'in', '--mini-batch-size', '1', '--processes', '2'],
-    ...['--name', 'd', ...more],
+async function begun(script: string, files: readonly string[], sizeKiB: number): Promise<SmallDisk> {
+  run = new PacedRun(script);
+  await run.begun();
+  disk = new SmallDisk(
+    files.map((file) => run.path(file)),
+    sizeKiB,
   );
-
-/** A run that has done ten mini-batches and was killed: the next orchestrator opens every file anew. */
-async function begun(): Promise<void> {
-  allow(10);
-  const first = start();
-  await untilSettled(10);
-  first.kill();
-  await first.ended();
-  await expect.poll(() => processesOf(space.root), { timeout: 15_000 }).toEqual([]);
+  return disk;
 }
 
-async function endsExactly(run: Watched, expected = rows()): Promise<void> {
-  expect(await run.ended(), run.output()).toBe(0);
-  expect(space.rows('d')).toEqual(expected);
-  const { miniBatches, items } = await space.status('d');
-  expect([miniBatches.succeeded, items.failed]).toEqual([COUNT, 0]);
-  const verified = await space.cli('verify', 'd');
-  expect(verified.stdout + verified.stderr).toMatch(/every byte/);
-}
+const readMaster = (): string => run.space.read('d', 'logs/master.txt');
 
 describe.skipIf(WHY_NO_MOUNT !== undefined)('a full disk', () => {
   test.each([
@@ -105,49 +38,122 @@ describe.skipIf(WHY_NO_MOUNT !== undefined)('a full disk', () => {
   ])(
     '%s: the run waits for space, says so, and ends exactly',
     async (_, files, sizeKiB) => {
-      space.write('code/score.py', script('pass'));
-      await begun();
-      disk = new SmallDisk(files.map(path), sizeKiB);
-      const run = watch('resume', 'd');
-      allow(15);
-      await untilSettled(15);
-      disk.fill();
-      allow(COUNT);
-      await expect.poll(run.output, { timeout: 20_000 }).toMatch(/waiting for disk space/);
-      const at = await settled();
-      expect(at).toBeLessThan(COUNT);
-      disk.free();
-      await endsExactly(run);
-      expect(space.read('d', 'logs/master.txt')).toMatch(/there is space again/);
+      const full = await begun(pythonScript('pass', ROW_BYTES), files, sizeKiB);
+      const resumed = run.resume();
+      run.allow(15);
+      await run.untilSettled(15);
+      full.fill();
+      run.allow(COUNT);
+      await run.untilSaid(resumed, /waiting for disk space/);
+      expect(await run.settled()).toBeLessThan(COUNT);
+      full.free();
+      await run.endsExactly(resumed, ROW_BYTES);
+      expect(readMaster()).toMatch(/there is space again/);
     },
     60_000,
   );
 
   test.each([
-    ['logs', ['logs'], 4_000, 'print("line of", names[0])'],
-    ['driver log', ['azureml-logs'], 4_000, 'print("line of", names[0])'],
-    ['captured output', ['state/capture'], 4_000, 'print("line of", names[0]); os.system("echo child")'],
-    ['parts', ['state/parts'], 4_000, 'pass'],
-    ['temp', ['state/temp'], 4_000, 'pass'],
-    ['work', ['state/work'], 4_000, 'pass'],
+    ['logs', ['logs', 'azureml-logs'], pythonScript('print("line of", names[0])', ROW_BYTES), ROW_BYTES],
+    ['prints', ['state/capture'], pythonScript('print("y" * 9000); os.system("echo child")', ROW_BYTES), ROW_BYTES],
+    ['prints (Node)', ['state/capture'], nodeScript("process.stdout.write('y'.repeat(9000));", ROW_BYTES), ROW_BYTES],
+    ['part files', ['state/parts'], pythonScript('pass', LARGE_ROW_BYTES), LARGE_ROW_BYTES],
+    ['part files (Node)', ['state/parts'], nodeScript('', LARGE_ROW_BYTES), LARGE_ROW_BYTES],
+    ['temporary and working folders', ['state/temp', 'state/work'], pythonScript('pass', ROW_BYTES), ROW_BYTES],
   ])(
     '%s: the run goes on, and ends exactly',
-    async (what, files, sizeKiB, body) => {
-      const bytes = what === 'parts' ? 200_000 : ROW_BYTES;
-      space.write('code/score.py', script(body, bytes));
-      await begun();
-      disk = new SmallDisk(files.map(path), sizeKiB);
-      const run = watch('resume', 'd');
-      allow(15);
-      await untilSettled(15);
-      disk.fill();
-      allow(30);
-      await untilSettled(30);
-      expect(run.output()).not.toMatch(/waiting for disk space/);
-      disk.free();
-      allow(COUNT);
-      await endsExactly(run, rows(bytes));
+    async (_, files, script, bytes) => {
+      const full = await begun(script, files, 4_000);
+      const resumed = run.resume();
+      run.allow(15);
+      await run.untilSettled(15);
+      full.fill();
+      run.allow(30);
+      await run.untilSettled(30);
+      expect(resumed.output()).not.toMatch(/waiting for disk space/);
+      full.free();
+      run.allow(COUNT);
+      await run.endsExactly(resumed, bytes);
     },
     60_000,
   );
+
+  test.each([
+    [
+      'Python',
+      pythonScript('open(os.environ["AZ_BATCHAI_JOB_TEMP"] + "/" + names[0], "w").write("y" * 50000)', ROW_BYTES),
+    ],
+    [
+      'Node',
+      nodeScript("appendFileSync(process.env['AZ_BATCHAI_JOB_TEMP'] + '/' + names[0], 'y'.repeat(50000));", ROW_BYTES),
+    ],
+  ])(
+    'a script that needs the temporary folder (%s): its mini-batches wait, and no try is used up',
+    async (_, script) => {
+      const full = await begun(script, ['state/temp'], 4_000);
+      const resumed = run.resume();
+      run.allow(15);
+      await run.untilSettled(15);
+      full.fill();
+      run.allow(COUNT);
+      await expect.poll(readMaster, { timeout: 20_000 }).toMatch(/the disk of .*state\/temp is full/);
+      expect((await run.space.status('d')).state).toBe('Running');
+      expect(await run.settled()).toBeLessThan(COUNT);
+      full.free();
+      await run.endsExactly(resumed, ROW_BYTES);
+      expect(readMaster()).toMatch(/there is space again on the disk of .*state\/temp/);
+    },
+    60_000,
+  );
+
+  test('all full, and a worker dies: the next one starts when there is space', async () => {
+    const die =
+      'die = SPACE + "/die-" + names[0]\n    if os.path.exists(die):\n        os.remove(die)\n        os._exit(3)';
+    const full = await begun(pythonScript(die, 100), ['.'], 8_000);
+    const resumed = run.resume();
+    run.allow(15);
+    await run.untilSettled(15);
+    run.space.write('die-f016', '');
+    full.fill();
+    run.allow(COUNT);
+    await run.untilSaid(resumed, /waiting for disk space/);
+    full.free();
+    await run.endsExactly(resumed, 100, 1);
+    expect(readMaster()).not.toMatch(/failed to start/);
+  }, 60_000);
+
+  test('full before it is resumed: no worker is started, none fails; then it goes on', async () => {
+    const full = await begun(pythonScript('pass', 100), ['.'], 8_000);
+    full.fill();
+    run.allow(COUNT);
+    const resumed = run.resume();
+    await run.untilSaid(resumed, /waiting for disk space/);
+    full.free();
+    await run.endsExactly(resumed, 100);
+    expect(readMaster()).not.toMatch(/failed to start/);
+  }, 60_000);
+
+  test('full where the result is to be written: stopped, resumable; then exact', async () => {
+    const full = await begun(pythonScript('pass', ROW_BYTES), ['outputs'], 2_000);
+    full.fill();
+    run.allow(COUNT);
+    const resumed = run.resume();
+    expect(await resumed.ended(), resumed.output()).toBe(3);
+    expect(resumed.output()).toMatch(/PR5113/);
+    full.free();
+    await run.endsExactly(run.resume(), ROW_BYTES);
+  }, 60_000);
+
+  test('full at the start: refused, and nothing is left behind', async () => {
+    run = new PacedRun(pythonScript('pass', 100));
+    run.space.write('runs/other', '');
+    disk = new SmallDisk([run.space.root], 700);
+    disk.fill();
+    const refused = run.start();
+    expect(await refused.ended()).toBe(2);
+    expect(refused.output()).toMatch(/ENOSPC/);
+    disk.free();
+    run.allow(COUNT);
+    await run.endsExactly(run.start(), 100);
+  }, 60_000);
 });

@@ -1,5 +1,6 @@
 /** Scripts that go wrong in every way: the run ends as the thresholds say and the cause stands where the eye is. */
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FATES, checkCause, checkRun, checked, errorsOf, expected, isFatal } from './model.ts';
@@ -214,6 +215,46 @@ test('100 MB of prints: the run goes on, the log is bounded and keeps its end', 
   expect(log.length).toBeLessThan(40 * 1024 * 1024);
   expect(statSync(join(space.root, 'flood/azureml-logs/70_driver_log.txt')).size).toBeLessThan(40 * 1024 * 1024);
 }, 60_000);
+
+test('workers that are replaced after some mini-batches lose nothing', async () => {
+  const run: Faulty = { name: 'recycled', orders: [...Array.from({ length: 19 }, () => 'ok'), 'raise'], tries: 2 };
+  const { code, text, status } = await space.runFaulty({ ...run, flags: ['--recycle-after', '3'] });
+  expect(code, text).toBe(0);
+  await checkRun(space, run, status);
+  const perProcess = new Map<number, number>();
+  for (const { pid } of space.calls('recycled')) perProcess.set(pid, (perProcess.get(pid) ?? 0) + 1);
+  expect(Math.max(...perProcess.values())).toBeLessThanOrEqual(3);
+  expect(status).toMatchObject({ retries: 1, requeues: 0 });
+}, 60_000);
+
+describe('canceled', () => {
+  test('while every worker is in init(): nothing has run, nothing is left, and resume does all of it', async () => {
+    const go = join(space.folder, 'go');
+    space.write(
+      'code/init.py',
+      `import os, time
+def init():
+    open(${JSON.stringify(join(space.folder, 'began'))}, "w").close()
+    while not os.path.exists(${JSON.stringify(go)}):
+        time.sleep(0.02)
+def run(mini_batch):
+    return [os.path.basename(path) for path in mini_batch]
+`,
+    );
+    const run: Faulty = { name: 'c', orders: ['ok', 'ok', 'ok'], script: join(space.folder, 'code/init.py') };
+    const child = space.spawnCli(...space.faulty(run));
+    await expect.poll(() => existsSync(join(space.folder, 'began')), { timeout: 20_000, interval: 20 }).toBe(true);
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'close')) as [number];
+    expect(code).toBe(130);
+    expect(processesOf(space.root)).toEqual([]);
+    expect(await space.status('c')).toMatchObject({ state: 'Canceled', miniBatches: { processed: 0 } });
+    writeFileSync(go, '');
+    const again = await space.cli('resume', 'c');
+    expect(again.code, again.stdout + again.stderr).toBe(0);
+    await checkRun(space, run, await space.status('c'));
+  }, 60_000);
+});
 
 test('more kinds of failure than are shown in full: each still has its line, its file and its command', async () => {
   const orders = ['ok', 'raise', 'none', 'exit 3', 'segv', 'unprintable'];

@@ -1,4 +1,4 @@
-/** A folder or file of a run put on a small disk of its own, that can be filled up and emptied. Linux, root only. */
+/** Parts of a run put on disks of their own: small ones to be filled up, one that breaks. Linux, root only. */
 import { execFileSync } from 'node:child_process';
 import {
   closeSync,
@@ -8,11 +8,12 @@ import {
   openSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 
 /** Why a test that mounts has to be skipped; undefined where it can run: tried, not guessed. */
 export const WHY_NO_MOUNT = whyNoMount();
@@ -98,4 +99,75 @@ export class SmallDisk {
 
 function mount(args: readonly string[]): void {
   execFileSync('mount', args, { stdio: 'pipe' });
+}
+
+const BREAKING_BYTES = 32 * 1024 * 1024;
+
+/** An ext4 file system on a loop device that turns read-only at the first error, as a failing disk makes it. */
+export class BreakingDisk {
+  readonly #image: string;
+  readonly #path: string;
+  #device: string | undefined;
+
+  /** @param path an existing folder; what is in it goes along */
+  constructor(path: string) {
+    this.#path = path;
+    this.#image = join(mkdtempSync(join(tmpdir(), 'breaking-disk-')), 'image');
+    writeFileSync(this.#image, '');
+    truncateSync(this.#image, BREAKING_BYTES);
+    const former = join(dirname(this.#image), 'former');
+    try {
+      execFileSync('mkfs.ext4', ['-q', '-F', this.#image], { stdio: 'pipe' });
+      cpSync(path, former, { recursive: true, preserveTimestamps: true });
+      this.mend();
+      cpSync(former, path, { recursive: true, preserveTimestamps: true });
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** From now on every write fails with EROFS. */
+  break(): void {
+    writeFileSync(`/sys/fs/ext4/${basename(this.#device ?? '')}/trigger_fs_error`, 'test');
+  }
+
+  /** Mounted anew, as after a repair. */
+  mend(): void {
+    this.#release();
+    this.#device = execFileSync('losetup', ['--find', '--show', this.#image], { encoding: 'utf8' }).trim();
+    mount(['-o', 'errors=remount-ro', this.#device, this.#path]);
+  }
+
+  /** @throws while a process uses it */
+  dispose(): void {
+    this.#release();
+    rmSync(dirname(this.#image), { recursive: true, force: true });
+  }
+
+  #release(): void {
+    if (this.#device === undefined) return;
+    execFileSync('umount', [this.#path]);
+    execFileSync('losetup', ['--detach', this.#device]);
+    this.#device = undefined;
+  }
+}
+
+/** Why a disk can't be broken here; undefined where it can: tried, not guessed. */
+export const WHY_NO_BREAKING_DISK = WHY_NO_MOUNT ?? whyNoBreakingDisk();
+
+function whyNoBreakingDisk(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'breaking-probe-'));
+  let disk: BreakingDisk | undefined;
+  try {
+    disk = new BreakingDisk(folder);
+    disk.break();
+    writeFileSync(join(folder, 'file'), '');
+    return 'a file system can not be made to fail here';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EROFS' ? undefined : 'needs loop devices and mkfs.ext4';
+  } finally {
+    disk?.dispose();
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

@@ -55,13 +55,15 @@ export const FATES: Readonly<Record<string, Fate>> = {
   segv: lost('PR2103', 'SIGSEGV'),
   kill: lost('PR2103', 'SIG'),
   exhaust: lost('PR2109', 'memory'),
+  exhaust_after: lost('PR2109', 'memory'),
   hang: late,
   spin: late,
   gil: late,
   deaf: late,
   endless: late,
+  locked: { code: 'PR2106', kind: 'input-error', status: /^RUN_/, says: 'ermission denied' },
+  bomb: late,
   swallow: { code: 'PR2106', kind: 'input-error', status: /^RUN_/, says: 'No such file' },
-  changed: { code: 'PR2113', kind: 'input-changed', status: /^RUN_/, says: 'changed' },
 };
 
 const wordOf = (order: string): string => order.split(' ')[0] ?? '';

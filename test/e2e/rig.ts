@@ -90,11 +90,7 @@ export class Workspace {
   }
 
   spawnCli(...args: readonly string[]) {
-    return spawn(process.execPath, [CLI, ...args], {
-      cwd: this.folder,
-      env: { ...process.env, PARALLELRUN_ROOT: this.root, NO_COLOR: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    return spawnIn(this, [process.execPath, CLI, ...args]);
   }
 
   /** Command line of a faulty run; makes its input. */
@@ -164,6 +160,12 @@ export function runCommand(
       resolve({ code, stdout, stderr });
     });
   });
+}
+
+/** Starts any command as `spawnCli` starts ours: in the folder of a workspace, with its root. */
+export function spawnIn(space: Workspace, [command = '', ...args]: readonly string[]) {
+  const env = { ...process.env, PARALLELRUN_ROOT: space.root, NO_COLOR: '1' };
+  return spawn(command, args, { cwd: space.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
 /** Command lines of processes that belong to runs below a root. */

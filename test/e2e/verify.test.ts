@@ -127,14 +127,27 @@ describe('a completed run', () => {
     expect(code, stdout).toBe(0);
     expect(stdout.trimEnd().split('\n')).toEqual([
       'mini-batch 0 (2 items): rows 1 to 2',
-      'mini-batch 1 (2 items): failed: ValueError: bad',
-      'mini-batch 2 (2 items): rows 3 to 4',
-      'mini-batch 3 (2 items): rows 5 to 6',
-      'mini-batch 4 (2 items): row 7, 1 item without a row',
-      'mini-batch 5 (2 items): rows 8 to 9',
-      '12 items: 9 in rows 1 to 9 of parallel_run_step.txt, 1 failed without a row in mini-batches that returned too few, ' +
-        '2 failed in 1 mini-batch; every byte of the result is accounted for',
+      'mini-batch 1 (2 items): row 3, 1 dead letter',
+      `  item 1 (${space.folder}/in/${name(3)}): ValueError: bad`,
+      'mini-batch 2 (2 items): rows 4 to 5',
+      'mini-batch 3 (2 items): rows 6 to 7',
+      'mini-batch 4 (2 items): row 8, 1 item without a row',
+      'mini-batch 5 (2 items): rows 9 to 10',
+      '12 items: 10 in rows 1 to 10 of parallel_run_step.txt, 1 failed without a row in mini-batches that returned too few, ' +
+        '1 dead letter; every byte of the result is accounted for',
     ]);
+  }, 60_000);
+
+  test('a mini-batch that is not narrowed down fails whole', async () => {
+    space.write(`in/${name(3)}`, 'raise');
+    await run('--isolate', 'false');
+    const { stdout } = await space.cli('verify', 'r', '--each');
+    const lines = stdout.split('\n');
+    expect(lines[1]).toBe('mini-batch 1 (2 items): failed: ValueError: bad');
+    expect(lines[6]).toBe(
+      '12 items: 10 in rows 1 to 10 of parallel_run_step.txt, 2 failed in 1 mini-batch; every byte of the result is accounted for',
+    );
+    expect(space.list('r', 'outputs')).toEqual(['parallel_run_step.txt']);
   }, 60_000);
 
   test('a damaged ledger is refused, a damaged list of mini-batches is a difference', async () => {
@@ -159,9 +172,7 @@ describe('runs that did not complete', () => {
     expect((await run('--mini-batch-error-threshold', '0')).code).toBe(1);
     const { code, stdout } = await space.cli('verify', 'r');
     expect(code).toBe(0);
-    expect(stdout).toMatch(
-      /^12 items: 10 in rows 1 to 10 of parallel_run_step.txt.partial, 2 failed in 1 mini-batch; every byte/,
-    );
+    expect(stdout).toMatch(/^12 items: 11 in rows 1 to 11 of parallel_run_step.txt.partial, 1 dead letter; every byte/);
     writeFileSync(`${result()}.partial`, 'x');
     expect(await verdict()).toMatchObject({ code: 1, last: { ok: false, state: 'Failed' } });
   }, 60_000);
@@ -197,5 +208,138 @@ describe('runs that did not complete', () => {
     expect(resumed.stderr).toMatch(/PR5008[\s\S]*nothing of it has run/);
     writeFileSync(join(space.root, 'r/state/ledger.journal'), 'parallelru');
     expect((await space.cli('resume', 'r')).stderr).toMatch(/PR5008/);
+  }, 60_000);
+});
+
+describe('dead letters', () => {
+  const letters = (): string => join(space.root, 'r/outputs/dead_letters.jsonl');
+  const letter = (): Record<string, unknown> => JSON.parse(readFileSync(letters(), 'utf8')) as Record<string, unknown>;
+  /** Fails for files that say so, unless it has been mended; waits with parts while a file asks it to. */
+  const MENDABLE = `
+import os, time
+HERE = ${JSON.stringify('SPACE')}
+def run(mini_batch):
+    while len(mini_batch) < 6 and os.path.exists(HERE + "/wait"):
+        time.sleep(0.02)
+    for p in mini_batch:
+        print("reading", os.path.basename(p))
+        if open(p).read() == "raise" and not os.path.exists(HERE + "/mended"):
+            raise ValueError("bad " + os.path.basename(p))
+    return [os.path.basename(p) + " scored" for p in mini_batch]
+`;
+  const SIXES = [
+    'run',
+    '--entry-script',
+    'code/score.py',
+    '--input',
+    'in',
+    '--mini-batch-size',
+    '6',
+    '--processes',
+    '2',
+  ];
+  const rowsBut = (...dead: number[]): string =>
+    Array.from({ length: COUNT }, (_, i) => (dead.includes(i) ? '' : row(i))).join('');
+
+  beforeEach(() => {
+    space.write('code/score.py', MENDABLE.replace('SPACE', space.folder));
+    space.write(`in/${name(8)}`, 'raise');
+  });
+
+  test('are those of the ledger, one line each, beside a result with all good rows', async () => {
+    await space.cli(...SIXES, '--name', 'r', '--max-retries', '1');
+    expect(readFileSync(result(), 'utf8')).toBe(rowsBut(8));
+    expect(letter()).toMatchObject({
+      mini_batch: 1,
+      position: 2,
+      item: join(space.folder, 'in', name(8)),
+      cause: `ValueError: bad ${name(8)}`,
+      code: 'PR2101',
+      exception_type: 'ValueError',
+      try: 2,
+      narrowed: true,
+      replay: 'parallelrun replay r/1 --item 2',
+    });
+    expect(letter()['last_lines']).toEqual([`reading ${name(8)}`]);
+    const { code, last } = await verdict();
+    expect(code).toBe(0);
+    expect(last).toMatchObject({
+      items: { total: 12, succeeded: 11, failed: 1, deadLetters: 1, pending: 0 },
+      miniBatches: { total: 2, done: 1, partial: 1, failed: 0, allDead: 0, pending: 0 },
+    });
+    const { stdout } = await space.cli('verify', 'r', '--each', '--json');
+    expect(JSON.parse(stdout.split('\n')[1] ?? '')).toEqual({
+      type: 'mini-batch',
+      index: 1,
+      items: 6,
+      state: 'partial',
+      rows: { from: 7, to: 11 },
+      failedItems: 1,
+      dead: [{ from: 2, to: 3, reason: `ValueError: bad ${name(8)}`, item: join(space.folder, 'in', name(8)) }],
+    });
+  }, 60_000);
+
+  test('a line lost, doubled or foreign, the file gone: each named; resume makes it anew', async () => {
+    await space.cli(...SIXES, '--name', 'r', '--max-retries', '0');
+    const whole = readFileSync(letters(), 'utf8');
+    const found = async (text: string): Promise<string> => {
+      writeFileSync(letters(), text);
+      const { code, codes, text: told } = await verdict();
+      expect([code, [...new Set(codes)]]).toEqual([1, ['PR5507']]);
+      return told;
+    };
+    expect(await found('')).toMatch(
+      /1 dead letter of the ledger missing[^]*item 2 of mini-batch 1[^]*parallelrun resume r/,
+    );
+    expect(await found(whole + whole)).toMatch(/line 2, item 2 of mini-batch 1 is there twice/);
+    expect(await found(`${whole}{"mini_batch":0,"position":0}\n`)).toMatch(
+      /line 2, item 0 of mini-batch 0 is no dead letter/,
+    );
+    expect(await found(whole.slice(0, 40))).toMatch(/line 1, it is no JSON/);
+    rmSync(letters());
+    expect((await verdict()).text).toMatch(/the file of the dead letters is not there/);
+    expect((await space.cli('resume', 'r')).code).toBe(0);
+    expect(readFileSync(letters(), 'utf8')).toBe(whole);
+    expect(await verdict()).toMatchObject({ code: 0, codes: [] });
+  }, 60_000);
+
+  test('killed while a mini-batch is narrowed down: nothing twice, and the torn file is made anew', async () => {
+    space.write(`in/${name(1)}`, 'raise');
+    space.write('wait', '');
+    const child = space.spawnCli(...SIXES, '--name', 'r', '--max-retries', '0');
+    await expect
+      .poll(async () => (await space.status('r').catch(() => undefined))?.miniBatches.narrowing, { timeout: 20_000 })
+      .toBe(2);
+    child.kill('SIGKILL');
+    await once(child, 'close');
+    await expect.poll(() => processesOf(space.root), { timeout: 15_000 }).toEqual([]);
+    writeFileSync(letters(), '{"mini_batch":1,"posit');
+    expect(await verdict()).toMatchObject({ code: 0, last: { state: 'Interrupted', items: { pending: 12 } } });
+    rmSync(join(space.folder, 'wait'));
+    expect((await space.cli('resume', 'r')).code).toBe(0);
+    expect(readFileSync(result(), 'utf8')).toBe(rowsBut(1, 8));
+    const lines = readFileSync(letters(), 'utf8').trimEnd().split('\n');
+    const places = lines.map((line) => JSON.parse(line) as { mini_batch: number; position: number });
+    expect(places.map(({ mini_batch, position }) => [mini_batch, position]).sort()).toEqual([
+      [0, 1],
+      [1, 2],
+    ]);
+    expect(await verdict()).toMatchObject({
+      code: 0,
+      last: { items: { deadLetters: 2 }, miniBatches: { partial: 2 } },
+    });
+  }, 60_000);
+
+  test('tried again and good: the file is gone', async () => {
+    await space.cli(...SIXES, '--name', 'r', '--max-retries', '0');
+    expect(space.list('r', 'outputs')).toEqual(['dead_letters.jsonl', 'parallel_run_step.txt']);
+    space.write('mended', '');
+    expect((await space.cli('resume', 'r', '--retry-failed')).code).toBe(0);
+    expect(readFileSync(result(), 'utf8')).toBe(rowsBut());
+    expect(space.list('r', 'outputs')).toEqual(['parallel_run_step.txt']);
+    expect(await verdict()).toMatchObject({ code: 0, last: { items: { succeeded: 12, failed: 0, deadLetters: 0 } } });
+    const status = await space.status('r');
+    expect(status.miniBatches).toMatchObject({ succeeded: 2, failed: 0, partial: 0 });
+    expect(status.items).toMatchObject({ succeeded: 12, failed: 0, deadLetters: 0 });
   }, 60_000);
 });

@@ -402,6 +402,21 @@ describe('of a mini-batch that is narrowed down', () => {
     );
   });
 
+  it('dead letters wait while somebody else mends their file', async () => {
+    const sink = new MemorySink();
+    const log = createRunLog(sink, context, new StepClock());
+    let mended: () => void = () => undefined;
+    const mending = new Promise<void>((resolve) => (mended = resolve));
+    log.holdDeadLetters(mending);
+    log.apply(oneCulprit(2, 200));
+    expect(sink.files.has(logPath.deadLetters)).toBe(false);
+    mended();
+    await mending;
+    log.apply(oneCulprit(3, 1200));
+    const lines = sink.text(logPath.deadLetters).trimEnd().split('\n');
+    expect(lines.map((line) => (JSON.parse(line) as { mini_batch: number }).mini_batch)).toEqual([2, 3]);
+  });
+
   it('job_error.txt names the dead items of an error', async () => {
     const sink = await written([...opening(4), ...oneCulprit(2, 200), ...oneCulprit(3, 1200)], { itemName });
     expect(sink.text(logPath.jobError)).toContain(

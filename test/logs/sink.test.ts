@@ -97,6 +97,18 @@ describe('createLogSink', () => {
     for (let n = 0; n < 100; n++) expect(text(`${n}.txt`)).toBe('0\n1\n2\n');
   });
 
+  it('closes files that nobody writes to any more, and goes on with them all the same', async () => {
+    const sink = createLogSink(folder, { flushMs: 1, idleMs: 5 });
+    for (let n = 0; n < 10; n++) sink.append(`${n}.txt`, 'first\n');
+    await sink.flush();
+    const deadline = performance.now() + 5000;
+    while (openFiles() > 0 && performance.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+    expect(openFiles()).toBe(0);
+    for (let n = 0; n < 10; n++) sink.append(`${n}.txt`, 'second\n');
+    await sink.close();
+    for (let n = 0; n < 10; n++) expect(text(`${n}.txt`)).toBe('first\nsecond\n');
+  });
+
   it('reports a file that can not be written once, and goes on with the others', async () => {
     mkdirSync(join(folder, 'taken.txt'));
     const errors: string[] = [];

@@ -1,10 +1,16 @@
 /** What else is known of a failed try: the item under way, the last lines, the memory. */
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { dispatchNumber, miniBatchIndex, tryNumber } from '../../src/domain/ids.ts';
+import { dispatchNumber, miniBatchIndex, nodeAddress, tryNumber, workerId } from '../../src/domain/ids.ts';
+import { Capture } from '../../src/node/capture.ts';
 import { itemOf, markedItem } from '../../src/node/item.ts';
 import { LAST_LINES_BYTES_MAX, LINE_CHARS_MAX, lastPrinted } from '../../src/node/lastlines.ts';
 import { MarkFile } from '../../src/node/markfile.ts';
+import { StackDump } from '../../src/node/stacks.ts';
+import { TryWitness } from '../../src/node/witness.ts';
+import { MemoryLogs, realClock } from './rig.ts';
 import { withRig } from './with-rig.ts';
 
 const bytes = (...lines: string[]): Buffer => Buffer.from(lines.join('\n'));
@@ -79,6 +85,40 @@ describe('a mark', () => {
   });
 });
 
+test('stacks that we asked for are none of its own words', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'witness-'));
+  try {
+    const capture = new Capture({
+      folder,
+      worker: workerId(nodeAddress('10.1.2.3'), 1),
+      node: nodeAddress('10.1.2.3'),
+      process: 'Process-1',
+      keepBytes: 1024,
+      logs: new MemoryLogs(),
+      clock: realClock,
+      warn: () => undefined,
+    });
+    const [stdout, stderr] = capture.descriptors;
+    const running = { index: miniBatchIndex(0), dispatch: dispatchNumber(1), try: tryNumber(1), items: 1 };
+    const witness = new TryWitness(capture, undefined);
+    writeSync(stderr, 'of init\n');
+    witness.mark(capture.ends(), running);
+    writeSync(stdout, 'here we go\n');
+    writeSync(stderr, 'slow\n');
+    const host = { language: 'python', command: 'python3', args: [] } as const;
+    const signal = (): void => void writeSync(stderr, 'Thread 1:\n  File "score.py"\n');
+    const dump = new StackDump({ host, pid: 1, capture, signal, answered: () => undefined });
+    expect(witness.remains(running, dump)).toMatchObject({
+      stacks: 'Thread 1:\n  File "score.py"',
+      seen: { lastLines: ['here we go', 'slow'] },
+    });
+    expect(witness.remains(undefined, undefined).seen).not.toHaveProperty('lastLines');
+    await capture.finish();
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 describe('of real processes', () => {
   test('a worker that died had marked its item; what it printed in this try, and no more', async () => {
     await withRig({}, async (rig) => {
@@ -96,6 +136,14 @@ describe('of real processes', () => {
       await rig.event('worker-initialized', 2);
       const marks = readdirSync(rig.options.layout.capture).filter((name) => name.endsWith('.mark'));
       expect(marks).toEqual(['10.1.2.3-Process-2.mark']);
+    });
+  });
+
+  test('a try that ends before anybody can look has the memory that its worker had before', async () => {
+    await withRig({}, async (rig) => {
+      rig.give(await rig.ready(), { do: 'exit', code: 3 });
+      const { result } = await rig.event('try-outcome');
+      expect(result.ok ? 0 : result.peakMemoryBytes).toBeGreaterThan(8 * 1024 * 1024);
     });
   });
 

@@ -253,6 +253,23 @@ test('one that has grown is replaced; one that stops already is not', () => {
   expect(stopped.types()).not.toContain('warning');
 });
 
+test('a worker that dies by itself while it reads is lost to the mini-batch it reads; one that dies at once is not', () => {
+  const reading = new Machine({ handOverMs: 5000 }).ready();
+  reading.give(2);
+  reading.after(600).dies();
+  expect(reading.outcomes()).toMatchObject([{ index: 0, result: { ok: false, failure: { kind: 'worker-lost' } } }]);
+  expect(reading.returned()).toEqual([1]);
+  const atOnce = new Machine({ handOverMs: 5000 }).ready();
+  atOnce.give(2);
+  atOnce.after(100).dies();
+  expect(atOnce.outcomes()).toEqual([]);
+  expect(atOnce.returned()).toEqual([0, 1]);
+  const asked = new Machine({ handOverMs: 5000 }).ready();
+  asked.give(1);
+  asked.step({ type: 'stop' }).after(600).dies();
+  expect(asked.outcomes()).toEqual([]);
+});
+
 test('the memory guard: no stacks, and the mini-batch under work is its victim, read or run', () => {
   const guard = { rule: 'limit', rssBytes: 20, limitBytes: 10 } as const;
   const running = new Machine().ready();

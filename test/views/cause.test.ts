@@ -208,26 +208,27 @@ describe('the last lines of a failed run', () => {
     ];
     expect(`\n${reasons.map((reason) => causeBlock(ended([], reason), context).join('\n')).join('\n---\n')}\n`)
       .toMatchInlineSnapshot(`
-      "
-      Run 01JX4 failed: the input is empty: there is nothing to do (--allow-empty makes this a success) (PR5109)
-        0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
-      ---
-      Run 01JX4 failed: no mini-batch was created within 10 min 00 s (first_task_creation_timeout) (PR5108)
-        0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
-        open   /work/runs/01JX4/logs/master.txt
-      ---
-      Run 01JX4 failed: no mini-batch ended within 4 min 30 s while workers hold 4 (progress_update_timeout) (PR5107)
-        0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
-        open   /work/runs/01JX4/logs/master.txt
-      ---
-      Run 01JX4 failed: no space left for /work/runs/01JX4/state/rows.spool; free some and resume the run (PR5113)
-        0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
-      ---
-      Run 01JX4 failed: mini-batch 5 was lost 10 times with its process or node, through no fault that can be pinned on the script (PR5111)
-        0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
-        next   parallelrun replay 01JX4/5
-      "
-    `);
+        "
+        Run 01JX4 failed: the input is empty: there is nothing to do (--allow-empty makes this a success) (PR5109)
+          0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
+        ---
+        Run 01JX4 failed: no mini-batch was created within 10 min 00 s (first_task_creation_timeout) (PR5108)
+          0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
+          open   /work/runs/01JX4/logs/master.txt
+        ---
+        Run 01JX4 failed: no mini-batch ended within 4 min 30 s while workers hold 4 (progress_update_timeout) (PR5107)
+          0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
+          open   /work/runs/01JX4/logs/master.txt
+        ---
+        Run 01JX4 failed: no space left for /work/runs/01JX4/state/rows.spool; free some and resume the run (PR5113)
+          0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
+          next   parallelrun resume 01JX4
+        ---
+        Run 01JX4 failed: mini-batch 5 was lost 10 times with its process or node, through no fault that can be pinned on the script (PR5111)
+          0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
+          next   parallelrun replay 01JX4/5
+        "
+      `);
   });
 });
 

@@ -15,7 +15,10 @@ const context: RunContext = {
 
 const lettersOf = (events: readonly RunEvent[], over: Partial<RunContext> = {}): DeadLetter[] => {
   const fold = new DeadLettersFold({ ...context, ...over });
-  return events.flatMap((event) => [...fold.apply(event)]);
+  const letters: DeadLetter[] = [];
+  // One object stands for all letters of a cause, one after the other.
+  for (const event of events) for (const letter of fold.apply(event)) letters.push({ ...letter });
+  return letters;
 };
 
 describe('dead letters', () => {

@@ -67,6 +67,21 @@ test('a table in txt has one space between its cells', async () => {
   expect((await agent.message('done')).body.toString()).toBe('1 "a b"\n2 c\n');
 });
 
+test('columns of any name keep their place and their rows', async () => {
+  const names = ['b', '2020', '__proto__', '7'];
+  const schema = { columns: names.map((name) => ({ name, type: 'int64' as const })) };
+  const tables = [{ format: 'csv', delimiter: ';', schema }] as const;
+  const script = `export function run(table) {
+    if (table.rows[1]['__proto__'] !== 7 || table.getChild('__proto__').get(1) !== 7n) throw new Error('lost');
+    return table;
+  }`;
+  const agent = shop.script(script, { tables, output: { action: 'append_row', format: 'csv' } });
+  slice(agent, '', '1;2;3;4\n5;6;7;8\n', 2);
+  const done = await agent.message('done');
+  expect(done.columns).toEqual(names);
+  expect(done.body.toString()).toBe('1,2,3,4\n5,6,7,8\n');
+});
+
 test.each([
   ['a cell of another type', '1;2;a;True\nx;2;a;True\n', 2, 'data row 11, column id: "x" is no int64'],
   ['a missing whole number', ';2;a;True\n', 1, 'data row 10, column id: "" is no int64'],

@@ -1,4 +1,3 @@
-import { runLayout } from '../../domain/layout.ts';
 import type { CommandInput } from '../command.ts';
 import { contextOf, findRun, rootOf } from '../find-run.ts';
 import { withItemNames } from '../items.ts';
@@ -12,9 +11,6 @@ export async function execute({ deps, console, args, parsed }: CommandInput): Pr
   const status = await run.status();
   const context = await withItemNames(contextOf(deps, root, run.plan), status, () => Promise.resolve(run));
   for (const group of status.errorGroups) await console.emit(errorGroupJson(group, context));
-  const { deadLetters } = status.items;
-  if (deadLetters > 0)
-    await console.emit({ type: 'dead-letters', count: deadLetters, file: runLayout(context.folder).deadLetters });
   if (!console.json) console.say(errorsLines(status, context, console.screen()));
   return 0;
 }

@@ -52,6 +52,7 @@ export function errorGroupJson(group: ErrorGroup, context: RunContext): object {
     type: 'error-group',
     ...(group.kind === 'other' ? {} : { code: codeOfGroup(group), open: fileToOpen(group, context) }),
     ...group,
+    ...(group.deadLetters === 0 ? {} : { deadLettersFile: runLayout(context.folder).deadLetters }),
     ...(index === undefined ? {} : { replay: replayCommand(context, index, item) }),
   };
 }

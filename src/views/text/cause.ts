@@ -213,6 +213,8 @@ function reasonLines(status: RunStatus, context: RunContext, paint: Paint): read
     ];
   }
   if (reason?.kind === 'infra-exhausted') return labelled('next', replayCommand(context, reason.index), paint);
+  if (reason?.kind === 'output-failed' || reason?.kind === 'disk-full')
+    return labelled('next', `parallelrun resume ${shellWord(context.runId)}${rootFlag(context)}`, paint);
   if (reason?.kind === 'input-differs') {
     const rescan = `parallelrun resume ${shellWord(context.runId)}${rootFlag(context)} --rescan`;
     return [
