@@ -14,7 +14,7 @@
  * is not carried out: the state on the disk is that between two calls. A point that a second run never comes to
  * (group commits differ from run to run) is counted as not reached.
  */
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMain, root } from './lib.mjs';
@@ -73,13 +73,21 @@ async function interrupted(space) {
   if (signal !== 'SIGKILL' || (await space.gone()) === undefined) throw new Error('no interrupted run could be made');
 }
 
+/** The interrupted run again. Its input stays the same files: a copy would be another input. */
+function asKept(space) {
+  const input = join(space.folder, 'in');
+  renameSync(input, `${space.folder}.in`);
+  rmSync(space.folder, { recursive: true, force: true });
+  cpSync(`${space.folder}.kept`, space.folder, { recursive: true, preserveTimestamps: true });
+  rmSync(input, { recursive: true });
+  renameSync(`${space.folder}.in`, input);
+}
+
 /** One kill and what comes of it. @returns undefined where the point was not reached */
 async function strike(space, name, point, expected) {
   const scenario = SCENARIOS[name];
-  if (name === 'resume') {
-    rmSync(space.folder, { recursive: true, force: true });
-    cpSync(`${space.folder}.kept`, space.folder, { recursive: true, preserveTimestamps: true });
-  } else space.fresh();
+  if (name === 'resume') asKept(space);
+  else space.fresh();
   const args = name === 'resume' ? ['resume', 'r'] : space.runArguments('r');
   const killed = await space.run(args, killAt(space, point));
   if (killed.signal !== 'SIGKILL') {

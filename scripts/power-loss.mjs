@@ -4,7 +4,9 @@
  *
  *   --count N          power losses (default 100)            --seed N   of moments and disks (default 1)
  *   --filesystem TYPE  ext4 (default) or xfs                 --lanes N  disks at the same time (default 2)
+ *   --moments LIST     kinds of moments, see MOMENTS (default all in turn)
  *   --folder DIR       where to work (default a temporary folder); --cli FILE: command line to test; --verbose
+ *   --probe            only says whether the power of a disk can be cut here
  *
  * The run folder lies on a file system of its own on a loop device. Its power is cut by the shutdown call of the kernel,
  * which forgets every page and every journal entry that is not on the device; then the processes are killed, and the
@@ -319,13 +321,15 @@ function laneIn(folder, number, { cli, type }) {
 
 async function powerLoss() {
   const type = option('filesystem', 'ext4');
+  const moments = option('moments', MOMENTS.join(',')).split(',');
   const wanted = Number(option('count', '100'));
   const seed = Number(option('seed', '1'));
   const why = await whyNoPowerCut(type);
   if (why !== undefined) {
     console.log(`the power of a disk can not be cut here (${why}): ${wanted} power losses skipped`);
-    return 0;
+    return process.argv.includes('--probe') ? 1 : 0;
   }
+  if (process.argv.includes('--probe')) return 0;
   const traced = haveStrace();
   if (!traced) console.log('strace is not there: random moments only, no loss at a chosen system call');
   const folder = option('folder', mkdtempSync(join(tmpdir(), 'power-loss-')));
@@ -341,7 +345,7 @@ async function powerLoss() {
       const draw = random(seed * 1_000_003 + next);
       const kinds = [];
       for (let more = 1; more > 0 && next < wanted; more = kinds.length < 3 && draw() < 0.5 ? 1 : 0)
-        kinds.push(MOMENTS[next++ % MOMENTS.length]);
+        kinds.push(moments[next++ % moments.length]);
       const round = new Round(lane, draw);
       const problem = await round.play([...kinds], tally);
       tally.rounds += 1;

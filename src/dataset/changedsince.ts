@@ -25,6 +25,8 @@ export interface ChangedSinceOptions {
   readonly count: number;
   /** as far as they are done. */
   readonly isDone: (index: number) => boolean;
+  /** Whether inode numbers say anything. */
+  readonly inodes: boolean;
   /** Others are to have half of the time, at least. */
   readonly beside: boolean;
 }
@@ -32,7 +34,7 @@ export interface ChangedSinceOptions {
 /** Looks at the files of done mini-batches; yields now and then. Files that are gone are not its business. */
 export async function* changedSince(options: ChangedSinceOptions): AsyncGenerator<void, ChangedSince, undefined> {
   const { manifest, stamps, count, isDone, beside } = options;
-  const looker = new Looker();
+  const looker = new Looker(options.inodes);
   for (let index = 0; index < count; index++) {
     if (isDone(index)) looker.add(index, stampedFiles(sourceAt(manifest, index), index, stamps));
     if (looker.waiting < FILES_PER_TURN && index < count - 1) continue;
@@ -48,10 +50,14 @@ class Looker implements ChangedSince {
   miniBatches = 0;
   readonly files = new FileCount();
   readonly #stamper = new Stamper();
-  readonly #inodes = new InodeWorth();
+  readonly #inodes: InodeWorth;
   #waiting: { readonly index: number; readonly file: StampedFile }[] = [];
   #lastMiniBatch = -1;
   #lastFile = '';
+
+  constructor(inodes: boolean) {
+    this.#inodes = new InodeWorth(inodes);
+  }
 
   get waiting(): number {
     return this.#waiting.length;

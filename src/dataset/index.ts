@@ -4,6 +4,7 @@ export type { ChangedSince } from './changedsince.ts';
 export type { CreationOptions } from './create.ts';
 export type { MiniBatchDraft } from './draft.ts';
 export { DatasetError } from './error.ts';
+export { isCopied } from './copies.ts';
 export { InputCheck } from './inputcheck.ts';
 export type { SomeFiles } from './known.ts';
 export { createManifest, openManifest, reopenManifest } from './manifest.ts';

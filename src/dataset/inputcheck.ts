@@ -15,6 +15,8 @@ export interface InputCheckOptions {
   readonly below: number;
   /** A file that has changed is taken as it is now; one that is gone is not. */
   readonly accept: boolean;
+  /** Whether inode numbers say anything. */
+  readonly inodes: boolean;
   /** A changed file was taken. @param path absolute, as text */
   readonly onAccepted: (index: number, path: string) => void;
 }
@@ -25,11 +27,12 @@ const decoder = new TextDecoder();
 export class InputCheck {
   readonly #stamps: Stamps | undefined;
   readonly #options: InputCheckOptions;
-  readonly #inodes = new InodeWorth();
+  readonly #inodes: InodeWorth;
 
   constructor(stamps: Stamps | undefined, options: InputCheckOptions) {
     this.#stamps = stamps;
     this.#options = options;
+    this.#inodes = new InodeWorth(options.inodes);
   }
 
   /** @param source JSON of its `MiniBatchSource`. @returns the first file of it that isn't what it was */
@@ -48,7 +51,9 @@ export class InputCheck {
         };
       this.#options.onAccepted(index, path);
       // From now on this is what the mini-batch was made from. A table may have others, made from what it was before.
-      if (position !== undefined) this.#stamps?.replace(position, index, is);
+      // Where inodes say nothing the former one stays, so that the next look comes to the same conclusion.
+      const stamp = this.#options.inodes ? is : { ...is, inode: was.inode };
+      if (position !== undefined) this.#stamps?.replace(position, index, stamp);
     }
     return undefined;
   }

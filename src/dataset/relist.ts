@@ -39,6 +39,8 @@ export interface RelistOptions extends Pick<CreationOptions, 'exclude' | 'onSkip
   /** What the files looked like; a table that is half listed must not have changed, unless that is accepted. */
   readonly stamps: Stamps | undefined;
   readonly acceptChanged: boolean;
+  /** Whether inode numbers say anything. */
+  readonly inodes: boolean;
   /** Called at the end of a rescan. */
   readonly onDifference?: (difference: ListingDifference) => void;
 }
@@ -74,11 +76,11 @@ export async function* relist(
 }
 
 /** @throws DatasetError PR5007 */
-function checkTail({ tail }: KnownFiles, { stamps, count }: RelistOptions): void {
+function checkTail({ tail }: KnownFiles, { stamps, count, inodes }: RelistOptions): void {
   if (!tail) return;
   const was = stamps?.covering(count - 1)?.stamp;
   const is = stampOf(bytesOf(tail.file));
-  if (was && is !== 'gone' && differs(was, is, keepsInodes(bytesOf(tail.file)))) throw tail.changed();
+  if (was && is !== 'gone' && differs(was, is, inodes && keepsInodes(bytesOf(tail.file)))) throw tail.changed();
 }
 
 /** Only looks. */

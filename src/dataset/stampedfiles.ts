@@ -38,9 +38,16 @@ export function stampedFiles(
 
 /** Whether inode numbers mean anything, asked once a folder. */
 export class InodeWorth {
+  readonly #ever: boolean;
   readonly #known = new Map<string, boolean>();
 
+  /** @param ever false: nowhere */
+  constructor(ever: boolean) {
+    this.#ever = ever;
+  }
+
   at(path: string): boolean {
+    if (!this.#ever) return false;
     const folder = dirname(path);
     let worth = this.#known.get(folder);
     if (worth === undefined) {

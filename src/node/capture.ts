@@ -97,7 +97,9 @@ class CapturedStream {
     this.#renderer.grow(this.#measured);
     this.#stamp(wall);
     const more = this.#renderer.pump(budgetBytes);
-    this.#tendUnfinished();
+    // a line at the end of what was shown for now goes on in what follows
+    if (more) this.#unfinishedSince = undefined;
+    else this.#tendUnfinished();
     if (this.file.fileBytes > (this.#options.rawBytesMax ?? RAW_BYTES_MAX)) {
       this.#renderer.grow(this.file.size);
       this.file.cut(this.#renderer.beforeCut(), wall);

@@ -11,6 +11,8 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, wri
 /** Read ahead for many short stretches. */
 const WINDOW_BYTES = 256 * 1024;
 const EMPTY = Buffer.alloc(0);
+/** Who looks back (last lines, stacks) looks back less than this. */
+const LOOKED_BACK_BYTES = 1024 * 1024;
 
 export class CaptureFile {
   readonly path: string;
@@ -72,6 +74,8 @@ export class CaptureFile {
       const kept = bytes.subarray(Math.max(0, from - keptFrom), Math.max(0, Math.min(to, this.#base) - keptFrom));
       return to > this.#base ? Buffer.concat([kept, this.#readFile(this.#base, to)]) : kept;
     }
+    // Megabytes for each worker that once printed a lot: not for the rest of its life.
+    if (this.#size - this.#base > LOOKED_BACK_BYTES) this.#kept = { from: 0, bytes: EMPTY };
     return this.#readFile(from, to);
   }
 

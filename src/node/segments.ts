@@ -9,6 +9,7 @@ import { LineCutter } from './lines.ts';
 
 /** Bytes read at once. */
 const CHUNK_BYTES = 256 * 1024;
+const LINE_FEED = 0x0a;
 
 export interface RenderPorts {
   /** Bytes `from` to `to` of the stream. */
@@ -45,6 +46,8 @@ export class StreamRenderer {
   #size = 0;
   /** Bytes of head still to be shown; 0: the rest waits for the end of the stretch. */
   #headLeft: number;
+  /** What lies in the middle is dropped; the tail is being shown, from the cursor on. */
+  #inTail = false;
   #renderedBytes = 0;
 
   constructor(ports: RenderPorts, options: { readonly keepBytes: number; readonly prefixBytes: number }) {
@@ -118,6 +121,7 @@ export class StreamRenderer {
   beforeCut(): { readonly from: number; readonly bytes: Buffer } {
     if (this.#cursor < this.#size) {
       const of = this.#stretches.at(-1)?.of;
+      this.#leaveTail();
       this.#stretches = [{ start: this.#cursor, of }];
       this.#headLeft = 0;
     }
@@ -131,11 +135,14 @@ export class StreamRenderer {
     const end = next ? next.start : this.#size;
     if (this.#headLeft > 0 && this.#cursor < end) return this.#showHead(end);
     if (!next) return 0;
-    const work = this.#cursor < end ? this.#showTail(end, this.#stretches[0]?.of?.index) : 0;
+    if (this.#cursor < end) {
+      return this.#inTail ? this.#showTail(end) : this.#dropMiddle(end, this.#stretches[0]?.of?.index);
+    }
+    this.#leaveTail();
     this.#stretches.shift();
     // a mark that came late: what is shown already counts as the beginning of the new stretch
     this.#headLeft = Math.max(0, this.#keepBytes - Math.max(0, this.#cursor - end));
-    return work + 1;
+    return 1;
   }
 
   #showHead(end: number): number {
@@ -155,22 +162,34 @@ export class StreamRenderer {
     return Math.max(1, taken);
   }
 
-  #showTail(end: number, index: number | undefined): number {
+  #dropMiddle(end: number, index: number | undefined): number {
     const from = Math.max(this.#cursor, end - this.#keepBytes);
-    const bytes = this.#ports.read(from, end);
-    let kept = lastLines(bytes, this.#keepBytes, this.#prefixBytes);
+    let start = tailStart(this.#ports, { from, end }, this.#keepBytes, this.#prefixBytes);
     // the line break of a line whose bytes are dropped is no empty line
-    if (from > this.#cursor && kept.length === bytes.length && kept[0] === 0x0a) kept = kept.subarray(1);
-    const dropped = end - kept.length - this.#cursor;
+    if (start === from && from > this.#cursor && this.#ports.read(from, from + 1)[0] === LINE_FEED) start += 1;
+    const dropped = start - this.#cursor;
     this.#lines.flush();
     if (dropped > 0) {
       this.#emit(Buffer.from(`... ${dropped} bytes dropped ...`));
       this.#ports.dropped(dropped, index);
     }
-    this.#lines.feed(kept, () => Infinity);
-    this.#lines.flush();
-    this.#cursor = end;
-    return Math.max(1, bytes.length);
+    this.#cursor = start;
+    this.#inTail = true;
+    return Math.max(1, Math.min(CHUNK_BYTES, end - start));
+  }
+
+  /** A piece at a time: megabytes at once would be in memory several times over. */
+  #showTail(end: number): number {
+    const chunk = this.#ports.read(this.#cursor, Math.min(end, this.#cursor + CHUNK_BYTES));
+    this.#lines.feed(chunk, () => Infinity);
+    // none: the bytes are gone
+    this.#cursor = chunk.length === 0 ? end : this.#cursor + chunk.length;
+    return Math.max(1, chunk.length);
+  }
+
+  #leaveTail(): void {
+    if (this.#inTail) this.#lines.flush();
+    this.#inTail = false;
   }
 
   #emit(bytes: Buffer): void {
@@ -183,22 +202,58 @@ export class StreamRenderer {
   }
 }
 
-/** The longest end of `bytes` that costs at most `budget` when each of its lines carries a prefix. */
-export function lastLines(bytes: Buffer, budget: number, prefixBytes: number): Buffer {
-  let start = bytes.length;
+/**
+ * Where the longest end of a range begins that costs at most `budget` when each of its lines carries a prefix. Reads
+ * backwards, a piece at a time.
+ */
+export function tailStart(
+  ports: Pick<RenderPorts, 'read'>,
+  { from, end }: { readonly from: number; readonly end: number },
+  budget: number,
+  prefixBytes: number,
+): number {
+  const breaks = new BreaksBackwards(ports, from, end);
+  let start = end;
   let cost = 0;
-  while (start > 0) {
-    // the line break before `start` ends this line, the one before that starts it
-    const lineStart = start < 2 ? 0 : bytes.lastIndexOf(0x0a, start - 2) + 1;
-    const lineBreak = bytes[start - 1] === 0x0a ? 1 : 0;
+  while (start > from) {
+    // the line break right before `start` ends this line, the one before that starts it
+    const lineBreak = breaks.before(start) === start - 1 ? 1 : 0;
+    const lineStart = breaks.before(start - 1) + 1;
     const length = start - lineStart - lineBreak;
     const more = length + prefixBytes + 1;
     if (cost + more > budget) {
       const part = budget - cost - prefixBytes - 1;
-      return part > 0 ? bytes.subarray(start - lineBreak - part) : bytes.subarray(start);
+      return part > 0 ? start - lineBreak - part : start;
     }
     cost += more;
     start = lineStart;
   }
-  return bytes;
+  return from;
+}
+
+/** Finds line breaks of a range from its end to its start. */
+class BreaksBackwards {
+  readonly #ports: Pick<RenderPorts, 'read'>;
+  readonly #from: number;
+  /** The bytes in hand begin here and end where those began that were in hand before. */
+  #at: number;
+  #bytes: Buffer = Buffer.alloc(0);
+
+  constructor(ports: Pick<RenderPorts, 'read'>, from: number, end: number) {
+    this.#ports = ports;
+    this.#from = from;
+    this.#at = end;
+  }
+
+  /** @returns position of the last line break before `position`, which never grows; `from - 1` where there is none */
+  before(position: number): number {
+    for (;;) {
+      const found = position > this.#at ? this.#bytes.lastIndexOf(LINE_FEED, position - 1 - this.#at) : -1;
+      if (found >= 0) return this.#at + found;
+      if (this.#at <= this.#from) return this.#from - 1;
+      const at = Math.max(this.#from, this.#at - CHUNK_BYTES);
+      this.#bytes = this.#ports.read(at, this.#at);
+      this.#at = at;
+    }
+  }
 }

@@ -1,4 +1,5 @@
 /** Carries out what a slot's steps say: one worker process after the other, its channel, its output, its end. */
+import { rm } from 'node:fs';
 import { unreachable } from '../domain/assert.ts';
 import type { RunWarning } from '../domain/event.ts';
 import type { ExitFacts } from '../domain/failure.ts';
@@ -176,6 +177,7 @@ export class SlotShell implements WatchedSlot {
     switch (command.type) {
       case 'emit':
         this.#showBeforeFailure(command.event);
+        this.#dropTornPart(command.event);
         return this.#ports.emit(command.event);
       case 'mark':
         this.#body?.witness.mark(command.marks, command.of);
@@ -217,6 +219,12 @@ export class SlotShell implements WatchedSlot {
     if (event.type !== 'try-outcome' || event.result.ok) return;
     // a living worker may be printing for its next try already, whose mark is not in yet
     this.#withCapture((capture) => (event.printed === undefined ? capture.look() : capture.show()));
+  }
+
+  /** What a process had begun to write when it died is of use to nobody, and may be large. */
+  #dropTornPart(event: EngineEvent): void {
+    if (event.type !== 'try-outcome' || event.result.ok || event.printed !== undefined) return;
+    rm(`${this.#options.layout.parts}/${event.index}.${event.dispatch}.part`, { force: true }, () => undefined);
   }
 
   #flush(): void {

@@ -5,6 +5,7 @@ import {
   ListingDiffers,
   Stamps,
   changedSince,
+  isCopied,
   openManifest,
   relist,
 } from '../dataset/index.ts';
@@ -65,6 +66,7 @@ export async function openPastInput(
   const past = openPast(plan, layout, recovery, options);
   try {
     if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0) notes.tell(NO_STAMPS);
+    else if (!past.inodes && past.stamps) notes.tell(COPIED);
     const skipped: OpenedInput['skipped'] = [];
     if (options.strict === true) {
       const found = await lookedAt(past);
@@ -87,6 +89,9 @@ export async function openPastInput(
 const NO_STAMPS =
   'the run was started by a version that did not record what its input files looked like: whether they have changed is not known';
 
+const COPIED =
+  'the files of the input have other inode numbers than when they were listed, and the same sizes and times: they were copied or restored, and only sizes and times are compared';
+
 interface OpenPast {
   readonly manifest: ReturnType<typeof openManifest>;
   readonly stamps: Stamps | undefined;
@@ -94,6 +99,8 @@ interface OpenPast {
   readonly items: number;
   readonly listing: 'complete' | 'interrupted';
   readonly rescan: boolean;
+  /** Whether inode numbers say anything about the input. */
+  readonly inodes: boolean;
   readonly isDone: (index: number) => boolean;
   readonly close: () => void;
 }
@@ -112,6 +119,7 @@ function openPast(plan: Plan, layout: RunLayout, recovery: Recovery, options: In
     listing: creationFinished && kept === listed ? 'complete' : 'interrupted',
     // What a rescan has begun, it ends.
     rescan: options.rescan === true || (creationFinished && kept > listed),
+    inodes: stamps !== undefined && !isCopied(manifest, stamps, kept),
     isDone: (index) => recovery.hasResults(index),
     close: () => {
       manifest.close();
@@ -136,6 +144,7 @@ async function* listAgain(
     rescan,
     stamps,
     acceptChanged: options.acceptChangedInput === true,
+    inodes: past.inodes,
     exclude: options.exclude,
     // Of a complete listing it was told when that was made.
     ...(listing === 'interrupted' && { onSkip: (path: string, reason: string) => skipped.push({ path, reason }) }),
@@ -153,8 +162,8 @@ async function* listAgain(
   }
 }
 
-function lookingAt({ manifest, stamps, kept: count, isDone }: OpenPast, beside: boolean) {
-  return stamps && changedSince({ manifest, stamps, count, isDone, beside });
+function lookingAt({ manifest, stamps, kept: count, isDone, inodes }: OpenPast, beside: boolean) {
+  return stamps && changedSince({ manifest, stamps, count, isDone, inodes, beside });
 }
 
 async function lookedAt(past: OpenPast): Promise<ChangedSince | undefined> {
@@ -214,6 +223,7 @@ function inputCheck(past: OpenPast, { acceptChangedInput = false }: InputOptions
   const check = new InputCheck(past.stamps, {
     below: past.kept,
     accept: acceptChangedInput,
+    inodes: past.inodes,
     onAccepted: (index, path) => {
       accepted += 1;
       if (accepted <= ACCEPTED_SHOWN)

@@ -14,7 +14,7 @@ import {
   makeData,
   vectorFromArray,
 } from 'apache-arrow';
-import type { Vector } from 'apache-arrow';
+import type { Data, Vector } from 'apache-arrow';
 import { parseCell } from '../domain/cells.ts';
 import { CsvError, CsvReader } from '../domain/csv.ts';
 import type { TableCell, TableMiniBatch, TableRow } from '../domain/entry.ts';
@@ -141,7 +141,7 @@ function arrowTable(columns: readonly Column[], cells: readonly (readonly TableC
   const fields = columns.map(({ name }, index) => new Field(name, vectors[index]?.type ?? new Utf8(), true));
   const schema = new Schema(fields);
   // an array of cells becomes one chunk
-  const children = vectors.flatMap((vector) => vector.data);
+  const children = vectors.flatMap((vector) => vector.data as readonly Data[]);
   const length = cells[0]?.length ?? 0;
   return new Table(
     schema,

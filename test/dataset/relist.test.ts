@@ -72,6 +72,7 @@ class Listed {
         rescan,
         stamps,
         acceptChanged,
+        inodes: true,
         exclude: [],
         onDifference: (found) => (difference = found),
       });

@@ -16,6 +16,7 @@ import {
   changedSince,
   createManifest,
   createMiniBatches,
+  isCopied,
   openManifest,
   reopenManifest,
 } from '../../src/dataset/index.ts';
@@ -60,9 +61,11 @@ async function stored(
 function changes(run: Stored, options: { accept?: boolean; below?: number; accepted?: string[] } = {}) {
   const stamps = Stamps.open(run.paths.stamps);
   const manifest = openManifest(run.paths);
+  const copied = stamps !== undefined && isCopied(manifest, stamps, manifest.count);
   const check = new InputCheck(stamps, {
     below: options.below ?? manifest.count,
     accept: options.accept === true,
+    inodes: !copied,
     onAccepted: (index, path) => options.accepted?.push(`${index} ${path}`),
   });
   const found = Array.from({ length: manifest.count }, (_, index) =>
@@ -80,7 +83,14 @@ async function changedDone(run: Stored, isDone: (index: number) => boolean) {
   const stamps = Stamps.open(run.paths.stamps);
   const manifest = openManifest(run.paths);
   if (!stamps) throw new Error('no stamps');
-  const looking = changedSince({ manifest, stamps, count: manifest.count, isDone, beside: false });
+  const looking = changedSince({
+    manifest,
+    stamps,
+    count: manifest.count,
+    isDone,
+    inodes: !isCopied(manifest, stamps, manifest.count),
+    beside: false,
+  });
   for (;;) {
     const { done, value } = await looking.next();
     if (done !== true) continue;
@@ -204,6 +214,34 @@ describe('stamps of files', () => {
       }),
       { numRuns: 40 },
     );
+  });
+});
+
+describe('an input that was copied', () => {
+  const MANY = Object.fromEntries(Array.from({ length: 9 }, (_, i) => [`f${i}`, 'x'.repeat(i)]));
+  /** All files anew, as a restored backup has them. */
+  function copyAll(root: string): void {
+    for (const name of Object.keys(MANY)) replaceAlike(`${root}/${name}`);
+  }
+
+  test('with its times is what it was; what has changed besides is found all the same', async () => {
+    const run = await stored(MANY, { by: 'files', files: 1 });
+    copyAll(run.root);
+    expect(changed(run)).toEqual([]);
+    expect(await changedDone(run, () => true)).toMatchObject({ miniBatches: 0 });
+    touch(`${run.root}/f4`, 5);
+    expect(changed(run)).toEqual([4]);
+    expect(changed(run, { accept: true })).toEqual([]);
+    expect(changed(run)).toEqual([]);
+  });
+
+  test('is none where one file is still itself, or where there are too few to tell', async () => {
+    const run = await stored(MANY, { by: 'files', files: 1 });
+    for (let i = 1; i < 9; i++) replaceAlike(`${run.root}/f${i}`);
+    expect(changed(run)).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    const few = await stored({ a: '1', b: '2', c: '3' }, { by: 'files', files: 1 });
+    for (const name of ['a', 'b', 'c']) replaceAlike(`${few.root}/${name}`);
+    expect(changed(few)).toEqual([0, 1, 2]);
   });
 });
 

@@ -218,7 +218,7 @@ describe.skipIf(!canLimitMemory())('memory', () => {
     expect(await ended, output()).toBe(0);
     await checkRun(space, run, await space.status('oom'));
     checkCause(space, 'oom', await errorsOf(space, 'oom'), 'exhaust_after', { index: 1 });
-    expect(group.oomKills).toBe(1);
+    expect(group.oomKills).toBeGreaterThan(0);
   }, 60_000);
 
   test('a container that is nearly full: the guard is faster than the kernel, which touches nobody', async () => {
@@ -248,7 +248,7 @@ test.skipIf(!HAVE_FUSE)(
       space.write('code/score.py', 'def run(b):\n    return [open(p).read() for p in b]\n');
       const flags = [
         '--mini-batch-size',
-        '4',
+        '1',
         '--max-retries',
         '0',
         '--timeout',

@@ -79,8 +79,8 @@ async function runAndCheck(run: Faulty) {
 test('a crash in native code: its trace, with the line of the script, stands in the log that is named', async () => {
   const { code, text } = await space.runFaulty({ name: 'native', orders: ['ok', 'segv'] });
   expect(code, text).toBe(0);
-  const [{ open = '' } = {}] = await errorsOf(space, 'native');
-  expect(readFileSync(open, 'utf8')).toMatch(/Segmentation fault[\s\S]*faulty\.py", line \d+ in segv/);
+  const [group] = await errorsOf(space, 'native');
+  expect(readFileSync(group?.open ?? '', 'utf8')).toMatch(/Segmentation fault[\s\S]*faulty\.py", line \d+ in segv/);
 }, 30_000);
 
 test('each try has its row in the report, and rows of one try only in the result', async () => {

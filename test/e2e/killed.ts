@@ -24,10 +24,10 @@ def run(mini_batch):
             f.write(b + "\\n")
         with open(p) as f:
             text = f.read()
-        if text == "raise":
-            raise ValueError("bad " + b)
         while b >= "f4" and not os.path.exists(HERE + "/go"):
             time.sleep(0.02)
+        if text == "raise":
+            raise ValueError("bad " + b)
         rows.append(b + " " + text + WORD)
     return rows
 `;

@@ -1,10 +1,11 @@
 /** Runs whose pace a test sets: file number n waits until more than n files may run. Watched from outside. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { readLedger } from '../../src/ledger/index.ts';
-import { Workspace, processesOf } from './rig.ts';
+import { CLI, Workspace, processesOf } from './rig.ts';
 
 export const COUNT = 40;
 export const fileName = (i: number): string => `f${String(i).padStart(3, '0')}`;
@@ -13,7 +14,7 @@ export const rowsOf = (bytes: number): string[] =>
 
 /** @param body what it does with each file besides, after it may run; `names` holds one name */
 export const pythonScript = (body: string, bytes: number): string => `
-import os, sys, time
+import os, select, time
 SPACE = os.environ["SPACE"]
 def may_run():
     with open(SPACE + "/limit") as f:
@@ -23,7 +24,7 @@ def run(mini_batch):
     with open(SPACE + "/executions", "a") as f:
         f.write(names[0] + "\\n")
     while int(names[0][1:]) >= may_run():
-        time.sleep(0.01)
+        select.select([], [], [], 0.01)  # time.sleep does not work under a faked clock
     ${body}
     return [name + "x" * ${bytes} for name in names]
 `;
@@ -85,6 +86,9 @@ export class PacedRun {
     renameSync(join(this.space.folder, 'limit.new'), join(this.space.folder, 'limit'));
   }
 
+  /** For the commands that are started from now on. */
+  readonly environment: Record<string, string> = {};
+
   start(...more: readonly string[]): Watched {
     return this.#watch(
       ...['run', '--entry-script', `code/${this.#script}`, '--input', 'in', '--mini-batch-size', '1'],
@@ -97,7 +101,11 @@ export class PacedRun {
   }
 
   #watch(...args: readonly string[]): Watched {
-    const child = this.space.spawnCli(...args);
+    const child = spawn(process.execPath, [CLI, ...args], {
+      cwd: this.space.folder,
+      env: { ...process.env, PARALLELRUN_ROOT: this.space.root, NO_COLOR: '1', ...this.environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -143,10 +151,10 @@ export class PacedRun {
     await expect.poll(run.output, { timeout: 20_000, interval: 50 }).toMatch(text);
   }
 
-  /** The rows are those of an undisturbed run, nothing failed, no try was used up. */
-  async endsExactly(run: Watched, bytes: number, retries = 0): Promise<void> {
+  /** The rows are those of an undisturbed run, nothing failed. @param rows or the length of each behind its name */
+  async endsExactly(run: Watched, rows: number | readonly string[], retries = 0): Promise<void> {
     expect(await run.ended(), run.output()).toBe(0);
-    expect(this.space.rows('d')).toEqual(rowsOf(bytes));
+    expect(this.space.rows('d')).toEqual(typeof rows === 'number' ? rowsOf(rows) : rows);
     const { miniBatches, items, retries: seen } = await this.space.status('d');
     expect([miniBatches.succeeded, items.failed, seen]).toEqual([COUNT, 0, retries]);
     const verified = await this.space.cli('verify', 'd');

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { StreamRenderer, lastLines } from '../../src/node/segments.ts';
+import { StreamRenderer, tailStart } from '../../src/node/segments.ts';
 
 /** A stream in memory, rendered as it grows. */
 class Screen {
@@ -212,11 +212,49 @@ test('whatever is printed and marked: the bound holds, the numbers add up, each 
   );
 });
 
-test('lastLines gives the longest end within the budget', () => {
-  expect(lastLines(Buffer.from('a\nb\nc\n'), 6, 1).toString()).toBe('b\nc\n');
-  expect(lastLines(Buffer.from('a\nb\nc\n'), 5, 1).toString()).toBe('c\n');
-  expect(lastLines(Buffer.from('abcdef'), 4, 0).toString()).toBe('def');
-  expect(lastLines(Buffer.from('abcdef\n'), 4, 0).toString()).toBe('def\n');
-  expect(lastLines(Buffer.from('a\n'), 100, 0).toString()).toBe('a\n');
-  expect(lastLines(Buffer.alloc(0), 100, 0).toString()).toBe('');
+test('the tail is the longest end within the budget', () => {
+  const tail = (text: string, budget: number, prefixBytes: number): string => {
+    const read = (from: number, to: number): Buffer => Buffer.from(text).subarray(from, to);
+    return text.slice(tailStart({ read }, { from: 0, end: text.length }, budget, prefixBytes));
+  };
+  expect(tail('a\nb\nc\n', 6, 1)).toBe('b\nc\n');
+  expect(tail('a\nb\nc\n', 5, 1)).toBe('c\n');
+  expect(tail('abcdef', 4, 0)).toBe('def');
+  expect(tail('abcdef\n', 4, 0)).toBe('def\n');
+  expect(tail('a\n', 100, 0)).toBe('a\n');
+  expect(tail('\n\na', 100, 0)).toBe('\n\na');
+  expect(tail('', 100, 0)).toBe('');
+});
+
+test('a tail of many pieces: lines over their borders are whole, and little is read at a time', () => {
+  const line = (n: number): string => `${n}:${'x'.repeat(n % 5000)}`;
+  const all = Array.from({ length: 3000 }, (_, n) => line(n));
+  const data = Buffer.from(`${all.join('\n')}\n`);
+  const lines: string[] = [];
+  let longest = 0;
+  const ports = {
+    read: (from: number, to: number) => {
+      longest = Math.max(longest, to - from);
+      return data.subarray(from, to);
+    },
+    line: (bytes: Buffer) => void lines.push(bytes.toString()),
+    dropped: () => undefined,
+  };
+  const keepBytes = 2_000_000;
+  const renderer = new StreamRenderer(ports, { keepBytes, prefixBytes: 0 });
+  renderer.mark(0, { index: 1, try: 1 });
+  renderer.grow(data.length);
+  renderer.mark(data.length, undefined);
+  let rounds = 0;
+  while (renderer.pump(100_000)) rounds += 1;
+  renderer.close();
+  const marker = lines.findIndex((text) => text.startsWith('... '));
+  const tail = lines.slice(marker + 1);
+  // The first of them is part of a line.
+  expect(tail.slice(1)).toEqual(all.slice(-tail.length + 1));
+  const bytes = tail.reduce((sum, text) => sum + text.length + 1, 0);
+  expect(bytes).toBeGreaterThan(keepBytes - 10);
+  expect(bytes).toBeLessThanOrEqual(keepBytes);
+  expect(longest).toBeLessThanOrEqual(256 * 1024);
+  expect(rounds).toBeGreaterThan(10);
 });

@@ -94,6 +94,7 @@ export class Observer {
     const { done, failed } = this.reference;
     holds(core.done === done && core.failed === failed, 'recovered counts', () => 'differ from the ledger');
     holds(core.failedItems === this.reference.failedItems, 'recovered counts', () => 'of failed items differ');
+    holds(core.returned === this.reference.returned, 'recovered counts', () => 'of rows differ');
     validateState(core);
   }
 

@@ -187,6 +187,7 @@ export class Reference {
         this.failedItems += event.failed;
         return;
       case 'partial':
+        this.returned += returned;
         return this.lose(index, event.failed, returned);
       case 'failed':
         return this.lose(index, items, 0);
