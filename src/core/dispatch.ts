@@ -49,7 +49,9 @@ function fill(state: CoreState, workers: readonly WorkerState[], now: number, ou
   for (let level = 1; level <= depth; level++) {
     for (const worker of workers) {
       while (worker.holds.size < Math.min(level, roomAt(worker, depth))) {
-        const index = takeWaiting(state, worker.id, now) ?? takeFresh(state, worker.used ? keep : 0);
+        // So many are left for others, which are about to be ready.
+        if (keep > 0 && worker.used && freshCount(state) + state.waiting.length <= keep) break;
+        const index = takeWaiting(state, worker.id, now) ?? takeFresh(state);
         if (index === undefined) break;
         send(state, worker, index, now, out);
       }
@@ -92,11 +94,9 @@ function takeWaiting(state: CoreState, worker: WorkerId, now: number): MiniBatch
   return undefined;
 }
 
-/** @param keep so many are left for others */
-function takeFresh(state: CoreState, keep: number): MiniBatchIndex | undefined {
+function takeFresh(state: CoreState): MiniBatchIndex | undefined {
   const range = state.fresh[0];
   if (!range || range.from >= state.reservedBelow) return undefined;
-  if (keep > 0 && freshCount(state) <= keep) return undefined;
   const index = miniBatchIndex(range.from++);
   if (range.from === range.to) state.fresh.shift();
   return index;

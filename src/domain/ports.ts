@@ -68,7 +68,7 @@ export interface TryOutcome {
     | ({ readonly ok: false; readonly failure: TryFailure } & Circumstances);
 }
 
-/** Hand-outs that came back without having begun: their worker ended first. They use up nothing. */
+/** Hand-outs that came back and use up nothing: their worker ended before they began, or a full disk of the node ended them. */
 export interface AssignmentsReturned {
   readonly type: 'assignments-returned';
   readonly at: EpochMs;

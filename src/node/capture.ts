@@ -22,6 +22,7 @@ const SHOWN_BYTES_PER_TRY_THEN = 8 * 1024;
 const PIECE_BYTES = 128 * 1024;
 const UNFINISHED_LINE_MS = 1_000;
 const WARN_AGAIN_MS = 10_000;
+const DRAIN_MS_MAX = 1_000;
 /** Last bytes of stderr that go with a failure. */
 const TRACE_BYTES_MAX = 32 * 1024;
 
@@ -183,14 +184,26 @@ class CapturedStream {
 
 const LINE_FEED = Buffer.from('\n');
 
+/** Until what was shown is on the disk, or the next of it would wait in memory too; not for long where a disk hangs. */
+async function drained(logs: LogSink): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, DRAIN_MS_MAX);
+  });
+  await Promise.race([logs.flush(), late]);
+  clearTimeout(timer);
+}
+
 export class Capture {
   readonly #stdout: CapturedStream;
   readonly #stderr: CapturedStream;
   readonly #clock: Clock;
+  readonly #logs: LogSink;
   #ended = false;
 
   constructor(options: CaptureOptions) {
     this.#clock = options.clock;
+    this.#logs = options.logs;
     this.#stdout = new CapturedStream(options, 'stdout');
     this.#stderr = new CapturedStream(options, 'stderr');
   }
@@ -267,7 +280,7 @@ export class Capture {
     this.#ended = true;
     for (const stream of [this.#stdout, this.#stderr]) {
       stream.end();
-      while (stream.show()) await new Promise((resolve) => setImmediate(resolve));
+      while (stream.show()) await drained(this.#logs);
       stream.close();
     }
   }

@@ -300,7 +300,7 @@ export class StatusFold {
       case 'Running':
         return this.runningStage();
       case 'Finalizing':
-        return 'assembling the output';
+        return this.fullDisks.size > 0 ? 'waiting for disk space' : 'assembling the output';
       case 'CancelRequested':
         return 'canceling';
       case 'Completed':

@@ -98,6 +98,19 @@ export class KilledRun {
     return stdout + stderr;
   }
 
+  /** Resumes, waits until something is under way that waits, and lets it end orderly: the run is canceled. */
+  async endedAgain(...flags: string[]): Promise<void> {
+    const waiting = (): number => this.executions.filter((file) => file >= name(DONE)).length;
+    const before = waiting();
+    const child = this.space.spawnCli('resume', 'r', ...flags);
+    const closed = new Promise<number | null>((resolve) => child.on('close', resolve));
+    await expect.poll(waiting, { timeout: 20_000 }).toBeGreaterThan(before);
+    child.kill('SIGINT');
+    await expect.poll(() => this.log('master'), { timeout: 20_000 }).toMatch(/cancel/i);
+    this.space.write('go', '');
+    expect(await closed).toBe(130);
+  }
+
   get rows(): string[] {
     return this.space.rows('r');
   }

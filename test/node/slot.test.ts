@@ -17,6 +17,8 @@ class Machine {
   readonly slot: Slot = emptySlot();
   readonly events: EngineEvent[] = [];
   readonly commands: string[] = [];
+  /** Mini-batches that a full disk ended. */
+  readonly roomless = new Set<number>();
   now = 1000;
   readonly limits: SlotLimits;
   #next = 0;
@@ -32,6 +34,7 @@ class Machine {
       if (command.type === 'emit') this.events.push(command.event);
       else this.commands.push(command.type);
     }
+    for (const one of this.slot.roomless) this.roomless.add(Number(one.index));
     validateSlot(this.slot);
     return this;
   }
@@ -81,6 +84,18 @@ const done = (i: number, r = 0.1): WorkerMessage => ({
   c: [0, r],
   r,
   o: [0, 0],
+});
+
+const failed = (i: number): WorkerMessage => ({
+  m: 'failed',
+  i,
+  d: i + 1,
+  n: 1,
+  w: [1, 2],
+  c: [0, 1],
+  r: 1,
+  o: [0, 0],
+  error: { kind: 'exception', exceptionType: 'OSError', message: 'full', traceback: '', frames: [] },
 });
 
 function assignment(n: number): Assignment {
@@ -299,6 +314,26 @@ test('the memory guard ends the wait for the stacks of one that hangs', () => {
   expect(machine.dies().outcomes()).toMatchObject([{ result: { failure: { kind: 'timeout' } } }]);
 });
 
+test('a try that a full disk of the node ended is given back once there is space, as if it had not begun', () => {
+  const machine = new Machine().ready();
+  machine.give(3);
+  machine.say(begin(0)).step({ type: 'message', message: failed(0), body: NONE, noRoom: true });
+  expect([machine.outcomes(), machine.returned()]).toEqual([[], []]);
+  machine.say(begin(1)).say(done(1)).step({ type: 'room' });
+  expect([machine.outcomes().map((e) => Number(e.index)), machine.returned()]).toEqual([[1], [0]]);
+  expect(machine.step({ type: 'room' }).returned()).toEqual([0]);
+});
+
+test('a try that a full disk ended goes back with the end of its worker', () => {
+  const machine = new Machine().ready();
+  machine.give(2);
+  machine
+    .say(begin(0))
+    .step({ type: 'message', message: failed(0), body: NONE, noRoom: true })
+    .dies();
+  expect([machine.outcomes(), machine.returned().sort()]).toEqual([[], [0, 1]]);
+});
+
 const anyEvent = (): fc.Arbitrary<(m: Machine) => SlotEvent | undefined> => {
   const running = (m: Machine): number => Number(m.slot.running?.index ?? m.slot.waiting[0]?.index ?? 0);
   const waiting = (m: Machine): number => Number(m.slot.waiting[0]?.index ?? 0);
@@ -311,6 +346,7 @@ const anyEvent = (): fc.Arbitrary<(m: Machine) => SlotEvent | undefined> => {
       arbitrary: fc.constantFrom(
         message((m) => begin(waiting(m))),
         message((m) => done(running(m))),
+        (m: Machine): SlotEvent => ({ type: 'message', message: failed(running(m)), body: NONE, noRoom: true }),
       ),
     },
     { weight: 2, arbitrary: fc.constant(message((m) => progress(m))) },
@@ -330,6 +366,7 @@ const anyEvent = (): fc.Arbitrary<(m: Machine) => SlotEvent | undefined> => {
         () => ({ type: 'garbage', detail: 'x' }),
         () => ({ type: 'channel-closed' }),
         () => ({ type: 'dumped' }),
+        () => ({ type: 'room' }),
         () => ({ type: 'grown', bytes: 5 }),
         () => ({ type: 'memory', guard: { rule: 'limit', rssBytes: 2, limitBytes: 1 } }),
         () => ({ type: 'stop' }),
@@ -382,7 +419,7 @@ test('whatever happens: each assignment ends exactly once, begun ones too, and w
       expect(types[0]).toBe('worker-started');
       const begun = machine.events.flatMap((e) => (e.type === 'try-begun' ? [Number(e.index)] : []));
       const outcomes = machine.outcomes().map((e) => Number(e.index));
-      for (const index of begun) expect(outcomes).toContain(index);
+      for (const index of begun) expect([...outcomes, ...machine.roomless]).toContain(index);
       expect(machine.events.filter((e) => e.type === 'worker-start-failed').length).toBeLessThanOrEqual(1);
     }),
     { numRuns: 2000 },
