@@ -166,13 +166,18 @@ export class NodeAgent {
     for (const slot of this.#slots) {
       if (!slot.isEmpty) continue;
       const now = this.#options.clock.monotonic();
-      if (!mayStart(this.#starts, now) || !this.#room.has(now)) return;
+      if (!mayStart(this.#starts, now) || !this.#hasRoom(now)) return;
       const number = takeNumber(this.#starts, now);
       if (number === undefined) return;
       const worker = workerId(facts.address, number);
       this.#slotOf.set(worker, slot);
       slot.start(worker);
     }
+  }
+
+  /** Where a script found none, its next process waits for it too. */
+  #hasRoom(now: number): boolean {
+    return this.#room.has(now) && (!this.#scriptRoom.wasFull || this.#scriptRoom.has(now));
   }
 
   #onEmptied(facts: NodeFacts, startFailed: boolean): void {
@@ -203,13 +208,7 @@ export class NodeAgent {
     this.#sampler?.tick(now.mono);
     this.#facts?.oom.refresh(now.mono);
     this.#fill();
-    this.#giveBackRoomless(now.mono);
     this.#tellSoon();
-  }
-
-  #giveBackRoomless(now: number): void {
-    const roomless = this.#slots.filter((slot) => slot.isRoomless);
-    if (roomless.length > 0 && this.#scriptRoom.has(now)) for (const slot of roomless) slot.giveBackRoomless();
   }
 
   #look(): void {

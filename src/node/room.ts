@@ -26,6 +26,11 @@ export class Room {
     this.#warn = warn;
   }
 
+  /** As far as is known, without a look. */
+  get wasFull(): boolean {
+    return this.#full !== undefined;
+  }
+
   /** Tries it. @param now monotonic ms */
   has(now: number): boolean {
     if (this.#full !== undefined && now - this.#lookedAt < AGAIN_MS) return false;

@@ -105,10 +105,11 @@ export interface Slot {
   phaseSince: number;
   /** Taken, in order, not begun. */
   waiting: Handed[];
-  /** Came when the worker took nothing more; they go back with its end, not before, or they would come again at once. */
+  /**
+   * Came when the worker took nothing more, or failed for want of space on a disk of the node. They go back with its
+   * end, not before, or they would come again at once.
+   */
   held: Handed[];
-  /** Failed for want of space on a disk of the node; they go back when there is some, and use up nothing. */
-  roomless: Handed[];
   /** Mini-batches that it began. */
   begun: number;
   running: Running | undefined;
@@ -161,8 +162,6 @@ export type SlotEvent =
   | { readonly type: 'grown'; readonly bytes: number }
   /** It takes more memory than it may, or than there is. */
   | { readonly type: 'memory'; readonly guard: GuardFacts }
-  /** There is space on the disks of the node again. */
-  | { readonly type: 'room' }
   /** The stacks that were asked for have come. */
   | { readonly type: 'dumped' }
   | { readonly type: 'exit'; readonly exit: ExitFacts; readonly remains: Remains }
@@ -213,7 +212,6 @@ export function emptySlot(): Slot {
     phaseSince: 0,
     waiting: [],
     held: [],
-    roomless: [],
     begun: 0,
     running: undefined,
     turnSince: 0,
@@ -250,8 +248,7 @@ export function workerOf(slot: Slot): WorkerId {
 /** @throws InvariantError where a step left a state that can't be. */
 export function validateSlot(slot: Slot): void {
   if (!hasProcess(slot)) {
-    const holds = slot.waiting.length + slot.roomless.length;
-    invariant(slot.running === undefined && holds === 0, `${slot.phase} slot holds mini-batches`);
+    invariant(slot.running === undefined && slot.waiting.length === 0, `${slot.phase} slot holds mini-batches`);
   }
   if (slot.phase === 'starting' || slot.phase === 'loading' || slot.phase === 'initializing') {
     invariant(

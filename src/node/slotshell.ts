@@ -92,13 +92,6 @@ export class SlotShell implements WatchedSlot {
   killForMemory({ rule, rssBytes, limitBytes }: MemoryKill): void {
     this.#step({ type: 'memory', guard: { rule, rssBytes, limitBytes } });
   }
-  /** Mini-batches that a full disk ended: they are handed out again once there is space. */
-  get isRoomless(): boolean {
-    return this.#slot.roomless.length > 0;
-  }
-  giveBackRoomless(): void {
-    this.#step({ type: 'room' });
-  }
   /** Looks how much was printed; `showOutput` has to follow one turn of the loop later. */
   measureOutput(): void {
     this.#withCapture((capture) => capture.measure());

@@ -6,7 +6,7 @@ import { PROTOCOL_VERSION } from '../domain/protocol.ts';
 import { beginKill, killNow, stepTick } from './slotclock.ts';
 import { emptySlot, enter, hasProcess, workerOf } from './slot.ts';
 import type { GuardFacts, Now, Remains, Slot, SlotCommand, SlotEvent, SlotLimits } from './slot.ts';
-import { endAllTries, giveBack, giveBackRoomless, onAssign, onBegin, onTryEnd } from './slottries.ts';
+import { endAllTries, giveBack, onAssign, onBegin, onTryEnd } from './slottries.ts';
 
 /** Changes `slot` and appends to `out`. An event that came too late for the worker it is about changes nothing. */
 export function stepSlot(slot: Slot, event: SlotEvent, now: Now, limits: SlotLimits, out: SlotCommand[]): void {
@@ -39,8 +39,6 @@ export function stepSlot(slot: Slot, event: SlotEvent, now: Now, limits: SlotLim
       return recycle(slot, 'growth', event.bytes, now, out);
     case 'memory':
       return hasProcess(slot) ? onMemory(slot, event.guard, now, out) : undefined;
-    case 'room':
-      return giveBackRoomless(slot, now, out);
     case 'dumped':
       return hasProcess(slot) ? killNow(slot, now, out) : undefined;
     case 'exit':
@@ -83,6 +81,8 @@ function onMessage(
     case 'done':
     case 'failed':
       onTryEnd(slot, { message, body, seen, noRoom }, now, out);
+      // the agent starts the next one when there is space
+      if (noRoom === true && slot.phase === 'ready') askToStop(slot, now, out);
       return recycleByAge(slot, limits, now, out);
     case 'hello':
       if (message.protocol === PROTOCOL_VERSION) advance(slot, 'starting', 'loading', message.m, now, out);

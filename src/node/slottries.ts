@@ -125,7 +125,7 @@ export function onTryEnd(slot: Slot, end: TryEndSeen, now: Now, out: SlotCommand
   slot.cpuSeconds = message.c[1];
   out.push({ type: 'mark', marks: message.o, of: undefined });
   if (end.noRoom === true) {
-    slot.roomless.push(running);
+    slot.held.push(running);
     return;
   }
   out.push({
@@ -142,11 +142,6 @@ export function onTryEnd(slot: Slot, end: TryEndSeen, now: Now, out: SlotCommand
       result: resultOf(running, end),
     },
   });
-}
-
-/** A full disk is no fault of the script: as good as not begun. */
-export function giveBackRoomless(slot: Slot, now: Now, out: SlotCommand[]): void {
-  giveBack(slot, slot.roomless.splice(0), now, out);
 }
 
 /** To the microsecond: what is finer is noise, and every digit is stored once a mini-batch. */
@@ -211,10 +206,9 @@ export function endAllTries(slot: Slot, exit: ExitFacts, remains: Remains, now: 
     });
   }
   slot.running = undefined;
-  const unbegun = [...slot.waiting, ...slot.held, ...slot.roomless];
+  const unbegun = [...slot.waiting, ...slot.held];
   slot.waiting = [];
   slot.held = [];
-  slot.roomless = [];
   giveBack(slot, unbegun, now, out);
 }
 

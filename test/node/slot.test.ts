@@ -34,7 +34,8 @@ class Machine {
       if (command.type === 'emit') this.events.push(command.event);
       else this.commands.push(command.type);
     }
-    for (const one of this.slot.roomless) this.roomless.add(Number(one.index));
+    if (event.type === 'message' && event.noRoom === true)
+      for (const one of this.slot.held) this.roomless.add(Number(one.index));
     validateSlot(this.slot);
     return this;
   }
@@ -314,24 +315,16 @@ test('the memory guard ends the wait for the stacks of one that hangs', () => {
   expect(machine.dies().outcomes()).toMatchObject([{ result: { failure: { kind: 'timeout' } } }]);
 });
 
-test('a try that a full disk of the node ended is given back once there is space, as if it had not begun', () => {
-  const machine = new Machine().ready();
-  machine.give(3);
-  machine.say(begin(0)).step({ type: 'message', message: failed(0), body: NONE, noRoom: true });
-  expect([machine.outcomes(), machine.returned()]).toEqual([[], []]);
-  machine.say(begin(1)).say(done(1)).step({ type: 'room' });
-  expect([machine.outcomes().map((e) => Number(e.index)), machine.returned()]).toEqual([[1], [0]]);
-  expect(machine.step({ type: 'room' }).returned()).toEqual([0]);
-});
-
-test('a try that a full disk ended goes back with the end of its worker', () => {
+test('a try that a full disk of the node ended goes back with its worker, which is asked to end, and uses up nothing', () => {
   const machine = new Machine().ready();
   machine.give(2);
-  machine
-    .say(begin(0))
-    .step({ type: 'message', message: failed(0), body: NONE, noRoom: true })
-    .dies();
+  machine.say(begin(0)).step({ type: 'message', message: failed(0), body: NONE, noRoom: true });
+  expect([machine.slot.phase, machine.commands.at(-1)]).toEqual(['stopping', 'send-stop']);
+  expect([machine.outcomes(), machine.returned()]).toEqual([[], []]);
+  machine.say({ m: 'bye', s: 0 }).step({ type: 'exit', exit: { by: 'code', code: 0 }, remains: {} });
   expect([machine.outcomes(), machine.returned().sort()]).toEqual([[], [0, 1]]);
+  machine.step({ type: 'swept' });
+  expect(machine.events.at(-1)).toMatchObject({ type: 'worker-ended', expected: true });
 });
 
 const anyEvent = (): fc.Arbitrary<(m: Machine) => SlotEvent | undefined> => {
@@ -366,7 +359,6 @@ const anyEvent = (): fc.Arbitrary<(m: Machine) => SlotEvent | undefined> => {
         () => ({ type: 'garbage', detail: 'x' }),
         () => ({ type: 'channel-closed' }),
         () => ({ type: 'dumped' }),
-        () => ({ type: 'room' }),
         () => ({ type: 'grown', bytes: 5 }),
         () => ({ type: 'memory', guard: { rule: 'limit', rssBytes: 2, limitBytes: 1 } }),
         () => ({ type: 'stop' }),
