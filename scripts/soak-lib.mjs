@@ -13,14 +13,19 @@ export function lineThrough(points) {
 }
 
 export const LIMITS = {
-  /** MiB of the orchestrator per 10,000 mini-batches. */
+  /** MiB of the orchestrator per 10,000 mini-batches of a long run. */
   rssSlope: 1,
+  /** MiB over a shorter run: less than this goes up and down with what the last faults were. */
+  rssGrowth: 10,
   /** Descriptors of the orchestrator, end of the line through them against its start, either way. */
   descriptors: 5,
   /** Processes of the run, the same. */
   processes: 1,
   zombies: 0,
 };
+
+/** Counted mini-batches from which on the slope of memory is more than chance. */
+const LONG_RUN = 80_000;
 
 /**
  * @param {readonly { settled: number, rssMiB: number, descriptors: number, processes: number, zombies: number }[]} counted
@@ -40,7 +45,11 @@ export function judge(counted) {
     limit: String(limit),
     ok: counted.length >= 5 && Math.abs(value) <= limit,
   });
-  const memory = row('memory, MiB', 'rssMiB', 'MiB per 10,000 mini-batches', rss.slope * 1e4, LIMITS.rssSlope, 1);
+  const settled = range('settled');
+  const memory =
+    Math.max(...settled) - Math.min(...settled) >= LONG_RUN
+      ? row('memory, MiB', 'rssMiB', 'MiB per 10,000 mini-batches', rss.slope * 1e4, LIMITS.rssSlope, 1)
+      : row('memory, MiB', 'rssMiB', 'change (too short a run for a slope)', drift('rssMiB'), LIMITS.rssGrowth, 1);
   return [
     // Less is no leak.
     { ...memory, ok: memory.ok || (counted.length >= 5 && rss.slope < 0) },

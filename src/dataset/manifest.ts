@@ -95,7 +95,8 @@ export class Manifest {
   /** Bytes that a crash could not take away any more. */
   #durable = 0;
   #flushing: Promise<void> = Promise.resolve();
-  #broken = false;
+  /** Why nothing more can be stored. */
+  #broken: Error | undefined;
 
   constructor(paths: ManifestPaths, files: ManifestFiles, { count, bytes, stamps }: Written = NOTHING) {
     this.#paths = paths;
@@ -117,15 +118,12 @@ export class Manifest {
 
   /**
    * Resolves when all that was appended before the call can be read, and, with `durable`, is on the disk. Calls may
-   * overlap. @throws the error of the file system; the manifest is of no more use then
+   * overlap. @throws the error of the file system. What could not be written (a full disk) is written anew by the next
+   * call; after a failed sync nobody knows what is on the disk, and the manifest is of no more use.
    */
   flush(durable = false): Promise<void> {
     const flushed = this.#flushing.then(() => this.#flush(durable));
-    // one failure is everybody's failure: whoever comes later gets it too
-    this.#flushing = flushed;
-    flushed.catch(() => {
-      this.#broken = true;
-    });
+    this.#flushing = flushed.catch(() => undefined);
     return flushed;
   }
 
@@ -144,7 +142,7 @@ export class Manifest {
   /** Flushes to the disk and closes. A failure that `flush` has told already is not told again. */
   async close(): Promise<void> {
     try {
-      if (!this.#broken) await this.flush(true);
+      if (this.#broken === undefined) await this.flush(true);
     } finally {
       this.#reader?.close();
       this.#reader = undefined;
@@ -157,30 +155,42 @@ export class Manifest {
   }
 
   async #flush(durable: boolean): Promise<void> {
-    const drafts = this.#pending;
-    this.#pending = [];
+    if (this.#broken !== undefined) throw this.#broken;
+    const drafts = [...this.#pending];
     const { data, index, stamps } = this.#files;
     if (drafts.length > 0) {
       const { lines, entries } = encode(drafts, this.#bytes);
       await writeAll(data, lines, this.#bytes);
-      if (stamps) await this.#writeStamps(stamps, drafts);
-      if (durable) await Promise.all([data.datasync(), stamps?.datasync()]);
+      const stamped = stamps ? await this.#writeStamps(stamps, drafts) : 0;
+      if (durable) await this.#sync(data, stamps);
       await writeAll(index, entries, INDEX_HEADER_BYTES + this.#written * ENTRY_BYTES);
+      // only now: a write that failed changes nothing, and is repeated as a whole
+      this.#pending.splice(0, drafts.length);
       this.#bytes += lines.length;
       this.#written += drafts.length;
+      this.#stamps += stamped;
     } else if (durable && this.#durable < this.#bytes) {
-      await Promise.all([data.datasync(), stamps?.datasync()]);
+      await this.#sync(data, stamps);
     }
     if (!durable || this.#durable === this.#bytes) return;
-    await index.datasync();
+    await this.#sync(index);
     this.#durable = this.#bytes;
   }
 
-  async #writeStamps(file: FileHandle, drafts: readonly MiniBatchDraft[]): Promise<void> {
+  async #sync(...files: readonly (FileHandle | undefined)[]): Promise<void> {
+    try {
+      await Promise.all(files.flatMap((file) => (file ? [file.datasync()] : [])));
+    } catch (error) {
+      this.#broken = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    }
+  }
+
+  /** @returns how many */
+  async #writeStamps(file: FileHandle, drafts: readonly MiniBatchDraft[]): Promise<number> {
     const { bytes, count } = encodeStamps(drafts, this.#written);
-    if (count === 0) return;
-    await writeAll(file, bytes, STAMPS_HEADER_BYTES + this.#stamps * STAMP_BYTES);
-    this.#stamps += count;
+    if (count > 0) await writeAll(file, bytes, STAMPS_HEADER_BYTES + this.#stamps * STAMP_BYTES);
+    return count;
   }
 }
 

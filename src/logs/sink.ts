@@ -18,7 +18,7 @@ export interface FileLogSink extends LogSink {
 export interface LogSinkOptions {
   /** Text is on its way to the disk at most this long after `append`. Default 200. */
   readonly flushMs?: number;
-  /** A file that nobody has written to for so long is closed. Default 10,000. */
+  /** A file that nobody has written to for so long is closed. Default 2,000. */
   readonly idleMs?: number;
   /** Called once per file that can't be written, for at most 20 files. */
   readonly onError?: (path: string, reason: string) => void;
@@ -31,7 +31,7 @@ const FLUSH_BYTES = 32 * 1024;
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 const OPEN_FILES_MAX = 64;
 /** Of a run whose workers die again and again, the files of dead ones don't stay open. */
-const IDLE_MS = 10_000;
+const IDLE_MS = 2_000;
 const REPORTED_FILES_MAX = 20;
 
 /** Never the terminal of somebody (NOCTTY), never stuck on a FIFO without reader (NONBLOCK). */

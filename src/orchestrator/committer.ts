@@ -94,6 +94,11 @@ export class Committer {
     return this.needed.has(part);
   }
 
+  /** Other work of the run for which a full disk is waited. @param work must be repeatable as a whole after any failure */
+  patiently<T>(work: () => Promise<T>): Promise<T> {
+    return this.patience.run(work);
+  }
+
   /** A full disk is not waited for any longer. */
   giveUp(): void {
     this.patience.giveUp();

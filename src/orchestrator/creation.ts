@@ -14,6 +14,8 @@ export interface CreationHooks {
   readonly note: (event: RunEvent) => void;
   /** False once the run is stopping: what is left of the input is of no use. */
   readonly wanted: () => boolean;
+  /** Waits while the disk is full. */
+  readonly patiently: (work: () => Promise<void>) => Promise<void>;
 }
 
 /**
@@ -33,7 +35,7 @@ export async function createMiniBatches(
     for await (const chunk of drafts) {
       if (!hooks.wanted()) break;
       manifest.append(chunk);
-      await manifest.flush(false);
+      await hooks.patiently(() => manifest.flush(false));
       const chunkItems = chunk.reduce((sum, draft) => sum + draft.items, 0);
       miniBatches += chunk.length;
       items += chunkItems;
@@ -42,7 +44,7 @@ export async function createMiniBatches(
       shownAt = clock.monotonic();
       hooks.note({ type: 'creation-progress', at: clock.now(), miniBatches, items });
     }
-    await manifest.flush(true);
+    await hooks.patiently(() => manifest.flush(true));
   } catch (error) {
     hooks.feed({ type: 'creation-failed', reason: parts.creationFailure(error) });
     return;

@@ -81,13 +81,10 @@ export class Orchestrator {
       created: this.core.created,
       items: this.core.items,
       finished: this.core.creationFinished,
-      feed: (event) => {
-        this.feed([event]);
-      },
-      note: (event) => {
-        this.note(event);
-      },
+      feed: (event) => this.feed([event]),
+      note: (event) => this.note(event),
       wanted: () => !this.creationEnded && this.core.phase === 'running',
+      patiently: (work) => this.committer.patiently(work),
     });
     await this.parts.engine.start((events) => {
       this.onEngine(events);
@@ -100,8 +97,8 @@ export class Orchestrator {
   }
 
   cancel(how: 'orderly' | 'now', by: 'SIGINT' | 'SIGTERM' | 'command'): void {
-    if (this.core.phase === 'finished') return;
     if (this.waitsForSpace) this.committer.giveUp();
+    if (this.core.phase === 'finished') return;
     this.note({ type: 'cancel-requested', at: this.parts.clock.now(), by, now: how === 'now' });
     if (this.core.phase === 'running') this.state('CancelRequested');
     this.feed([{ type: 'cancel', now: how === 'now', exitCode: by === 'SIGTERM' ? 143 : 130 }]);
@@ -295,7 +292,7 @@ export class Orchestrator {
   /** The list of mini-batches first, then the right to hand them out. */
   private async reserve(below: number): Promise<void> {
     try {
-      await this.parts.manifest.flush(true);
+      await this.committer.patiently(() => this.parts.manifest.flush(true));
     } catch (error) {
       this.fatal(commitFailure(error, this.parts.plan.runFolder), 3);
       return;
@@ -348,7 +345,8 @@ export class Orchestrator {
   private async assemble(verdict: Verdict): Promise<Verdict> {
     if (this.committer.broken) return verdict;
     try {
-      const result = await this.parts.assemble(verdict.state === 'Completed' ? 'whole' : 'partial');
+      const kind = verdict.state === 'Completed' ? 'whole' : 'partial';
+      const result = await this.committer.patiently(() => this.parts.assemble(kind));
       if (result) this.note({ type: 'output-assembled', at: this.parts.clock.now(), ...result });
       return verdict;
     } catch (error) {

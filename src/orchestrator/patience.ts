@@ -8,10 +8,11 @@ export function isDiskFull(error: unknown): boolean {
 /** Does a piece of work again and again for as long as the disk is full; any other failure goes through at once. */
 export class Patience {
   private gaveUp = false;
+  private waiters = 0;
   private wake: () => void = () => undefined;
   private readonly onWaiting: (waiting: boolean) => void;
 
-  /** @param onWaiting called when waiting for space begins, and when it has ended well */
+  /** @param onWaiting called when the first begins to wait for space, and when the last has got it */
   constructor(onWaiting: (waiting: boolean) => void) {
     this.onWaiting = onWaiting;
   }
@@ -21,11 +22,11 @@ export class Patience {
     for (let waiting = false; ; waiting = true) {
       try {
         const result = await work();
-        if (waiting) this.onWaiting(false);
+        if (waiting && --this.waiters === 0) this.onWaiting(false);
         return result;
       } catch (error) {
         if (!isDiskFull(error) || this.gaveUp) throw error;
-        if (!waiting) this.onWaiting(true);
+        if (!waiting && this.waiters++ === 0) this.onWaiting(true);
         await this.pause();
       }
     }

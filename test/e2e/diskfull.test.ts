@@ -133,16 +133,50 @@ describe.skipIf(WHY_NO_MOUNT !== undefined)('a full disk', () => {
     expect(readMaster()).not.toMatch(/failed to start/);
   }, 60_000);
 
-  test('full where the result is to be written: stopped, resumable; then exact', async () => {
+  test('full where the result is to be written: it is waited for, and written', async () => {
     const full = await begun(pythonScript('pass', ROW_BYTES), ['outputs'], 2_000);
     full.fill();
     run.allow(COUNT);
     const resumed = run.resume();
+    await run.untilSaid(resumed, /waiting for disk space/);
+    expect(await run.settled()).toBe(COUNT);
+    full.free();
+    await run.endsExactly(resumed, ROW_BYTES);
+  }, 60_000);
+
+  test('full where the result is to be written, and nobody wants to wait: stopped, resumable; then exact', async () => {
+    const full = await begun(pythonScript('pass', ROW_BYTES), ['outputs'], 2_000);
+    full.fill();
+    run.allow(COUNT);
+    const resumed = run.resume();
+    await run.untilSaid(resumed, /waiting for disk space/);
+    resumed.signal('SIGINT');
     expect(await resumed.ended(), resumed.output()).toBe(3);
     expect(resumed.output()).toMatch(/PR5113/);
     full.free();
     await run.endsExactly(run.resume(), ROW_BYTES);
   }, 60_000);
+
+  test('full while the input is still being listed: the rest is listed when there is space', async () => {
+    const ROWS = 400_000;
+    const lines = Array.from({ length: ROWS }, (_, i) => `${i},${'x'.repeat(30)}`);
+    run = new PacedRun(
+      'export const run = (table: { numRows: number }): string[] => new Array(table.numRows).fill("x");',
+    );
+    run.space.write('rows.csv', `number,text\n${lines.join('\n')}\n`);
+    run.space.write('runs/other', '');
+    disk = new SmallDisk([run.space.root], 1_000);
+    const listing = run.start('--input', 'rows.csv', '--mini-batch-size', '1kb');
+    await run.untilSaid(listing, /waiting for disk space/);
+    const { creationFinished } = (await run.space.status('d')).miniBatches;
+    expect(creationFinished).toBe(false);
+    disk.grow(100_000);
+    expect(await listing.ended(), listing.output()).toBe(0);
+    const { items, retries } = await run.space.status('d');
+    expect([items.succeeded, items.failed, retries]).toEqual([ROWS, 0, 0]);
+    const verified = await run.space.cli('verify', 'd');
+    expect(verified.stdout + verified.stderr).toMatch(/every byte/);
+  }, 120_000);
 
   test('full at the start: refused, and nothing is left behind', async () => {
     run = new PacedRun(pythonScript('pass', 100));

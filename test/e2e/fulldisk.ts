@@ -66,6 +66,10 @@ export class SmallDisk {
     rmSync(this.#filler, { recursive: true, force: true });
   }
 
+  grow(sizeKiB: number): void {
+    mount(['-o', `remount,size=${sizeKiB}k`, this.#folder]);
+  }
+
   dispose(): void {
     for (const path of this.#mounts.splice(0).reverse()) execFileSync('umount', ['-l', path]);
     rmSync(this.#folder, { recursive: true, force: true });

@@ -125,6 +125,10 @@ export class PacedRun {
     this.allow(done);
     const first = this.start();
     await this.untilSettled(done);
+    // logs come a moment later
+    await expect
+      .poll(() => existsSync(this.path('logs/job_report/processed_mini-batches.csv')), { timeout: 10_000 })
+      .toBe(true);
     first.signal('SIGKILL');
     await first.ended();
     await this.gone();

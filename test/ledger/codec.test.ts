@@ -170,6 +170,27 @@ describe('numbers read from their bytes', () => {
     );
   });
 
+  test('are those also where the digits end next to the middle between two of them', () => {
+    let state = 1;
+    const random = (): number => (state = (state * 48271) % 2147483647) / 2147483647;
+    for (let round = 0; round < 12_000; round++) {
+      const list = Array.from({ length: 20 }, () => {
+        const exponent = 13 + Math.floor(random() * 30);
+        const whole = Math.floor(2 ** exponent * (1 + random()));
+        // Doubles are 2^-below apart there; of the fractions of so many digits the one that is nearest to a middle.
+        const below = 52 - exponent;
+        const middle = 2n * BigInt(Math.floor(random() * 2 ** below)) + 1n;
+        const places = 11 + Math.floor(random() * 6);
+        const scaled = middle * 10n ** BigInt(places);
+        const digits = (scaled + (1n << BigInt(below))) >> BigInt(below + 1);
+        return `${whole}.${String(digits).padStart(places, '0').slice(-places)}`;
+      });
+      const found = scan(`[${list.join(',')}]`) ?? [];
+      const wrong = list.findIndex((text, i) => Number(text) !== found[i]);
+      if (wrong >= 0) expect(`${list[wrong]} is ${found[wrong]}`).toBe(`${list[wrong]} is ${Number(list[wrong])}`);
+    }
+  });
+
   test('are only those: anything else goes another way', () => {
     for (const json of [
       '[]',

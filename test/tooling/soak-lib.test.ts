@@ -41,6 +41,13 @@ describe('the verdict', () => {
     expect(tooMuch(samples({ zombies: 1 }))).toEqual(['zombies']);
   });
 
+  test('of a short run allows for what the last faults left', () => {
+    const short = (rssMiB: number): Sample[] =>
+      samples({ rssMiB }).map((one) => ({ ...one, settled: one.settled / 10 }));
+    expect(tooMuch(short(8))).toEqual([]);
+    expect(tooMuch(short(15))).toEqual(['memory, MiB']);
+  });
+
   test('is none where there is too little to judge by', () => {
     expect(tooMuch(samples({}).slice(0, 3)).length).toBeGreaterThan(0);
   });
