@@ -1,12 +1,13 @@
 /** Who gets what, how much of it and in which order, at the edges. */
 import { describe, expect, test } from 'vitest';
 import { depthFor } from '../../src/core/dispatch.ts';
+import { Recovery } from '../../src/core/recover.ts';
 import type { CoreConfig, WorkerState } from '../../src/core/types.ts';
 import { RESERVE_CHUNK } from '../../src/core/types.ts';
 import type { TryFailure } from '../../src/domain/failure.ts';
-import { miniBatchIndex } from '../../src/domain/ids.ts';
+import { epochMs, miniBatchIndex } from '../../src/domain/ids.ts';
 import type { WorkerId } from '../../src/domain/ids.ts';
-import { World, raised, segfault } from './model.ts';
+import { World, defaults, raised, segfault } from './model.ts';
 
 function running(workers: number, config: Partial<CoreConfig> = {}): World {
   const world = new World(config);
@@ -157,6 +158,19 @@ describe('fresh ones', () => {
     expect(world.out).toHaveLength(1);
   });
 
+  test('are left for them of what was in doubt too, and no more than there are workers to come', () => {
+    const recovery = new Recovery();
+    recovery.apply({ type: 'dispatch-reserved', at: epochMs(0), below: miniBatchIndex(4) });
+    const run = { created: 4, items: 40, creationFinished: true, retryFailed: false };
+    const world = new World({}, recovery.toState(defaults, run, 0));
+    world.node(2);
+    world.start();
+    world.ready();
+    for (const index of [0, 1, 2]) world.answer(world.take(index), { ok: true, returned: 10 }, 10, 100);
+    expect(world.out).toEqual([]);
+    expect(world.state.waiting).toHaveLength(1);
+  });
+
   test('the second is counted from the first worker that was ready, not from the last', () => {
     const world = new World();
     world.now = 5000;
@@ -206,6 +220,7 @@ describe('a retry', () => {
     world.create(1);
     expect(world.out.map(({ worker }) => worker)).toEqual([first]);
     world.now = 150;
+    world.commits = false;
     world.ok(world.take(2));
     expect(world.out).toMatchObject([{ index: 0, worker: second, try: 2 }]);
   });

@@ -202,6 +202,7 @@ describe('results', () => {
   test('of which nothing more is known have had one hand-out and lost nothing', () => {
     const recovery = fold(reserved(1), tried(0, 1, 'done', { rows: extent(0, 100) }));
     recovery.reopenDone([{ index: miniBatchIndex(0), items: 10 }]);
+    expect(recovery.lastExtent).toBeUndefined();
     const state = stateOf(recovery, 1);
     expect([troubleOf(state).lastDispatch, state.failedItems, state.returned]).toEqual([1, 0, 10]);
   });

@@ -141,7 +141,7 @@ export function drawConfig(rng: Rng): SimConfig {
     runLimit,
     delay: rng.chance(0.5) ? 0 : rng.span(100, 500 * MS),
     syncTime: rng.span(100, 20 * MS),
-    creationChunk: rng.span(1, 300),
+    creationChunk: rng.chance(0.4) ? rng.between(1, 5) : rng.span(1, 300),
     creationPause: rng.chance(0.5) ? 0 : rng.span(100, 300 * MS),
     parts: rate(0.05, 0.9),
     pressureBytes: rng.chance(0.7) ? 1e9 : rng.between(16, 400),
@@ -174,7 +174,7 @@ function drawThresholds(
   return {
     errorThreshold: rng.chance(0.6) ? -1 : exactly ? badItems : rng.between(0, rng.chance(0.5) ? 4 : 40),
     miniBatchErrorThreshold: rng.chance(0.6) ? -1 : exactly ? badCount : rng.between(0, 8),
-    failedPercent: rng.chance(0.6) ? 100 : exactly && Number.isInteger(percent) ? percent : rng.between(0, 60),
+    failedPercent: rng.chance(0.4) ? 100 : exactly && Number.isInteger(percent) ? percent : rng.between(0, 60),
   };
 }
 
