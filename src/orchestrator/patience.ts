@@ -25,7 +25,11 @@ export class Patience {
         if (waiting && --this.waiters === 0) this.onWaiting(false);
         return result;
       } catch (error) {
-        if (!isDiskFull(error) || this.gaveUp) throw error;
+        if (!isDiskFull(error) || this.gaveUp) {
+          // Otherwise the end of waiting would never be told to those who do get their space.
+          if (waiting) this.waiters -= 1;
+          throw error;
+        }
         if (!waiting && this.waiters++ === 0) this.onWaiting(true);
         await this.pause();
       }

@@ -95,6 +95,9 @@ export function compose(opened: OpenedRun): LiveRun {
     orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'log-write-failed', path, reason } });
   };
   for (const event of opened.opening) orchestrator.note(event);
+  input.skipped.connect((skipped) => {
+    orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'skipped-input', ...skipped } });
+  });
   opened.again?.notes.connect((text) => {
     orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'note', text } });
   });
@@ -103,12 +106,9 @@ export function compose(opened: OpenedRun): LiveRun {
 }
 
 async function runToEnd(opened: OpenedRun, orchestrator: Orchestrator): Promise<RunResult> {
-  const { plan, layout, input, faces, ledger, spool, manifest } = opened;
+  const { plan, layout, faces, ledger, spool, manifest } = opened;
   const timer = setInterval(() => {
     faces.log.tick();
-    for (const { path, reason } of input.skipped.splice(0)) {
-      orchestrator.note({ type: 'warning', at: systemClock.now(), warning: { kind: 'skipped-input', path, reason } });
-    }
   }, LOG_TICK_MS);
   const unwatch = watchCancelRequest(layout.cancelRequest, (how) => {
     orchestrator.cancel(how, 'command');

@@ -7,13 +7,19 @@ import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Draft } from '../orchestrator/index.ts';
 import { refusal } from './host.ts';
+import { Notes } from './notes.ts';
+
+export interface SkippedInput {
+  readonly path: string;
+  readonly reason: string;
+}
 
 export interface OpenedInput {
   readonly drafts: AsyncIterable<readonly Draft[]>;
   /** Of table inputs, decided once for the whole input. */
   readonly columns?: readonly Column[];
   /** Inputs left out while listing, as they come up: to be reported. */
-  readonly skipped: { path: string; reason: string }[];
+  readonly skipped: Notes<SkippedInput>;
 }
 
 /**
@@ -22,20 +28,22 @@ export interface OpenedInput {
  * @throws ParallelRunError exit code 2
  */
 export async function openInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
-  const skipped: OpenedInput['skipped'] = [];
+  const skipped: OpenedInput['skipped'] = new Notes();
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
   const drafts = createMiniBatches(plan.inputs, plan.cutting, {
     exclude,
     stamps: true,
-    onSkip: (path, reason) => skipped.push({ path, reason }),
+    onSkip: (path, reason) => {
+      skipped.tell({ path, reason });
+    },
     ...(signal && { signal }),
   });
   const iterator = drafts[Symbol.asyncIterator]();
   const first = await iterator.next().catch((error: unknown) => {
     throw error instanceof DatasetError ? refusal(error.problem) : error;
   });
-  if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped);
+  if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped.pending);
   return { drafts: resume(first, iterator), skipped, ...(columns && { columns }) };
 }
 
@@ -66,7 +74,7 @@ export async function notInput(plan: Plan): Promise<string[]> {
   return [plan.runFolder, ...runs, ...outputs];
 }
 
-function emptyInput(plan: Plan, skipped: OpenedInput['skipped']): ParallelRunError {
+function emptyInput(plan: Plan, skipped: readonly SkippedInput[]): ParallelRunError {
   const [first] = plan.inputs;
   const example = skipped[0];
   return new ParallelRunError(

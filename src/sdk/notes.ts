@@ -1,16 +1,21 @@
 /** Things to tell about a run, also before there is somebody to tell them to. */
-export class Notes {
-  private waiting: string[] = [];
-  private sink: ((text: string) => void) | undefined;
+export class Notes<T = string> {
+  private waiting: T[] = [];
+  private sink: ((note: T) => void) | undefined;
 
-  tell(text: string): void {
-    if (this.sink) this.sink(text);
-    else this.waiting.push(text);
+  tell(note: T): void {
+    if (this.sink) this.sink(note);
+    else this.waiting.push(note);
+  }
+
+  /** Told, and with nobody yet to hear it. */
+  get pending(): readonly T[] {
+    return this.waiting;
   }
 
   /** What has been told so far goes there, and all that follows. */
-  connect(sink: (text: string) => void): void {
+  connect(sink: (note: T) => void): void {
     this.sink = sink;
-    for (const text of this.waiting.splice(0)) sink(text);
+    for (const note of this.waiting.splice(0)) sink(note);
   }
 }

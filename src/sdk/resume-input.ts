@@ -18,7 +18,7 @@ import { counted } from '../views/text/words.ts';
 import { someFiles } from '../views/text/inputdiffers.ts';
 import { notInput } from './input.ts';
 import type { OpenedInput } from './input.ts';
-import type { Notes } from './notes.ts';
+import { Notes } from './notes.ts';
 import { doneInputChanged, doneInputChangedNote, inputDiffers, refused } from './resume-problems.ts';
 
 export interface InputOptions {
@@ -67,7 +67,7 @@ export async function openPastInput(
   try {
     if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0) notes.tell(NO_STAMPS);
     else if (!past.inodes && past.stamps) notes.tell(COPIED);
-    const skipped: OpenedInput['skipped'] = [];
+    const skipped: OpenedInput['skipped'] = new Notes();
     if (options.strict === true) {
       const found = await lookedAt(past);
       if (found && found.miniBatches > 0) throw refused([doneInputChanged(plan, found)]);
@@ -147,7 +147,11 @@ async function* listAgain(
     inodes: past.inodes,
     exclude: options.exclude,
     // Of a complete listing it was told when that was made.
-    ...(listing === 'interrupted' && { onSkip: (path: string, reason: string) => skipped.push({ path, reason }) }),
+    ...(listing === 'interrupted' && {
+      onSkip: (path: string, reason: string) => {
+        skipped.tell({ path, reason });
+      },
+    }),
     onDifference: (difference) => notes.tell(rescanNote(difference)),
   });
   if (options.strict === true) return;

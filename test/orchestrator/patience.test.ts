@@ -1,5 +1,5 @@
 /** Waiting for space: a second between two goes, told once, ended by whoever gives up. */
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Patience, isDiskFull } from '../../src/orchestrator/patience.ts';
 
 const withCode = (code: string): Error => Object.assign(new Error(code), { code });
@@ -64,6 +64,58 @@ test('a full disk is asked again each second, told when it begins and when it ha
   vi.advanceTimersByTime(1000);
   await turns();
   expect([goes(), result(), told]).toEqual([3, 'done', [true, false]]);
+});
+
+describe('two that wait at once', () => {
+  /** Two pieces of work that share their patience; each go ends as the next of its list says. */
+  function two(first: (string | undefined)[], second: (string | undefined)[]) {
+    const told: boolean[] = [];
+    const ends: string[] = [];
+    const patience = new Patience((waiting) => told.push(waiting));
+    for (const [name, goes] of [
+      ['first', first],
+      ['second', second],
+    ] as const) {
+      const work = (): Promise<void> => {
+        const code = goes.shift();
+        return code === undefined ? Promise.resolve() : Promise.reject(withCode(code));
+      };
+      void patience.run(work).then(
+        () => ends.push(`${name} done`),
+        () => ends.push(`${name} failed`),
+      );
+    }
+    const aSecond = async (): Promise<void> => {
+      vi.advanceTimersByTime(1000);
+      await turns();
+    };
+    return { told, ends, second: aSecond };
+  }
+
+  test('are told as one: from the first that waits to the last that has its space', async () => {
+    const { told, ends, second } = two(['ENOSPC'], ['ENOSPC', 'ENOSPC']);
+    await turns();
+    expect(told).toEqual([true]);
+    await second();
+    expect([ends, told]).toEqual([['first done'], [true]]);
+    await second();
+    expect([ends, told]).toEqual([
+      ['first done', 'second done'],
+      [true, false],
+    ]);
+  });
+
+  test('and one fails otherwise: the end of waiting is told when the other has its space', async () => {
+    const { told, ends, second } = two(['ENOSPC', 'EIO'], ['ENOSPC', 'ENOSPC']);
+    await turns();
+    await second();
+    expect([ends, told]).toEqual([['first failed'], [true]]);
+    await second();
+    expect([ends, told]).toEqual([
+      ['first failed', 'second done'],
+      [true, false],
+    ]);
+  });
 });
 
 test('who gives up has one more go, at once, and leaves no timer', async () => {
