@@ -4,8 +4,8 @@
  *
  * A range that failed is split in halves, which are then run one after the other, larger ranges before smaller ones.
  * Where all parts of a failed range but the last are good, the last one must hold the culprit: it is split without being
- * run. A single item is always run. One culprit among n costs at most 2 log2(n) runs that way. An item that the worker
- * named as under way is run alone first.
+ * run. A single item is always run, and once more where its worker was killed by who knows whom. One culprit among n
+ * costs at most 2 log2(n) runs that way. An item that the worker named as under way is run alone first.
  */
 import { invariant } from '../domain/assert.ts';
 import type { DeadItems } from '../domain/event.ts';
@@ -28,6 +28,8 @@ interface Siblings {
 
 interface Part extends ItemRange {
   readonly siblings: Siblings;
+  /** A single item that was run, with a failure that may not be its own. */
+  readonly again?: true;
 }
 
 export interface Isolation {
@@ -45,8 +47,8 @@ export interface Isolation {
   readonly dead: DeadItems[];
   /** What every failure so far has in common; undefined once two differ. */
   signature: string | undefined;
-  /** Parts of the first split: when all of them have failed, single items are probed. */
-  readonly firstParts: number;
+  /** After so many runs all parts of the first split have had theirs: when all failed, single items are probed. */
+  firstRuns: number;
   /** Single items that are probed and have no end yet. */
   probes: number;
   /** Items that workers named were the culprits so far. */
@@ -58,6 +60,8 @@ export interface FailedRun {
   readonly dispatch: DispatchNumber;
   readonly signature: string;
   readonly item: number | undefined;
+  /** The worker was killed, and that may have had nothing to do with what it ran. */
+  readonly doubtful: boolean;
 }
 
 /**
@@ -79,7 +83,7 @@ export function beginIsolation(items: number, whole: FailedRun, tries: number): 
     returned: 0,
     dead: [],
     signature: whole.signature,
-    firstParts: cut({ from: 0, to: items }, whole.item).length,
+    firstRuns: cut({ from: 0, to: items }, whole.item).length,
     probes: 0,
     namedRight: true,
   };
@@ -108,6 +112,13 @@ export function partSucceeded(isolation: Isolation, returned: number): Progress 
 /** The part failed. */
 export function partFailed(isolation: Isolation, run: FailedRun): Progress {
   const part = take(isolation);
+  const again = run.doubtful && sizeOf(part) === 1 && !part.again && isolation.runs < isolation.runsMax;
+  if (again) {
+    isolation.firstRuns += 1;
+    part.siblings.open += 1;
+    isolation.queue.unshift({ ...part, again });
+    return progress(isolation);
+  }
   part.siblings.failed = true;
   if (isolation.signature !== run.signature) isolation.signature = undefined;
   if (sizeOf(part) === 1) {
@@ -117,7 +128,7 @@ export function partFailed(isolation: Isolation, run: FailedRun): Progress {
     const named = isolation.namedRight && run.item !== undefined && within(part, run.item) ? run.item : undefined;
     split(isolation, part, run.dispatch, named);
   }
-  if (isolation.runs === isolation.firstParts) probe(isolation);
+  if (isolation.runs === isolation.firstRuns) probe(isolation);
   return progress(isolation);
 }
 

@@ -9,6 +9,9 @@ import { INFRA_LOSSES_MAX, INPUT_GONE_MAX, OUT_OF_MEMORY_MAX, RETRY_DELAY_MS_MAX
 import type { CoreCommand, CoreEvent, CoreState, InFlight, Settles, Trouble } from './types.ts';
 
 type Outcome = Extract<CoreEvent, { type: 'outcome' }>;
+/** Signals that a process sends to another; the others a process mostly gets for what it did. */
+const SENT: readonly string[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'];
+
 type Returned = Extract<CoreEvent, { type: 'returned' }>;
 
 export function onOutcome(state: CoreState, event: Outcome, now: number, out: CoreCommand[]): void {
@@ -80,7 +83,12 @@ function onFailure(state: CoreState, event: Outcome, current: InFlight, now: num
   // Its process is gone or about to be: nothing more goes there, `worker-ended` follows.
   const worker = state.workers.get(current.worker);
   if (worker && endsWorker(failure)) setReady(state, worker, false);
-  const run = { dispatch: event.dispatch, signature: signatureOf(failure), item: result.item };
+  const run = {
+    dispatch: event.dispatch,
+    signature: signatureOf(failure),
+    item: result.item,
+    doubtful: isDoubtful(failure),
+  };
   if (trouble.isolation) return onPartFailed(state, { index, items, trouble, now }, run, out);
   if (isOutOfMemory(failure)) trouble.outOfMemory += 1;
   else trouble.fails += 1;
@@ -108,6 +116,12 @@ function usedUp(state: CoreState, trouble: Trouble, failure: TryFailure): boolea
 
 export function isOutOfMemory(failure: TryFailure): boolean {
   return failure.kind === 'worker-lost' && failure.exit.by === 'signal' && failure.exit.outOfMemory;
+}
+
+/** Anybody may have sent the signal, and the kernel may have taken memory from whoever had much of it. */
+function isDoubtful(failure: TryFailure): boolean {
+  if (failure.kind !== 'worker-lost' || failure.exit.by !== 'signal') return false;
+  return SENT.includes(failure.exit.signal) && failure.exit.guard?.rule !== 'limit';
 }
 
 function endsWorker(failure: TryFailure): boolean {

@@ -8,6 +8,8 @@ import { dispatchNumber } from '../../src/domain/ids.ts';
 interface Fails {
   readonly error?: string;
   readonly names?: number;
+  /** Its worker was killed. */
+  readonly killed?: boolean;
 }
 type Script = (from: number, to: number) => Fails | undefined;
 
@@ -22,7 +24,14 @@ interface Played {
 function play(items: number, script: Script, most = Infinity): Played {
   const failure = (from: number, to: number, dispatch: number) => {
     const fails = script(from, to);
-    return fails && { dispatch: dispatchNumber(dispatch), signature: fails.error ?? 'E', item: fails.names };
+    return (
+      fails && {
+        dispatch: dispatchNumber(dispatch),
+        signature: fails.error ?? 'E',
+        item: fails.names,
+        doubtful: fails.killed === true,
+      }
+    );
   };
   const whole = failure(0, items, 1);
   if (!whole) throw new Error('the whole must fail');
@@ -143,7 +152,7 @@ describe('probes', () => {
 
 describe('the budget', () => {
   test('is that of eight culprits', () => {
-    const whole = { dispatch: dispatchNumber(1), signature: 'E', item: undefined };
+    const whole = { dispatch: dispatchNumber(1), signature: 'E', item: undefined, doubtful: false };
     expect(beginIsolation(1000, whole, 3).runsMax).toBe(8 * (2 * 10 + 3));
     expect(beginIsolation(5, whole, 2).runsMax).toBe(8 * (2 * 3 + 2));
     expect(beginIsolation(8, whole, 1).runsMax).toBe(8 * (2 * 3 + 1));
@@ -169,10 +178,46 @@ describe('the budget', () => {
 });
 
 test('what can’t be narrowed down, or has no part left, is a defect of ours', () => {
-  const whole = { dispatch: dispatchNumber(1), signature: 'E', item: undefined };
+  const whole = { dispatch: dispatchNumber(1), signature: 'E', item: undefined, doubtful: false };
   expect(() => beginIsolation(1, whole, 3)).toThrow('one item needs no narrowing down');
   expect(beginIsolation(2, whole, 3).queue).toHaveLength(2);
   const { isolation } = play(2, culprits([0]));
   expect(() => partToRun(isolation)).toThrow('nothing is left to run');
   expect(() => partSucceeded(isolation, 1)).toThrow('a part ended that was not handed out');
+});
+
+describe('an item whose worker was killed', () => {
+  test('is run again at once, and is dead when that fails too', () => {
+    const { parts, isolation } = play(4, (from, to) => (from <= 1 && to > 1 ? { killed: true } : undefined));
+    expect(parts).toEqual(['0-2', '2-4+', '0-1+', '1-2', '1-2']);
+    expect(isolation.dead).toEqual([{ from: 1, to: 2, dispatch: 6 }]);
+  });
+
+  test('by chance is good the second time', () => {
+    const once = new Set<number>();
+    const { parts, isolation, progress } = play(4, (from, to) => {
+      if (to - from > 1 && from === 0) return { error: 'E' };
+      if (from !== 1 || once.has(1)) return undefined;
+      once.add(1);
+      return { killed: true };
+    });
+    expect([progress, isolation.dead]).toEqual(['over', []]);
+    expect(parts).toEqual(['0-2', '2-4+', '0-1+', '1-2', '1-2+']);
+  });
+
+  test('has its second run before anything is probed, which waits for the first runs of all parts', () => {
+    const { parts } = play(20, (from, to) => ({ killed: true, ...(to - from === 20 && { names: 7 }) }), 5);
+    expect(parts).toEqual(['7-8', '7-8', '0-7', '8-20', '0-1']);
+  });
+
+  test('has none beyond the budget, and its own failure is the cause', () => {
+    const whole = { dispatch: dispatchNumber(1), signature: 'E', item: undefined, doubtful: false };
+    const isolation = beginIsolation(2, whole, 1);
+    isolation.runs = isolation.runsMax - 1;
+    expect(partFailed(isolation, { ...whole, dispatch: dispatchNumber(9), doubtful: true })).toBe('over');
+    expect(isolation.dead).toEqual([
+      { from: 0, to: 1, dispatch: 9 },
+      { from: 1, to: 2, dispatch: 1 },
+    ]);
+  });
 });

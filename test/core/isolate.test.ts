@@ -21,7 +21,12 @@ function narrow(
   const failure = (from: number, to: number, dispatch: number) => {
     const first = [...culprits.keys()].filter((item) => item >= from && item < to).sort((a, b) => a - b)[0];
     if (first === undefined) return undefined;
-    return { dispatch: dispatchNumber(dispatch), signature: culprits.get(first) ?? '', item: names(from, to) };
+    return {
+      dispatch: dispatchNumber(dispatch),
+      signature: culprits.get(first) ?? '',
+      item: names(from, to),
+      doubtful: false,
+    };
   };
   const whole = failure(0, items, 1);
   if (!whole) throw new Error('needs a culprit');
@@ -130,8 +135,39 @@ describe('narrowing down', () => {
     );
   });
 
+  it('an item whose worker was killed is run a second time, a culprit is not good for it', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 2, max: 60 }),
+        fc.nat(59),
+        fc.array(fc.boolean(), { maxLength: 40 }),
+        (items, drawn, kills) => {
+          const culprit = drawn % items;
+          const killed = { signature: 'SIGKILL', item: undefined, doubtful: true };
+          const raised = { signature: 'E', item: undefined, doubtful: false };
+          const isolation = beginIsolation(items, { ...raised, dispatch: dispatchNumber(1) }, 3);
+          const killedAlone = new Map<number, number>();
+          for (let run = 0, progress: Progress = 'run'; progress === 'run'; run++) {
+            const { from, to } = partToRun(isolation);
+            const dispatch = dispatchNumber(run + 2);
+            if (kills[run]) {
+              progress = partFailed(isolation, { ...killed, dispatch });
+              if (to - from === 1) killedAlone.set(from, (killedAlone.get(from) ?? 0) + 1);
+            } else if (from <= culprit && culprit < to) progress = partFailed(isolation, { ...raised, dispatch });
+            else progress = partSucceeded(isolation, to - from);
+          }
+          if (isolation.runs === isolation.runsMax) return;
+          const dead = isolation.dead.map(({ from }) => from);
+          const expected = [...killedAlone].filter(([, times]) => times === 2).map(([item]) => item);
+          expect(dead).toEqual([...new Set([...expected, culprit])].sort((a, b) => a - b));
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
   it('gives up what is left with the failure of the range it belongs to', () => {
-    const whole = { dispatch: dispatchNumber(3), signature: 'E', item: undefined };
+    const whole = { dispatch: dispatchNumber(3), signature: 'E', item: undefined, doubtful: false };
     const isolation = beginIsolation(10, whole, 3);
     partSucceeded(isolation, 5);
     giveUp(isolation);

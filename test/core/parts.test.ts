@@ -102,6 +102,33 @@ describe('narrowing down', () => {
     expect(useUp(w, 10)).toEqual({ as: 'failed', poisoned: false });
   });
 
+  const signal = (name: string, guard?: { rule: 'limit' | 'node' }): TryFailure => ({
+    kind: 'worker-lost',
+    exit: {
+      by: 'signal',
+      signal: name,
+      outOfMemory: guard !== undefined,
+      ...(guard && { guard: { ...guard, rssBytes: 2, limitBytes: 1 } }),
+    },
+  });
+  test.each<[string, TryFailure, number]>([
+    ['SIGKILL', signal('SIGKILL'), 2],
+    ['SIGTERM', signal('SIGTERM'), 2],
+    ['SIGINT', signal('SIGINT'), 2],
+    ['SIGHUP', signal('SIGHUP'), 2],
+    ['the kernel, for memory', outOfMemory, 2],
+    ['the guard, for the memory of the node', signal('SIGKILL', { rule: 'node' }), 2],
+    ['the guard, over its own limit', signal('SIGKILL', { rule: 'limit' }), 1],
+    ['SIGSEGV', segfault, 1],
+    ['an exit of its own', { kind: 'worker-lost', exit: { by: 'code', code: 3 } }, 1],
+    ['an exception', raised, 1],
+  ])('a single item ended by %s has as many runs alone as leave no doubt', (_, failure, runs) => {
+    const w = world({ maxTries: 1 }, 2);
+    useUp(w, 2, raised, 1);
+    narrow(w, 2, (item) => item === 1, failure);
+    expect(w.dispatched.filter(({ part }) => part?.from === 1)).toHaveLength(runs);
+  });
+
   test('a lost node or a return repeats the part and costs nothing', () => {
     const w = world({}, 4);
     useUp(w, 4);

@@ -25,7 +25,7 @@ const freshRange = (state: CoreState): { from: number; to: number } => state.fre
 
 /** Mini-batch 0 is being narrowed down, of ten items. */
 function narrowed(state: CoreState): Trouble {
-  const whole = { dispatch: dispatchNumber(1), signature: 'E', item: undefined };
+  const whole = { dispatch: dispatchNumber(1), signature: 'E', item: undefined, doubtful: false };
   return Object.assign(trouble(state), { fails: 3, isolation: beginIsolation(10, whole, 3) });
 }
 

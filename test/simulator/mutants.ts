@@ -430,6 +430,13 @@ export const MUTANTS: readonly Mutant[] = [
     to: 'isolation.dead.push({ from: part.from, to: part.to, dispatch: part.siblings.cause });',
   },
   {
+    name: 'an item killed once is dead',
+    rule: 'a kill by chance costs no item',
+    file: core('isolate'),
+    from: '!part.again && isolation.runs < isolation.runsMax',
+    to: 'false',
+  },
+  {
     name: 'given up after one probe',
     rule: 'given up only where nothing is good',
     file: core('isolate'),

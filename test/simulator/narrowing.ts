@@ -13,6 +13,8 @@ export interface PartRun {
   readonly returned?: number;
   /** Of a failed one. */
   readonly signature?: string;
+  /** Its worker was killed: a single item has a second run then. */
+  readonly killed?: boolean;
 }
 
 export class Narrowing {
@@ -25,6 +27,7 @@ export class Narrowing {
   private readonly name: string;
   private readonly items: number;
   private readonly runsMax: number;
+  private readonly killedOnce = new Set<number>();
   private readonly failures = new Map<number, ItemRange>();
 
   constructor(index: number, items: number, tries: number, whole: { dispatch: number; signature: string }) {
@@ -41,18 +44,25 @@ export class Narrowing {
     this.runs += 1;
     this.must(this.runs <= this.runsMax, `takes ${this.runs} runs`);
     this.must(from >= 0 && from < to && to <= this.items && to - from < this.items, `has no part ${from} to ${to}`);
+    const again = to - from === 1 && this.hasAnother(from, run);
     for (let item = from; item < to; item++) {
       this.must(!this.good.has(item) && !this.culprits.has(item), `runs item ${item} after its end`);
       if (run.returned !== undefined) this.good.add(item);
-      else if (to - from === 1) this.culprits.add(item);
+      else if (to - from === 1 && !again) this.culprits.add(item);
     }
     if (run.returned === undefined) {
       this.failures.set(run.dispatch, run.part);
-      if (run.signature !== this.signature) this.signature = undefined;
+      if (!again && run.signature !== this.signature) this.signature = undefined;
     } else this.returned += run.returned;
     const over = this.good.size + this.culprits.size === this.items;
     const mayStop = over || this.runs === this.runsMax || this.culprits.size > lossLeft;
     this.allowed(settles, run.returned !== undefined, mayStop);
+  }
+
+  private hasAnother(item: number, { killed }: PartRun): boolean {
+    if (!killed || this.killedOnce.has(item) || this.runs === this.runsMax) return false;
+    this.killedOnce.add(item);
+    return true;
   }
 
   private allowed(settles: Settles, good: boolean, mayStop: boolean): void {

@@ -78,7 +78,10 @@ export class Reference {
       if (result.ok) {
         if (narrowing.signature !== undefined) this.sameError.delete(narrowing.signature);
         narrowing.ended({ ...run, returned: result.returned }, settles, lossLeft);
-      } else narrowing.ended({ ...run, signature: signatureOf(result.failure) }, settles, lossLeft);
+      } else {
+        const killed = result.failure.kind === 'worker-lost' && result.failure.exit.by === 'signal';
+        narrowing.ended({ ...run, signature: signatureOf(result.failure), killed }, settles, lossLeft);
+      }
       if (settles.as === 'failed' && narrowing.signature !== undefined) this.note(narrowing.signature);
       if (settles.as === 'done' || settles.as === 'partial') this.returned += narrowing.returned;
     }
