@@ -205,6 +205,17 @@ describe('an item whose worker was killed', () => {
     expect(parts).toEqual(['0-2', '2-4+', '0-1+', '1-2', '1-2+']);
   });
 
+  test('by chance is still one of its siblings: the others are run whole, but for the last', () => {
+    let killed = false;
+    const { parts } = play(20, (from, to) => {
+      if (to - from === 20) return { names: 7 };
+      if (from !== 7 || killed) return from <= 15 && to > 15 ? {} : undefined;
+      killed = true;
+      return { killed };
+    });
+    expect(parts.slice(0, 5)).toEqual(['7-8', '7-8+', '0-7+', '8-14+', '14-17']);
+  });
+
   test('has its second run before anything is probed, which waits for the first runs of all parts', () => {
     const { parts } = play(20, (from, to) => ({ killed: true, ...(to - from === 20 && { names: 7 }) }), 5);
     expect(parts).toEqual(['7-8', '7-8', '0-7', '8-20', '0-1']);

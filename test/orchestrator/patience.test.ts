@@ -105,6 +105,17 @@ describe('two that wait at once', () => {
     ]);
   });
 
+  test('and one fails without waiting: the other still waits', async () => {
+    const { told, ends, second } = two(['ENOSPC'], ['EIO']);
+    await turns();
+    expect([ends, told]).toEqual([['second failed'], [true]]);
+    await second();
+    expect([ends, told]).toEqual([
+      ['second failed', 'first done'],
+      [true, false],
+    ]);
+  });
+
   test('and one fails otherwise: the end of waiting is told when the other has its space', async () => {
     const { told, ends, second } = two(['ENOSPC', 'EIO'], ['ENOSPC', 'ENOSPC']);
     await turns();
