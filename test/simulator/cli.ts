@@ -1,5 +1,6 @@
 /** The command behind `npm run sim`. */
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -14,6 +15,15 @@ const CHUNK_SEEDS = 2_500;
 export const MUTANT_SEEDS = 2_000;
 /** Fewer seeds say nothing about how rare a state is. */
 const SEEDS_FOR_SHARES = 10_000;
+
+/** Seeds that once broke a rule; the test command runs them first of all. */
+export const KEPT = 'test/simulator/seeds.json';
+export interface KeptSeed {
+  readonly seed: number;
+  readonly rule: string;
+  /** The defect made by hand that shows what was found: with it the seed breaks the rule again. */
+  readonly mutant?: string;
+}
 
 const exec = promisify(execFile);
 
@@ -34,7 +44,7 @@ export async function simulate(root: string, folder: string, args: readonly stri
   const bundle = join(folder, 'plain.mjs');
   await bundleSimulator(root, bundle);
   if (values.trace !== undefined) return showTrace(bundle, Number(values.trace));
-  return showRange(bundle, Number(values.from), Number(values.seeds), jobs);
+  return showRange(root, bundle, Number(values.from), Number(values.seeds), jobs);
 }
 
 async function runBundle(bundle: string, from: number, count: number, mode = 'all'): Promise<Batch> {
@@ -53,7 +63,7 @@ async function inParallel<T>(list: readonly T[], jobs: number, work: (each: T) =
   await Promise.all(Array.from({ length: jobs }, worker));
 }
 
-async function showRange(bundle: string, from: number, seeds: number, jobs: number): Promise<number> {
+async function showRange(root: string, bundle: string, from: number, seeds: number, jobs: number): Promise<number> {
   const started = performance.now();
   const seen = new Map<string, number>();
   const failures: Failure[] = [];
@@ -79,10 +89,21 @@ async function showRange(bundle: string, from: number, seeds: number, jobs: numb
       `VIOLATION  seed ${seed}  trace ${hash}  ${message.startsWith(rule) ? message : `${rule}: ${message}`}`,
     );
   }
+  keep(join(root, KEPT), failures);
   const rate = `${Math.round(done / seconds)} runs/s, ${Math.round(events / seconds)} events/s`;
   console.log(`seeds ${from} to ${from + seeds - 1}: ${failures.length} violations, ${seconds.toFixed(1)} s, ${rate}`);
   if (tame.length > 0) console.log(`too tame, seen in less than 0.1 % of the seeds: ${tame.join('; ')}`);
   return failures.length > 0 || tame.length > 0 ? 1 : 0;
+}
+
+/** A seed that broke a rule is tried by every test from then on. */
+function keep(file: string, failures: readonly Failure[]): void {
+  if (failures.length === 0) return;
+  const kept = JSON.parse(readFileSync(file, 'utf8')) as KeptSeed[];
+  const more = failures.filter(({ seed }) => !kept.some((each) => each.seed === seed)).slice(0, 20);
+  kept.push(...more.map(({ seed, rule }) => ({ seed, rule })));
+  writeFileSync(file, `${JSON.stringify(kept, undefined, 2)}\n`);
+  console.log(`${more.length} seeds added to ${KEPT}`);
 }
 
 /** @returns the states that are too rare */

@@ -1,10 +1,13 @@
 /** The simulator itself: it finds nothing in the code as it is, is the same each time, and bites. */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bundleSimulator } from './bundle.ts';
+import { KEPT } from './cli.ts';
+import type { KeptSeed } from './cli.ts';
 import { SOMETIMES } from './counters.ts';
 import type * as Main from './main.ts';
 import { MUTANTS } from './mutants.ts';
@@ -37,6 +40,17 @@ describe('the core under simulated faults', () => {
     expect(failures).toEqual([]);
     expect(seeds).toBe(SEEDS);
     expect(SOMETIMES.filter((name) => (seen[name] ?? 0) === 0)).toEqual([]);
+  });
+
+  const kept = JSON.parse(readFileSync(join(root, KEPT), 'utf8')) as KeptSeed[];
+  test.each(kept)('seed $seed, kept for: $rule ($mutant)', async ({ seed, rule, mutant }) => {
+    expect(simulator.runSeed(seed).message).toBeUndefined();
+    if (mutant === undefined) return;
+    const broken = await load(
+      `kept-${seed}`,
+      MUTANTS.find(({ name }) => name === mutant),
+    );
+    expect(broken.runSeed(seed).rule).toBe(rule);
   });
 
   test('the same seed twice has the same trace, another one another', () => {
