@@ -176,11 +176,12 @@ async function checkTarget(
   const { problems, runFolder } = context;
   const file = path.join(target.folder, target.name);
   const where = target.at;
-  if (isWithin(file, runFolder) && !isWithin(file, runLayout(runFolder).outputs)) {
+  const own = runLayout(runFolder);
+  if (isWithin(file, runFolder) && (!isWithin(file, own.outputs) || file === own.deadLetters)) {
     problems.error('PR5206', 'the result file would lie among the files of the run itself', {
       where,
       why: file,
-      next: 'leave --output out, or name a folder elsewhere',
+      next: file === own.deadLetters ? 'choose another name' : 'leave --output out, or name a folder elsewhere',
     });
     return;
   }

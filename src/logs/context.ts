@@ -10,8 +10,8 @@ export interface RunLogContext extends RunContext {
   readonly settings: readonly string[];
   /** A line each. */
   readonly inputs: readonly string[];
-  /** The log files of the run's first part are there: headers and readme are not written again. */
-  readonly resumed?: boolean;
+  /** Log files that an earlier part of the run has begun: they have their header. Default: none. */
+  readonly isBegun?: (path: string) => boolean;
 }
 
 /** @param root the folder of run folders, where it is not the default one. */

@@ -18,6 +18,11 @@ import type { FileLogSink } from './sink.ts';
 import { nodeSummaryCsv, processSummaryCsv } from './summaries.ts';
 import { PROCESSED_HEADER, WorkerLog } from './worker-log.ts';
 
+/** What stands first in a file. */
+const HEADS = [
+  [logPath.readme, README_TEXT],
+  [logPath.processedMiniBatches, PROCESSED_HEADER],
+] as const;
 const PROGRESS_EVERY_MS = 10_000;
 const SUMMARIES_EVERY_MS = 30_000;
 
@@ -69,9 +74,7 @@ class RunLogFiles implements RunLog {
     this.deadLetters = new DeadLettersFold(context);
     this.nextProgress = clock.monotonic() + PROGRESS_EVERY_MS;
     this.nextSummaries = clock.monotonic() + SUMMARIES_EVERY_MS;
-    if (context.resumed === true) return;
-    sink.append(logPath.readme, README_TEXT);
-    sink.append(logPath.processedMiniBatches, PROCESSED_HEADER);
+    for (const [path, text] of HEADS) if (context.isBegun?.(path) !== true) sink.append(path, text);
   }
 
   prime(events: Iterable<RunEvent>): void {

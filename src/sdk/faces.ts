@@ -1,4 +1,5 @@
-import { dirname, resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import type { RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -35,7 +36,11 @@ export function createFaces(plan: Plan, layout: RunLayout, warnings: readonly Pr
   });
   const names = new ItemNames(layout);
   const context = runLogContext(plan, namedRoot(plan), names.of);
-  const log = createRunLog(sink, { ...context, resumed }, systemClock);
+  const log = createRunLog(
+    sink,
+    { ...context, isBegun: (path) => resumed && isBegun(join(layout.folder, path)) },
+    systemClock,
+  );
   const letters = new DeadLetterFile(layout, context);
   const faces: Faces = {
     run,
@@ -63,3 +68,5 @@ function namedRoot(plan: Plan): string | undefined {
   const root = dirname(plan.runFolder);
   return root === resolve(process.env.PARALLELRUN_ROOT ?? 'runs') ? undefined : root;
 }
+
+const isBegun = (file: string): boolean => (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;

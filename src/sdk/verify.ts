@@ -152,6 +152,8 @@ async function foldLedger({ plan, layout }: StoredRun): Promise<CompletenessFold
     // A run that has ended wrote its last frame whole; behind it there is nothing.
     if (tail === 'damaged' || (tail === 'torn' && fold.ended))
       throw damaged(layout.ledger, `what follows byte ${reader.wholeBytes} is not what was written`);
+  } catch (error) {
+    throw error instanceof LedgerFormatError ? damaged(layout.ledger, error.message) : error;
   } finally {
     await reader.close();
   }

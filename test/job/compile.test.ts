@@ -559,6 +559,7 @@ describe('the output', () => {
   it('refuses places of the run itself, the input itself, and addresses', async () => {
     const cwd = await workspace({ 'in.csv': 'x\n' });
     expect(await of(cwd, { name: 'r', output: 'runs/r/logs' })).toEqual(['PR5206']);
+    expect(await of(cwd, { appendRowTo: 'dead_letters.jsonl' })).toEqual(['PR5206']);
     expect(await of(cwd, { input: 'in.csv', output: '.', appendRowTo: 'in.csv', overwrite: true })).toEqual(['PR5206']);
     expect(await of(cwd, { output: 'https://host/x' })).toEqual(['PR5207']);
     expect(await of(cwd, { output: 'images' })).toEqual(['PR5208']);

@@ -30,7 +30,7 @@ async function foldAll(path: string, reuse: boolean) {
   const sink = { append: put, replace: put, flush: () => Promise.resolve() };
   const context = { runId: 'r', folder: '/r', maxTries: 2, loggingLevel: 'INFO', settings: [], inputs: [] } as const;
   const clock = { now: () => epochMs(1e12), monotonic: () => 0 };
-  const log = createRunLog(sink, { ...context, resumed: true }, clock);
+  const log = createRunLog(sink, { ...context, isBegun: () => true }, clock);
   const reader = await LedgerReader.open(path, { reuse });
   for (let events = await reader.read(); events.length > 0; events = await reader.read()) {
     log.prime(events);

@@ -468,13 +468,20 @@ describe('over time', () => {
 
   it('goes on counting where the first part of a resumed run stopped', async () => {
     const sink = new MemorySink();
-    const log = createRunLog(sink, { ...context, resumed: true }, new StepClock());
+    const log = createRunLog(sink, { ...context, isBegun: () => true }, new StepClock());
     log.prime([...opening(2), finished(0, 300)]);
     expect(sink.files.size).toBe(0);
     log.apply([finished(1, 5000), { type: 'run-ended', at: at(6000), state: 'Completed', exitCode: 0 }]);
     await log.close();
     expect(sink.text(logPath.jobResult)).toContain('Mini-batches succeeded: 2\n');
     expect(sink.text(logPath.processedMiniBatches)).not.toContain('Mini-batch Id');
+  });
+
+  it('gives a resumed run the headers of the files that its first part did not get to', () => {
+    const sink = new MemorySink();
+    createRunLog(sink, { ...context, isBegun: (path) => path === logPath.readme }, new StepClock());
+    expect([...sink.files.keys()]).toEqual([logPath.processedMiniBatches]);
+    expect(sink.text(logPath.processedMiniBatches)).toContain('Mini-batch Id');
   });
 });
 
