@@ -45,10 +45,10 @@ module.exports = {
     onlyOurs('worker', ['domain']),
     {
       name: 'worker-is-light',
-      comment: "the worker lives in the user's process: of packages only apache-arrow, for tables",
+      comment: "the worker lives in the user's process: of packages only apache-arrow and hyparquet, loaded with the first table that needs them",
       severity: 'error',
       from: { path: '^src/worker/' },
-      to: { dependencyTypes: NPM, pathNot: '(^|/)node_modules/apache-arrow/' },
+      to: { dependencyTypes: NPM, pathNot: '(^|/)node_modules/(apache-arrow|hyparquet(-compressors)?)/' },
     },
     onlyOurs('node', ['domain']),
     {

@@ -18,7 +18,7 @@ from .profiling import Profiler
 from .resolver import advertise
 from .stages import Stages
 from .streams import Streams
-from .tables import Tables, import_pandas
+from .tables import Tables
 from .worker import Worker
 
 EXIT_OK = 0
@@ -120,7 +120,7 @@ def _settle_in(hello, channel):
 
 def _load(hello, channel, code):
     """-> (EntryScript, Tables or None); whatever the import of the script raises."""
-    pandas = import_pandas() if hello["tables"] else None
+    tables = Tables(hello["tables"], hello.get("handOver", "pandas")) if hello["tables"] else None
     attach = hello.get("debug")
     if attach and not attach.get("postMortem"):
         debugpy, port = debug.listen(attach["port"])
@@ -131,4 +131,4 @@ def _load(hello, channel, code):
     shim_finder.install(hello["codeFolder"])
     module = import_script(hello["moduleName"], hello["script"])
     entry = EntryScript(module, hello["script"], code)
-    return entry, Tables(hello["tables"], pandas) if pandas else None
+    return entry, tables

@@ -50,13 +50,17 @@ class MiniBatchContext:
 
 
 class InputError(Exception):
-    """The data of a mini-batch cannot be read. `reason` is a sentence without full stop, `errno` a name like ENOENT."""
+    """
+    The data of a mini-batch cannot be read. `reason` is a sentence without full stop, `errno` a name like ENOENT, `item`
+    the position of the row at fault in the whole mini-batch, where it is known.
+    """
 
-    def __init__(self, path, reason, errno=None):
+    def __init__(self, path, reason, errno=None, item=None):
         super().__init__(reason)
         self.path = path
         self.reason = reason
         self.errno = errno
+        self.item = item
 
 
 class SourceError(Exception):
@@ -66,7 +70,7 @@ class SourceError(Exception):
 def make_mini_batch(body, index, tables, part=None):
     """
     -> (mini-batch, number of its items). `part`: only the items `[from, to)` of the source, as if they were all.
-    `tables` has a `read(source)` and a `read_part(source, from, to)` that give a DataFrame.
+    `tables` has a `read(source)` and a `read_part(source, from, to)` that give what the script gets.
     Raises InputError, SourceError.
     """
     try:

@@ -125,7 +125,7 @@ class Worker:
             batch, hand.items = make_mini_batch(hand.source, hand.index, self._tables, hand.part)
             return batch, None
         except InputError as error:
-            return None, (_input_failure(error), None)
+            return None, (_input_failure(error), error.item)
         except SourceError:
             self._send()
             raise

@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 from parallelrun_host.minibatch import InputError
-from parallelrun_host.tables import MISSING
+from parallelrun_host.textvalues import MISSING
 
 from .rig import HostTest, have
 
@@ -67,7 +67,7 @@ class Slices(unittest.TestCase):
     def tables(self, *tables):
         from parallelrun_host.tables import Tables
 
-        return Tables(tables, self.pd)
+        return Tables(tables)
 
     def test_concatenated_slices_are_the_whole(self):
         chooser = random.Random(3)

@@ -69,3 +69,8 @@ function sequenceLength(bytes: Buffer, at: number): number {
   const length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
   return at + length <= bytes.length && isUtf8(bytes.subarray(at, at + length)) ? length : 0;
 }
+
+/** Path of a file below a root, as text. */
+export function joinText(root: string, name: string): string {
+  return root.endsWith('/') ? root + name : `${root}/${name}`;
+}

@@ -14,6 +14,8 @@ export interface CreationOptions {
   readonly signal?: AbortSignal;
   /** Notes what each file looks like, just before it becomes part of a mini-batch. */
   readonly stamps?: boolean;
+  /** Folder for copies of compressed files; without one mini-batches can be listed, not read. */
+  readonly copies?: string;
   /** Only what isn't known becomes mini-batches. Chunks may then be empty. */
   readonly known?: KnownFiles;
 }

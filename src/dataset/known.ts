@@ -2,9 +2,9 @@ import type { InputSpec } from '../domain/plan.ts';
 import { DatasetError, datasetProblem } from './error.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { PathSet } from './pathset.ts';
-import type { RowRange } from './rowcutter.ts';
+import type { RowRange } from './table/rowcutter.ts';
 import { sourceAt, storedFiles } from './storedfiles.ts';
-import { joinText } from './tables.ts';
+import { joinText } from './bytepath.ts';
 
 /** Files that are named in a message. */
 const EXAMPLES_MAX = 5;

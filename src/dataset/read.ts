@@ -1,8 +1,9 @@
 /** Reading files of a table front to back. */
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { bytesOf, forFs } from './bytepath.ts';
 import { DatasetError, datasetProblem, unreadable } from './error.ts';
+import { packingOf, unpacked } from './packed.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 const SMALL_CHUNK_BYTES = 16 * 1024;
@@ -22,19 +23,50 @@ export async function withFile<T>(path: string, use: (file: FileHandle) => Promi
   }
 }
 
+/** Text is rarely packed tighter: better too much is looked at than too little. */
+const PACKED_TO = 5;
+
+/** Bytes; of a compressed file about as many as it holds. @param path absolute, as text. @throws DatasetError PR3003 */
+export async function sizeOf(path: string): Promise<number> {
+  const { size } = await stat(forFs(bytesOf(path))).catch((error: unknown) => {
+    throw unreadable(path, 'file', error);
+  });
+  return packingOf(path) === undefined ? size : PACKED_TO * size;
+}
+
+interface ReadOptions {
+  readonly start?: number;
+  readonly end?: number;
+  readonly chunkBytes?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /**
- * The bytes of a file from `start` on, in chunks, reading one ahead. A chunk is valid until the next is asked for.
- * @param path absolute, as text. @throws DatasetError PR3003
+ * The bytes of a file from `start` on, in chunks, reading one ahead; of a compressed file, of what it holds. A chunk is
+ * valid until the next is asked for.
+ * @param path absolute, as text. @throws DatasetError PR3003, PR3013
  */
-export async function* readChunks(
+export function readChunks(path: string, options: ReadOptions = {}): AsyncGenerator<Buffer, void, undefined> {
+  const packing = packingOf(path);
+  return packing === undefined ? readPlain(path, options) : readPacked(path, packing, options);
+}
+
+/** There is no beginning in the middle: what lies in front of `start` is read and dropped. */
+async function* readPacked(
   path: string,
-  options: {
-    readonly start?: number;
-    readonly end?: number;
-    readonly chunkBytes?: number;
-    readonly signal?: AbortSignal | undefined;
-  } = {},
+  packing: NonNullable<ReturnType<typeof packingOf>>,
+  { start = 0, end = Infinity, signal }: ReadOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
+  let at = 0;
+  for await (const chunk of unpacked(path, packing, readPlain(path, { signal }))) {
+    const wanted = chunk.subarray(Math.max(0, start - at), Math.max(0, end - at));
+    at += chunk.length;
+    if (wanted.length > 0) yield wanted;
+    if (at >= end) return;
+  }
+}
+
+async function* readPlain(path: string, options: ReadOptions): AsyncGenerator<Buffer, void, undefined> {
   const { start = 0, end = Infinity, chunkBytes = CHUNK_BYTES, signal } = options;
   const file = await open(forFs(bytesOf(path))).catch((error: unknown) => {
     throw unreadable(path, 'file', error);

@@ -9,7 +9,8 @@ import type { SomeFiles } from './known.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { differs, keepsInodes, stampOf } from './stamp.ts';
 import type { Stamps } from './stamps.ts';
-import { hasRows, joinText } from './tables.ts';
+import { hasRows } from './table/cut.ts';
+import { joinText } from './bytepath.ts';
 import { walk } from './walk.ts';
 
 /** What differs between the listed input and the manifest. */
@@ -28,7 +29,7 @@ export class ListingDiffers extends Error {
   }
 }
 
-export interface RelistOptions extends Pick<CreationOptions, 'exclude' | 'onSkip'> {
+export interface RelistOptions extends Pick<CreationOptions, 'exclude' | 'onSkip' | 'copies'> {
   readonly manifest: ManifestReader;
   /** Mini-batches of the manifest. */
   readonly count: number;
@@ -107,9 +108,15 @@ async function* goOn(
   cutting: Cutting,
   known: KnownFiles,
   added: FileCount,
-  { exclude, onSkip, rescan }: RelistOptions,
+  { exclude, onSkip, rescan, copies }: RelistOptions,
 ): AsyncGenerator<readonly MiniBatchDraft[], void, undefined> {
-  const creation: CreationOptions = { exclude, stamps: true, known, ...(onSkip && { onSkip }) };
+  const creation: CreationOptions = {
+    exclude,
+    stamps: true,
+    known,
+    ...(onSkip && { onSkip }),
+    ...(copies !== undefined && { copies }),
+  };
   for await (const drafts of createMiniBatches(inputs, cutting, creation)) {
     if (rescan) for (const draft of drafts) noteFiles(draft, added);
     yield rescan || known.inOrder ? drafts : [];
@@ -132,7 +139,7 @@ async function* ranksFrom(
 
 /** False for a table without rows: it makes no mini-batch. */
 async function hasItems(input: InputSpec, path: string): Promise<boolean> {
-  return input.kind === 'table' ? hasRows(path, input.csv) : true;
+  return input.kind === 'table' ? hasRows(path, input.table) : true;
 }
 
 function noteFiles({ source }: MiniBatchDraft, into: FileCount): void {

@@ -4,7 +4,7 @@ import { bytesOf } from './bytepath.ts';
 import { UNKNOWN, keepsInodes } from './stamp.ts';
 import type { FileStamp } from './stamp.ts';
 import type { Stamps } from './stamps.ts';
-import { joinText } from './tables.ts';
+import { joinText } from './bytepath.ts';
 
 const FOLDERS_MAX = 1024;
 

@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 import type { ManifestReader } from './manifestreader.ts';
-import { joinText } from './tables.ts';
+import { joinText } from './bytepath.ts';
 
 /** Lines looked at before others get their turn: about a millisecond. */
 const LINES_PER_TURN = 512;

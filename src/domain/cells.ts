@@ -54,6 +54,10 @@ export function parseCell(text: string, type: Column['type']): TableCell | undef
       return within(parseWhole(text), INT64_MIN, INT64_MAX);
     case 'uint64':
       return within(parseWhole(text), 0n, UINT64_MAX);
+    // these are of formats that have values, not texts
+    case 'json':
+    case 'native':
+      return undefined;
   }
 }
 

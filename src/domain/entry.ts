@@ -12,8 +12,12 @@ export interface MiniBatchContext {
   readonly tryNumber: number;
 }
 
+/** A value of JSON. Whole numbers beyond 2^53 come as `bigint`. */
+export type JsonValue =
+  number | bigint | string | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
 /** A cell of a table row. Whole numbers beyond 2^53 come as `bigint`, missing ones as `null`. */
-export type TableCell = number | bigint | string | boolean | null;
+export type TableCell = JsonValue;
 export type TableRow = Readonly<Record<string, TableCell>>;
 
 /**

@@ -27,6 +27,8 @@ export function runLayout(folder: string) {
     spool: `${state}/rows.spool`,
     /** Part files of large results, written by workers. */
     parts: `${state}/parts`,
+    /** Compressed tables as what they hold; made while they are cut. */
+    copies: `${state}/copies`,
     /** Raw captured output of workers. */
     capture: `${state}/capture`,
     /** Snapshot of the user's code; first on the import path of every worker. */

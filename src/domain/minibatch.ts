@@ -17,9 +17,14 @@ export type MiniBatchSource =
       readonly kind: 'rows';
       /** Absolute path. */
       readonly file: string;
-      /** Byte range of whole rows, header excluded. */
+      /**
+       * Byte range of whole rows, header excluded. Of Parquet and Arrow, whose rows are found by their number, `start`
+       * and `end` are the numbers of the first row and of the one behind the last.
+       */
       readonly start: number;
       readonly end: number;
+      /** Absolute path of the file that holds these bytes, where it isn't `file`: unpacked, regrouped, the rows of a query. */
+      readonly data?: string;
       /** Number of the first row among the data rows of the file, from 0. */
       readonly firstRow: number;
       readonly rows: number;

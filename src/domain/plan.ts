@@ -5,9 +5,10 @@ export type Origin = 'command line' | 'environment variable' | 'profile' | 'prog
 
 /**
  * Format of a run folder, raised when an older version of ParallelRun would misread a newer folder.
- * 1: up to 0.1; 2: mini-batches may end in part (`partial`), stamps of input files, the job file.
+ * 1: up to 0.1; 2: mini-batches may end in part (`partial`), stamps of input files, the job file; 3: tables of formats
+ * other than CSV.
  */
-export const RUN_FORMAT = 2;
+export const RUN_FORMAT = 3;
 
 /**
  * A compiled job: everything absolute, in milliseconds and bytes, nothing optional that has a default.
@@ -15,7 +16,7 @@ export const RUN_FORMAT = 2;
  */
 export interface Plan {
   /** Of the whole run folder: `RUN_FORMAT`, or an older one that can still be read. */
-  readonly formatVersion: 1 | 2;
+  readonly formatVersion: 1 | 2 | 3;
   readonly runId: RunId;
   /** Absolute; `<root>/<run id>`. */
   readonly runFolder: string;
@@ -33,6 +34,8 @@ export interface Plan {
   /** The split inputs, in listed order; all of one kind. Empty for rank mini-batches. */
   readonly inputs: readonly InputSpec[];
   readonly cutting: Cutting;
+  /** What Python scripts get of table rows; absent: a pandas DataFrame. */
+  readonly miniBatchFormat?: MiniBatchFormat;
   readonly output: OutputSpec;
   /** `AZUREML_BI_OUTPUT_PATH`, absolute. */
   readonly outputFolder: string;
@@ -93,6 +96,9 @@ export type EnvironmentSpec =
     }
   | { readonly kind: 'path' };
 
+/** A pandas DataFrame, a pyarrow Table, a polars DataFrame, a list of dicts. */
+export type MiniBatchFormat = 'pandas' | 'pyarrow' | 'polars' | 'list';
+
 /** Which files below a root: all of them, a glob relative to the root, or one file. */
 export type Selection =
   | { readonly by: 'all' }
@@ -106,12 +112,27 @@ export type InputSpec =
       readonly name: string;
       readonly root: string;
       readonly select: Selection;
-      readonly csv: CsvDialect;
+      readonly table: TableFormat;
     };
+
+/** How the files of a table input are read. A file named `.gz` or `.zst` is taken for what it holds. */
+export type TableFormat =
+  | (CsvDialect & { readonly format: 'csv' })
+  /** A JSON object a line. */
+  | { readonly format: 'jsonl' }
+  | { readonly format: 'parquet' }
+  /** Arrow IPC, the file format (Feather 2). */
+  | { readonly format: 'arrow' };
 
 export interface CsvDialect {
   /** One ASCII character. */
   readonly delimiter: string;
+  /** One ASCII character; empty: quotes mean nothing. Default `"`; doubled within quotes it stands for itself. */
+  readonly quote?: string;
+  /** One ASCII character that takes the meaning from the one behind it. Default: none. */
+  readonly escape?: string;
+  /** One ASCII character; from it to the end of the line, outside quotes, nothing is read. Default: none. */
+  readonly comment?: string;
   /** First row of each file holds the column names; else columns are `Column1`, `Column2`, ... */
   readonly header: boolean;
 }
@@ -165,6 +186,13 @@ export interface TableSchema {
 }
 export interface Column {
   readonly name: string;
-  /** pandas: int64, uint64, float64, bool, object of True/False/NaN, object of str/NaN. */
-  readonly type: 'int64' | 'uint64' | 'float64' | 'bool' | 'nullable-bool' | 'string';
+  /**
+   * pandas: int64, uint64, float64, bool, object of True/False/NaN, object of str/NaN. `json`: objects, lists, or values
+   * of several kinds, as they are. `native`: as the file says (Parquet, Arrow).
+   */
+  readonly type: 'int64' | 'uint64' | 'float64' | 'bool' | 'nullable-bool' | 'string' | 'json' | 'native';
+  /** Of `native`: the type in the words of its format, for a person. */
+  readonly native?: string;
+  /** Of `native`: somewhere in the input a value is missing, so whole numbers are floats in every slice, as in pandas. */
+  readonly missing?: boolean;
 }

@@ -5,7 +5,7 @@
  * Frame: u32 LE length of the header, u32 LE length of the body, header (JSON, ASCII only, one object whose `m`
  * names the message), body (opaque bytes, may be empty). JSON never holds NaN, Infinity or integers beyond 2^53.
  */
-import type { TableSchema, OutputFormat } from './plan.ts';
+import type { CsvDialect, MiniBatchFormat, OutputFormat, TableFormat, TableSchema } from './plan.ts';
 import type { ExceptionFacts, StackFrame } from './failure.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -46,6 +46,8 @@ export interface AgentHello {
    */
   readonly markFile?: string;
   readonly tables: readonly WorkerTable[];
+  /** What `run()` gets of table rows in Python. Default pandas. */
+  readonly handOver?: MiniBatchFormat;
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** Present when somebody wants to attach: wait for a debugger, stop at the first line of `run`. */
   readonly debug?: {
@@ -59,11 +61,12 @@ export interface AgentHello {
 }
 
 /** How rows of a table input are read; `MiniBatchSource.table` points into the list. */
-export interface WorkerTable {
-  readonly format: 'csv';
-  readonly delimiter: string;
+export type WorkerTable = (WorkerCsv | Exclude<TableFormat, { format: 'csv' }>) & {
   readonly schema: TableSchema;
-}
+};
+
+/** A slice never holds the header. */
+export type WorkerCsv = Omit<CsvDialect, 'header'> & { readonly format: 'csv' };
 
 /** Body: JSON of a `MiniBatchSource`. Several may wait in the channel; the host runs them in order, one at a time. */
 export interface RunMessage {

@@ -171,6 +171,8 @@ async function finish(
     environment: environment.spec,
     inputs: inputs.inputs,
     cutting: inputs.cutting,
+    ...(settings.miniBatchFormat.origin !== 'default' &&
+      settings.miniBatchFormat.value && { miniBatchFormat: settings.miniBatchFormat.value }),
     output: output.output,
     outputFolder: output.outputFolder,
     sideOutputs: output.sideOutputs,

@@ -1,5 +1,5 @@
 /** Every option with its value and origin, for `plan` and the logs. Pure; an option without a row here doesn't compile. */
-import type { Cutting, EnvironmentSpec, Origin, OutputSpec, Plan } from '../domain/plan.ts';
+import type { CsvDialect, Cutting, EnvironmentSpec, Origin, OutputSpec, Plan } from '../domain/plan.ts';
 import { unreachable } from '../domain/assert.ts';
 import type { OptionKey, ScalarOptionKey } from './options.ts';
 import { OPTION_KEYS, optionSpec, SCALAR_OPTION_KEYS } from './options.ts';
@@ -24,6 +24,13 @@ export interface Facts {
 
 const ISOLATE = { auto: 'where rows belong to items', on: 'true', off: 'false' } as const;
 
+function csvOf({ inputs: [input] }: Plan): CsvDialect | undefined {
+  return input?.kind === 'table' && input.table.format === 'csv' ? input.table : undefined;
+}
+
+const shownCharacter = (character: string | undefined): string =>
+  character === undefined ? '' : character === '' ? 'none' : character === '\t' ? 'tab' : character;
+
 type Show = (facts: Facts) => string;
 
 const SHOW: Readonly<Record<OptionKey, Show>> = {
@@ -31,9 +38,16 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   code: ({ plan }) => plan.entry.codeFolder,
   programArguments: ({ plan }) => plan.scriptArguments.map(quoted).join(' '),
   input: ({ inputs }) => inputs.map(quoted).join(' '),
-  inputFormat: ({ plan }) => (plan.inputs[0] === undefined ? '' : plan.inputs[0].kind === 'table' ? 'csv' : 'files'),
+  inputFormat: ({ plan }) =>
+    plan.inputs[0] === undefined ? '' : plan.inputs[0].kind === 'table' ? plan.inputs[0].table.format : 'files',
+  csvDelimiter: ({ plan }) => shownCharacter(csvOf(plan)?.delimiter),
+  csvHeader: ({ plan }) => String(csvOf(plan)?.header ?? ''),
+  csvQuote: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.quote ?? '"')),
+  csvEscape: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.escape ?? '')),
+  csvComment: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.comment ?? '')),
   miniBatchSize: ({ plan }) => (plan.cutting.by === 'rows' ? '' : showCutting(plan.cutting)),
   miniBatchRows: ({ plan }) => (plan.cutting.by === 'rows' ? showCutting(plan.cutting) : ''),
+  miniBatchFormat: ({ plan }) => plan.miniBatchFormat ?? 'pandas',
   partitionKeys: () => '',
   rankMiniBatchCount: ({ plan }) => (plan.cutting.by === 'rank' ? String(plan.cutting.count) : '0'),
   processes: ({ plan }) => String(plan.processesPerNode),

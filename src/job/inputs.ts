@@ -1,7 +1,7 @@
 /** Which inputs are split, which are side inputs, and how the split ones are cut. */
 import type { Cutting, InputSpec, Origin } from '../domain/plan.ts';
 import type { JobContext } from './context.ts';
-import type { SeenPath } from './cutting.ts';
+import type { SeenPath } from './table-format.ts';
 import { cutInputs } from './cutting.ts';
 import { similarName, wholeExpression } from './expressions.ts';
 import { entriesIn } from './paths.ts';

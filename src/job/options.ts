@@ -71,10 +71,35 @@ export const OPTIONS = {
     help: 'what is split into mini-batches: a folder, a file or a glob; every other input is a side input',
   },
   inputFormat: {
-    name: 'input_format', yaml: 'input_format', cli: { flag: '--input-format', argument: '<files|csv>' },
-    value: { type: 'choice', choices: ['files', 'csv'] },
-    fallbackText: 'csv where mini_batch_rows or a size with a unit is given, or all paths end in .csv or .tsv; else files',
-    help: 'whether items are whole files or rows of tables',
+    name: 'input_format', yaml: 'input_format', cli: { flag: '--input-format', argument: '<format>' },
+    value: { type: 'choice', choices: ['files', 'csv', 'jsonl', 'parquet'] },
+    fallbackText: 'a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl or .parquet; else files',
+    help: 'whether items are whole files or rows of tables, and the format of these: files, csv, jsonl, parquet',
+  },
+  csvDelimiter: {
+    name: 'csv_delimiter', yaml: 'csv_delimiter', cli: { flag: '--csv-delimiter', argument: '<character>' },
+    value: { type: 'character', orNone: false }, fallbackText: 'comma; tab where the name ends in .tsv',
+    help: 'character between the fields of a CSV table',
+  },
+  csvHeader: {
+    name: 'csv_header', yaml: 'csv_header', cli: { flag: '--csv-header', argument: '<true|false>' },
+    value: { type: 'switch' }, fallback: true,
+    help: 'the first row of each CSV file holds the column names; false: there are none, and columns are called Column1, Column2 and so on',
+  },
+  csvQuote: {
+    name: 'csv_quote', yaml: 'csv_quote', cli: { flag: '--csv-quote', argument: '<character>' },
+    value: { type: 'character', orNone: true }, fallback: '"',
+    help: 'character around fields of a CSV table that hold delimiters or line breaks; none: every line is a row',
+  },
+  csvEscape: {
+    name: 'csv_escape', yaml: 'csv_escape', cli: { flag: '--csv-escape', argument: '<character>' },
+    value: { type: 'character', orNone: true }, fallback: 'none',
+    help: 'character of a CSV table that makes the one behind it plain text',
+  },
+  csvComment: {
+    name: 'csv_comment', yaml: 'csv_comment', cli: { flag: '--csv-comment', argument: '<character>' },
+    value: { type: 'character', orNone: true }, fallback: 'none',
+    help: 'character of a CSV table from which on, outside quotes, the rest of the line is not read',
   },
   miniBatchSize: {
     name: 'mini_batch_size', yaml: 'mini_batch_size', v1: 'mini_batch_size',
@@ -86,6 +111,11 @@ export const OPTIONS = {
     name: 'mini_batch_rows', yaml: 'mini_batch_rows', cli: { flag: '--mini-batch-rows', argument: '<n>' },
     value: { type: 'integer', min: 1, max: ANY_INTEGER }, unit: 'rows',
     help: 'exactly so many rows of a table per mini-batch',
+  },
+  miniBatchFormat: {
+    name: 'mini_batch_format', yaml: 'mini_batch_format', cli: { flag: '--mini-batch-format', argument: '<format>' },
+    value: { type: 'choice', choices: ['pandas', 'pyarrow', 'polars', 'list'] }, fallback: 'pandas',
+    help: 'what a Python script gets of table rows: a pandas or polars DataFrame, a pyarrow Table, a list of dicts',
   },
   partitionKeys: {
     name: 'partition_keys', yaml: 'partition_keys', v1: 'partition_keys',

@@ -153,6 +153,7 @@ function kindSchema(kind: ValueKind): JsonSchema {
     case 'switch':
       return { type: 'boolean' };
     case 'text':
+    case 'character':
       return { type: 'string' };
     case 'structure':
       return {};

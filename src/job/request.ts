@@ -22,7 +22,14 @@ export interface WrittenFlags {
   readonly input?: string | readonly string[];
   /** Overrides the guess from names: `files`, `csv`. */
   readonly inputFormat?: string;
+  /** One character each, `tab` or `none`. */
+  readonly csvDelimiter?: string;
+  readonly csvHeader?: string | boolean;
+  readonly csvQuote?: string;
+  readonly csvEscape?: string;
+  readonly csvComment?: string;
   readonly miniBatchSize?: string | number;
+  readonly miniBatchFormat?: string;
   readonly miniBatchRows?: string | number;
   readonly processes?: string | number;
   readonly output?: string;

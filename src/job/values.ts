@@ -36,6 +36,8 @@ export type ValueKind =
   | { readonly type: 'bytes'; readonly min: string }
   | { readonly type: 'choice'; readonly choices: readonly string[] }
   | { readonly type: 'switch' }
+  /** One ASCII character, or `tab`; `none` where there may be none: read as the empty text. */
+  | { readonly type: 'character'; readonly orNone: boolean }
   | { readonly type: 'text' }
   /** Read by code of its own; `allowed` completes "allowed: ...". */
   | { readonly type: 'structure'; readonly allowed: string };
@@ -49,7 +51,7 @@ export type ValueOf<K extends ValueKind> = K extends { readonly type: 'integer' 
       ? C
       : K extends { readonly type: 'switch' }
         ? boolean
-        : K extends { readonly type: 'text' }
+        : K extends { readonly type: 'text' | 'character' }
           ? string
           : never;
 
@@ -93,6 +95,8 @@ export function describeAllowed(kind: ValueKind): string {
       return 'true or false';
     case 'text':
       return 'a text';
+    case 'character':
+      return `one ASCII character, or tab${kind.orNone ? ', or none' : ''}`;
     case 'structure':
       return kind.allowed;
     default:
@@ -186,11 +190,19 @@ function parseAny(kind: ValueKind, raw: Scalar, spelling: Spelling): Outcome {
     }
     case 'text':
       return typeof raw === 'string' ? ok(raw) : err('type');
+    case 'character':
+      return typeof raw === 'string' ? parseCharacter(kind, raw) : err('type');
     case 'structure':
       return err('type');
     default:
       return unreachable(kind);
   }
+}
+
+function parseCharacter({ orNone }: Extract<ValueKind, { type: 'character' }>, raw: string): Outcome {
+  if (raw === 'none' && orNone) return ok('');
+  if (raw === 'tab' || raw === '\\t') return ok('\t');
+  return /^[\t\x20-\x7e]$/.test(raw) ? ok(raw) : err('range');
 }
 
 function parseDuration(kind: Extract<ValueKind, { type: 'duration' }>, raw: Scalar): Outcome {

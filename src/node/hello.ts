@@ -33,6 +33,7 @@ export function agentHello(
     output: output.action === 'append_row' ? { action: 'append_row', format: output.format } : output,
     partFolder: options.layout.parts,
     tables: options.tables,
+    ...(options.handOver && { handOver: options.handOver }),
     loggingLevel: options.loggingLevel,
     ...(markFile !== undefined && { markFile }),
     ...(debug && { debug }),

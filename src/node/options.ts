@@ -1,5 +1,5 @@
 /** What an agent must know about a run to work for it: facts of the plan, and the ports it uses. */
-import type { Limits, OutputSpec, Plan } from '../domain/plan.ts';
+import type { Limits, OutputSpec, Plan, MiniBatchFormat } from '../domain/plan.ts';
 import type { MemoryFiles } from './nodememory.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -40,6 +40,7 @@ export interface WorkerOptions {
   /** `AZUREML_BI_OUTPUT_PATH`. */
   readonly outputFolder: string;
   readonly tables: readonly WorkerTable[];
+  readonly handOver?: MiniBatchFormat;
   readonly limits: Limits;
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** Address of this node; else it is found out (`address.ts`). */

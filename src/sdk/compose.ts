@@ -1,4 +1,5 @@
 /** The one place where the parts of a run are put together. */
+import { rm } from 'node:fs/promises';
 import type { Manifest } from '../dataset/index.ts';
 import { DatasetError, ListingDiffers } from '../dataset/index.ts';
 import type { CoreState } from '../core/types.ts';
@@ -128,6 +129,8 @@ async function runToEnd(opened: OpenedRun, orchestrator: Orchestrator): Promise<
   // What had to be on the disk is there; on a broken disk the verdict says so already.
   await Promise.allSettled([ledger.close(), spool.close(), manifest.close()]);
   opened.again?.close();
+  // Who wants a mini-batch again has them made again.
+  if (verdict.state === 'Completed') await rm(layout.copies, { recursive: true, force: true }).catch(() => undefined);
   await opened.lock.release();
   return { runId: plan.runId, folder: layout.folder, ...verdict, status: faces.run.status() };
 }

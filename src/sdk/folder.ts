@@ -5,7 +5,7 @@ import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import { syncTree } from '../environment/index.ts';
-import { checkFormat } from './format.ts';
+import { checkFormat, inPresentWords } from './format.ts';
 
 /**
  * Creates the folder of a new run with all it needs; the run's own state is private to the user.
@@ -74,7 +74,7 @@ export async function syncRunFolder(layout: RunLayout): Promise<void> {
 export async function readPlan(folder: string): Promise<Plan> {
   const plan = JSON.parse(await readFile(runLayout(folder).plan, 'utf8')) as { formatVersion?: unknown };
   await checkFormat(folder, plan);
-  return plan as unknown as Plan;
+  return inPresentWords(plan);
 }
 
 /** What a snapshot of the code leaves out (runs, data and results that lie in the code folder) and what it always takes. */

@@ -2,6 +2,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { miniBatchIndex } from '../domain/ids.ts';
+import { withCopy } from '../dataset/index.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { StartFailure, TryFailure } from '../domain/failure.ts';
 import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
@@ -119,6 +120,7 @@ export async function replay(
 
 async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundReport> {
   const { plan, layout, index, items, part } = job;
+  const source = await withCopy(job.source, layout.copies);
   const prepared = await prepareHost(plan, () => undefined, options.signal);
   const entry = await prepareEntry(plan, layout);
   const result = await runInForeground({
@@ -128,7 +130,7 @@ async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundRe
         index: miniBatchIndex(index),
         items,
         ...(part && { part }),
-        source: new TextEncoder().encode(JSON.stringify(job.source)),
+        source: new TextEncoder().encode(JSON.stringify(source)),
       },
     ],
     ...(job.debug && { debug: job.debug }),

@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import { runLayout } from '../domain/layout.ts';
 import { RUN_FORMAT } from '../domain/plan.ts';
-import type { Plan } from '../domain/plan.ts';
+import type { CsvDialect, InputSpec, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import { packageVersion } from './package.ts';
 
@@ -41,6 +41,18 @@ export function upgraded(plan: Plan): Plan {
   if (plan.formatVersion === RUN_FORMAT) return plan;
   // Format 1 knew no narrowing down: such a run ends as it began.
   return { ...plan, formatVersion: RUN_FORMAT, isolate: plan.isolate ?? 'off' };
+}
+
+/** A stored plan in the words of this version; `formatVersion` still says what the folder is. */
+export function inPresentWords(stored: unknown): Plan {
+  const plan = stored as Plan;
+  return { ...plan, inputs: plan.inputs.map(withFormat) };
+}
+
+/** Up to format 2 each table was CSV. */
+function withFormat(stored: InputSpec): InputSpec {
+  const { csv, ...input } = stored as InputSpec & { readonly csv?: CsvDialect };
+  return csv ? ({ ...input, table: { format: 'csv', ...csv } } as InputSpec) : stored;
 }
 
 async function makerOf(folder: string): Promise<string | undefined> {

@@ -83,6 +83,7 @@ export function workerOptions(
     output: plan.output,
     outputFolder: plan.outputFolder,
     tables: workerTables(plan, columns),
+    ...(plan.miniBatchFormat && { handOver: plan.miniBatchFormat }),
     limits: plan.limits,
     loggingLevel: plan.loggingLevel,
     clock,
@@ -94,9 +95,7 @@ export function workerOptions(
 /** One table an input, in the order of the inputs: `MiniBatchSource.table` counts them so. */
 function workerTables(plan: Plan, columns: readonly Column[] | undefined): WorkerTable[] {
   if (!columns) return [];
-  return plan.inputs.flatMap((input) =>
-    input.kind === 'table' ? [{ format: 'csv' as const, delimiter: input.csv.delimiter, schema: { columns } }] : [],
-  );
+  return plan.inputs.flatMap((input) => (input.kind === 'table' ? [{ ...input.table, schema: { columns } }] : []));
 }
 
 export function refusal(problem: Problem): ParallelRunError {

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createMiniBatches, decideSchema, DatasetError } from '../dataset/index.ts';
+import type { CreationOptions } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
@@ -31,20 +32,24 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   const skipped: OpenedInput['skipped'] = new Notes();
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
-  const drafts = createMiniBatches(plan.inputs, plan.cutting, {
-    exclude,
-    stamps: true,
-    onSkip: (path, reason) => {
-      skipped.tell({ path, reason });
-    },
-    ...(signal && { signal }),
-  });
-  const iterator = drafts[Symbol.asyncIterator]();
-  const first = await iterator.next().catch((error: unknown) => {
+  const options = { exclude, stamps: true, copies: runLayout(plan.runFolder).copies, ...(signal && { signal }) };
+  const tell: CreationOptions['onSkip'] = (path, reason) => {
+    skipped.tell({ path, reason });
+  };
+  // Of compressed tables copies are made while they are cut, and there is no run folder yet: that must begin later.
+  const isTable = plan.inputs.some((input) => input.kind === 'table');
+  const peeked: SkippedInput[] = [];
+  const { copies: _, ...peeking } = options;
+  const onSkip: CreationOptions['onSkip'] = isTable ? (path, reason) => peeked.push({ path, reason }) : tell;
+  const begun = createMiniBatches(plan.inputs, plan.cutting, { ...(isTable ? peeking : options), onSkip });
+  const first = await begun.next().catch((error: unknown) => {
     throw error instanceof DatasetError ? refusal(error.problem) : error;
   });
-  if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped.pending);
-  return { drafts: resume(first, iterator), skipped, ...(columns && { columns }) };
+  if (first.done && !plan.allowEmpty) throw emptyInput(plan, isTable ? peeked : skipped.pending);
+  if (!isTable) return { drafts: resume(first, begun), skipped };
+  await begun.return();
+  const drafts = createMiniBatches(plan.inputs, plan.cutting, { ...options, onSkip: tell });
+  return { drafts, skipped, ...(columns && { columns }) };
 }
 
 async function schemaOf(

@@ -1,6 +1,7 @@
 /** The input of a run that goes on: is it the one that the run began with, and what of it is still to be listed? */
 import {
   DatasetError,
+  ensureCopies,
   InputCheck,
   ListingDiffers,
   Stamps,
@@ -11,6 +12,7 @@ import {
 } from '../dataset/index.ts';
 import type { ChangedSince, ListingDifference } from '../dataset/index.ts';
 import type { Recovery } from '../core/recover.ts';
+import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import type { Draft, OrchestratorParts } from '../orchestrator/index.ts';
@@ -67,6 +69,8 @@ export async function openPastInput(
   try {
     if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0) notes.tell(NO_STAMPS);
     else if (!past.inodes && past.stamps) notes.tell(COPIED);
+    if (past.stamps && plan.inputs.some((input) => input.kind === 'table'))
+      await ensureCopies(past.manifest, past.stamps, { below: past.kept, folder: layout.copies });
     const skipped: OpenedInput['skipped'] = new Notes();
     if (options.strict === true) {
       const found = await lookedAt(past);
@@ -146,6 +150,7 @@ async function* listAgain(
     acceptChanged: options.acceptChangedInput === true,
     inodes: past.inodes,
     exclude: options.exclude,
+    copies: runLayout(plan.runFolder).copies,
     // Of a complete listing it was told when that was made.
     ...(listing === 'interrupted' && {
       onSkip: (path: string, reason: string) => {

@@ -1,6 +1,6 @@
 import type { TableCell, TableMiniBatch, TableRow } from '../domain/entry.ts';
 import type { Column } from '../domain/plan.ts';
-import { tableOf } from '../worker/table.ts';
+import { tableOf } from '../worker/arrowtable.ts';
 
 /** The table a worker would hand over for these rows; column types follow from the values. */
 export function tableOfRows(rows: readonly TableRow[]): TableMiniBatch {
@@ -22,5 +22,6 @@ function typeOf(cells: readonly TableCell[]): Column['type'] {
 }
 
 function textOf(cell: TableCell): TableCell {
-  return cell === null ? null : String(cell);
+  if (cell === null || typeof cell === 'string') return cell;
+  return typeof cell === 'object' ? JSON.stringify(cell) : String(cell);
 }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { createMiniBatches } from '../../src/dataset/index.ts';
 import type { CreationOptions, MiniBatchDraft } from '../../src/dataset/index.ts';
 import { DatasetError } from '../../src/dataset/error.ts';
-import { cutFile } from '../../src/dataset/tables.ts';
+import { cutFile } from '../../src/dataset/table/cut.ts';
 import type { Cutting, InputSpec, Selection } from '../../src/domain/plan.ts';
 import { referenceRows } from './csvreference.ts';
 import { csvText } from './csvtext.ts';
@@ -17,7 +17,7 @@ const table = (root: string, select: Selection = ALL, header = true, delimiter =
   name: 'data',
   root,
   select,
-  csv: { delimiter, header },
+  table: { format: 'csv', delimiter, header },
 });
 
 const create = (
@@ -150,7 +150,12 @@ describe('tables', () => {
       fc.asyncProperty(csvText, size, size, async (text, chunkBytes, rows) => {
         writeFiles(root, { t: text });
         const ranges = await collect(
-          cutFile(`${root}/t`, { delimiter: ',', header: false }, { rows, bytes: Infinity }, { chunkBytes }),
+          cutFile(
+            `${root}/t`,
+            { format: 'csv', delimiter: ',', header: false },
+            { rows, bytes: Infinity },
+            { chunkBytes },
+          ),
         );
         const bytes = Buffer.from(text);
         expect(ranges.flatMap(({ start, end }) => referenceRows(bytes.toString('utf8', start, end)))).toEqual(

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RecordScanner } from '../../src/dataset/recordscan.ts';
-import type { FieldSink } from '../../src/dataset/recordscan.ts';
+import { RecordScanner } from '../../src/dataset/table/recordscan.ts';
+import type { FieldSink } from '../../src/domain/dialect.ts';
 import { referenceRows } from './csvreference.ts';
 import { csvText } from './csvtext.ts';
 

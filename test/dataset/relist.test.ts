@@ -41,7 +41,7 @@ class Listed {
 
   static tables(contents: Readonly<Record<string, string>>, rows = 2): Listed {
     const inputs = (root: string): InputSpec[] => [
-      { kind: 'table', name: 'in', root, select: { by: 'all' }, csv: CSV },
+      { kind: 'table', name: 'in', root, select: { by: 'all' }, table: { format: 'csv', ...CSV } },
     ];
     return new Listed(contents, { by: 'rows', rows }, inputs);
   }

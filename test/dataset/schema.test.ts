@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decideSchema } from '../../src/dataset/index.ts';
 import type { SchemaOptions } from '../../src/dataset/index.ts';
-import { columnNames } from '../../src/dataset/names.ts';
+import { columnNames } from '../../src/dataset/table/names.ts';
 import type { Column, InputSpec, TableSchema } from '../../src/domain/plan.ts';
 import type { Problem, Result } from '../../src/domain/problem.ts';
 import { scratchFolder, writeFiles } from './scratch.ts';
@@ -23,7 +23,7 @@ const tableAt = (root: string, header = true, delimiter = ','): InputSpec => ({
   name: 'data',
   root,
   select: { by: 'all' },
-  csv: { delimiter, header },
+  table: { format: 'csv', delimiter, header },
 });
 
 async function columnsOf(files: Files, options?: Parameters<typeof decide>[1]): Promise<string[]> {

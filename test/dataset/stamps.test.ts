@@ -27,7 +27,13 @@ import { collect, scratchFolder, writeFiles } from './scratch.ts';
 
 const CSV = { delimiter: ',', header: true };
 const files = (root: string): InputSpec => ({ kind: 'files', name: 'in', root, select: { by: 'all' } });
-const tables = (root: string): InputSpec => ({ kind: 'table', name: 'in', root, select: { by: 'all' }, csv: CSV });
+const tables = (root: string): InputSpec => ({
+  kind: 'table',
+  name: 'in',
+  root,
+  select: { by: 'all' },
+  table: { format: 'csv', ...CSV },
+});
 
 interface Stored {
   readonly folder: string;

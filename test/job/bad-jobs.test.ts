@@ -12,9 +12,9 @@ const FILES = {
   'notes.txt': '',
   'json.py': '',
   'model.pkl': '',
-  'table.parquet': '',
+  'table.orc': '',
   'big.csv': 'x\n1\n',
-  'folder/x.jsonl': '',
+  'folder/x.xlsx': '',
 };
 
 async function codes(text: string): Promise<readonly string[]> {
@@ -194,7 +194,7 @@ describe('inputs, outputs, expressions', () => {
     ['a list as path of an output', swap('{ type: uri_folder }', '{ path: [a] }'), ['PR1010:10']],
     ['an output that is a number', swap('{ type: uri_folder }', '3'), ['PR1010:10']],
     [
-      'a parquet by rows',
+      'a table of another kind by rows',
       swap('path: ./images', 'path: ./folder').replace('    task:', '    mini_batch_rows: 5\n    task:'),
       ['PR3105:3'],
     ],
@@ -256,9 +256,13 @@ describe('the command line alone', () => {
     [{ entryScript: 'score.py', input: [] }, ['PR1009']],
     [{ entryScript: 'score.py', input: '' }, ['PR1009']],
     [{ entryScript: 'score.py', input: 'nowhere/*.png' }, ['PR3101']],
-    [{ entryScript: 'score.py', input: 'images', inputFormat: 'parquet' }, ['PR1011']],
-    [{ entryScript: 'score.py', input: 'table.parquet', miniBatchRows: 4 }, ['PR3105']],
+    [{ entryScript: 'score.py', input: 'images', inputFormat: 'orc' }, ['PR1011']],
+    [{ entryScript: 'score.py', input: 'table.orc', miniBatchRows: 4 }, ['PR3105']],
     [{ entryScript: 'score.py', input: 'images', appendRowTo: 'x', summaryOnly: true }, ['PR1012']],
+    [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: 'ab' }, ['PR1011']],
+    [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: 'none' }, ['PR1011']],
+    [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: 'é' }, ['PR1011']],
+    [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: '|', csvComment: '|' }, ['PR1012']],
     [{ entryScript: 'score.py', input: 'images', python: 'no-such-python' }, ['PR4001']],
     [{ entryScript: 'score.py', input: 'images', requirements: 'no.txt' }, ['PR4102']],
     [{ entryScript: 'score.py', input: 'images', python: './score.py', requirements: 'no.txt' }, ['PR4107']],

@@ -13,7 +13,7 @@ describe('a run without job file', () => {
     expect(warnings).toEqual([]);
     const { origins, ...rest } = plan;
     expect(rest).toEqual({
-      formatVersion: 2,
+      formatVersion: 3,
       runId: '20260412-093015-k7m2',
       runFolder: `${cwd}/runs/20260412-093015-k7m2`,
       displayName: 'score.py',
@@ -170,16 +170,18 @@ describe('what is split', () => {
     'tabs/t.TSV': 'x\n',
     'mixed/a.csv': 'x\n',
     'mixed/README.md': '',
+    'many/t.parquet': '',
+    'many/l.ndjson': '{}\n',
   };
   const all = { by: 'all' } as const;
-  const comma = { delimiter: ',', header: true };
-  const tab = { delimiter: '\t', header: true };
+  const comma = { format: 'csv', delimiter: ',', header: true };
+  const tab = { format: 'csv', delimiter: '\t', header: true };
   const cases: readonly (readonly [string, WrittenFlags, object, object])[] = [
     ['a folder', { input: 'data' }, { kind: 'files', root: 'data', select: all }, { by: 'files', files: 10 }],
     [
       'a csv',
       { input: 'data/a.csv' },
-      { kind: 'table', root: 'data', select: { by: 'one', file: 'a.csv' }, csv: comma },
+      { kind: 'table', root: 'data', select: { by: 'one', file: 'a.csv' }, table: comma },
       { by: 'bytes', bytes: 1_048_576 },
     ],
     [
@@ -197,37 +199,90 @@ describe('what is split', () => {
     [
       'a number of bytes',
       { input: 'data/a.csv', inputFormat: 'csv', miniBatchSize: 3 },
-      { kind: 'table', root: 'data', csv: comma },
+      { kind: 'table', root: 'data', table: comma },
       { by: 'bytes', bytes: 3 },
     ],
     [
       'a glob of csv',
       { input: 'data/*.csv' },
-      { kind: 'table', root: 'data', select: { by: 'glob', pattern: '*.csv' }, csv: comma },
+      { kind: 'table', root: 'data', select: { by: 'glob', pattern: '*.csv' }, table: comma },
       { by: 'bytes', bytes: 1_048_576 },
     ],
     [
       'tabs',
       { input: 'one.tsv', miniBatchRows: '7' },
-      { kind: 'table', root: '.', select: { by: 'one', file: 'one.tsv' }, csv: tab },
+      { kind: 'table', root: '.', select: { by: 'one', file: 'one.tsv' }, table: tab },
       { by: 'rows', rows: 7 },
     ],
     [
       'a folder by rows',
       { input: 'data/', miniBatchRows: 2 },
-      { kind: 'table', root: 'data', select: { by: 'glob', pattern: '**/*.[cC][sS][vV]' }, csv: comma },
+      {
+        kind: 'table',
+        root: 'data',
+        select: { by: 'glob', pattern: '**/*.[cC][sS][vV]{,.[gG][zZ],.[zZ][sS][tT]}' },
+        table: comma,
+      },
       { by: 'rows', rows: 2 },
     ],
     [
       'a folder of tabs',
       { input: 'tabs', miniBatchSize: '2KB' },
-      { kind: 'table', root: 'tabs', select: { by: 'glob', pattern: '**/*.[tT][sS][vV]' }, csv: tab },
+      {
+        kind: 'table',
+        root: 'tabs',
+        select: { by: 'glob', pattern: '**/*.[tT][sS][vV]{,.[gG][zZ],.[zZ][sS][tT]}' },
+        table: tab,
+      },
       { by: 'bytes', bytes: 2048 },
+    ],
+    [
+      'CSV of another dialect',
+      {
+        input: 'data/*.csv',
+        csvDelimiter: 'tab',
+        csvHeader: 'false',
+        csvQuote: "'",
+        csvEscape: '\\',
+        csvComment: '#',
+      },
+      { table: { format: 'csv', delimiter: '\t', header: false, quote: "'", escape: '\\', comment: '#' } },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'CSV without quotes',
+      { input: 'data/*.csv', csvQuote: 'none' },
+      { table: { format: 'csv', delimiter: ',', header: true, quote: '' } },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'a parquet',
+      { input: 'many/t.parquet' },
+      { kind: 'table', root: 'many', select: { by: 'one', file: 't.parquet' }, table: { format: 'parquet' } },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'a glob of JSON Lines by rows',
+      { input: 'many/*.ndjson', miniBatchRows: 5 },
+      { kind: 'table', root: 'many', select: { by: 'glob', pattern: '*.ndjson' }, table: { format: 'jsonl' } },
+      { by: 'rows', rows: 5 },
+    ],
+    [
+      'a folder of several kinds, one of them wanted',
+      { input: 'many', inputFormat: 'jsonl' },
+      { kind: 'table', root: 'many', table: { format: 'jsonl' } },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'a folder without names of a wanted kind',
+      { input: 'plain', inputFormat: 'jsonl' },
+      { kind: 'table', root: 'plain', select: all, table: { format: 'jsonl' } },
+      { by: 'bytes', bytes: 1_048_576 },
     ],
     [
       'a folder without names',
       { input: 'plain', miniBatchSize: '1mb' },
-      { kind: 'table', root: 'plain', select: all, csv: comma },
+      { kind: 'table', root: 'plain', select: all, table: comma },
       { by: 'bytes', bytes: 1_048_576 },
     ],
     [
@@ -244,6 +299,12 @@ describe('what is split', () => {
     const [first] = plan.inputs;
     expect({ ...first, root: path.relative(cwd, first?.root ?? '') || '.' }).toMatchObject(input);
     expect(plan.cutting).toEqual(cutting);
+  });
+
+  it('refuses tables of two formats', async () => {
+    const cwd = await workspace(CSV);
+    const flags = { ...CLI, input: ['one.tsv', 'many/t.parquet'] };
+    expect(short(await problemsOf(cwd, { flags }))).toEqual(['PR3107']);
   });
 
   it('names what is left out of a folder of tables', async () => {

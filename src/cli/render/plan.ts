@@ -51,7 +51,7 @@ function valueText(value: string): string {
 }
 
 function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {
-  const rows = schema.map((column) => [`  ${safeText(column.name)}`, column.type]);
+  const rows = schema.map((column) => [`  ${safeText(column.name)}`, column.native ?? column.type]);
   return ['', screen.paint('strong', 'Columns'), ...tableLines([{ title: '  COLUMN' }, { title: 'TYPE' }], rows)];
 }
 

@@ -1,13 +1,6 @@
 /** Splits bytes of CSV into fields, by the same rules as `rowcutter.ts`, without making strings. Pure. */
 
-/** Told about each field as it comes. A row that turns out to be incomplete comes again, from its start. */
-export interface FieldSink {
-  beginRow(): void;
-  /** The field lies between `start` and `end` of `bytes`, quotes removed. */
-  field(column: number, bytes: Buffer, start: number, end: number): void;
-  /** @returns false: enough. */
-  endRow(fields: number): boolean;
-}
+import type { FieldScanner, FieldSink } from '../../domain/dialect.ts';
 
 const LF = 10;
 const CR = 13;
@@ -15,7 +8,7 @@ const TAB = 9;
 const SPACE = 32;
 const QUOTE = 34;
 
-export class RecordScanner {
+export class RecordScanner implements FieldScanner {
   readonly #delimiter: number;
   readonly #sink: FieldSink;
   /** Fields with quotes inside are put together here. */

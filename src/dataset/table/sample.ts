@@ -1,15 +1,14 @@
 /** Runs rows of a file past a sink: all of a part of it, or those of a sample taken from the middle. */
-import type { CsvDialect } from '../domain/plan.ts';
+import type { CsvDialect } from '../../domain/plan.ts';
 import type { ColumnFacts } from './columns.ts';
-import { readChunks } from './read.ts';
-import { RecordScanner } from './recordscan.ts';
-import type { FieldSink } from './recordscan.ts';
+import { readChunks } from '../read.ts';
+import { scannerFor } from './scanner.ts';
+import type { FieldSink } from '../../domain/dialect.ts';
 import { ROW_BYTES_MAX } from './rowcutter.ts';
-import { findFault } from './tables.ts';
+import { findFault } from './cut.ts';
 
 const LF = 10;
 const CR = 13;
-const QUOTE = 34;
 
 /**
  * @param part.start start of a row. @param part.end a row that goes beyond it is left out
@@ -21,17 +20,17 @@ export async function scanRows(
   facts: ColumnFacts,
   part: { readonly start: number; readonly end?: number; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
-  const scanner = new RecordScanner(csv.delimiter, facts);
+  const scanner = scannerFor(csv, facts);
   let rest = Buffer.alloc(0);
   for await (const chunk of readChunks(path, part)) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     const next = scanner.scan(bytes, 0, false);
     // a copy: the chunk's memory is filled anew
     rest = Buffer.from(bytes.subarray(next));
-    if (rest.length > ROW_BYTES_MAX) throw await findFault(path, csv);
+    if (rest.length > ROW_BYTES_MAX) throw await findFault(path, { ...csv, format: 'csv' });
   }
   if (part.end !== undefined) return;
-  if (scanner.scan(rest, 0, true) < rest.length) throw await findFault(path, csv);
+  if (scanner.scan(rest, 0, true) < rest.length) throw await findFault(path, { ...csv, format: 'csv' });
 }
 
 interface SamplePart {
@@ -51,13 +50,13 @@ interface SamplePart {
 export async function scanSample(path: string, csv: CsvDialect, facts: ColumnFacts, part: SamplePart): Promise<void> {
   const window = await readWindow(path, part.start, part.bytes);
   const ended = part.start + window.length >= part.size;
-  const fitting = (part.exact ? [0] : possibleStarts(window)).filter((start) => {
+  const fitting = (part.exact ? [0] : possibleStarts(window, csv.quote ?? '"')).filter((start) => {
     const check = new WidthCheck(part.columns);
-    new RecordScanner(csv.delimiter, check).scan(window, start, ended);
+    scannerFor(csv, check).scan(window, start, ended);
     return check.fits;
   });
   const [start] = fitting;
-  if (start !== undefined && fitting.length === 1) new RecordScanner(csv.delimiter, facts).scan(window, start, ended);
+  if (start !== undefined && fitting.length === 1) scannerFor(csv, facts).scan(window, start, ended);
 }
 
 async function readWindow(path: string, start: number, bytes: number): Promise<Buffer> {
@@ -67,12 +66,13 @@ async function readWindow(path: string, start: number, bytes: number): Promise<B
 }
 
 /** Where the first row starts if no quote is open at the front of the window, and where if one is. */
-function possibleStarts(window: Buffer): number[] {
+function possibleStarts(window: Buffer, quote: string): number[] {
+  const quoteByte = quote.charCodeAt(0);
   const starts: (number | undefined)[] = [undefined, undefined];
   let quotes = 0;
   for (let i = 0; i + 1 < window.length && starts.includes(undefined); i++) {
     const byte = window[i];
-    if (byte === QUOTE) quotes += 1;
+    if (byte === quoteByte) quotes += 1;
     else if (byte === LF || (byte === CR && window[i + 1] !== LF)) starts[quotes % 2] ??= i + 1;
   }
   return starts.filter((start) => start !== undefined);

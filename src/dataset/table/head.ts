@@ -1,13 +1,11 @@
 /** The front of a table file: its header and its first row. */
-import type { FileHandle } from 'node:fs/promises';
-import type { CsvDialect } from '../domain/plan.ts';
-import { unreadable, DatasetError } from './error.ts';
+import type { CsvDialect } from '../../domain/plan.ts';
 import { columnNames, numberedNames } from './names.ts';
-import { markLength, notUtf8, withFile } from './read.ts';
-import { RecordScanner } from './recordscan.ts';
-import type { FieldSink } from './recordscan.ts';
+import { markLength, notUtf8, readChunks, sizeOf } from '../read.ts';
+import { scannerFor } from './scanner.ts';
+import type { FieldSink } from '../../domain/dialect.ts';
 import { ROW_BYTES_MAX } from './rowcutter.ts';
-import { findFault } from './tables.ts';
+import { findFault } from './cut.ts';
 
 export interface TableHead {
   /** Bytes of the file. */
@@ -31,32 +29,21 @@ const FRONT_BYTES_MAX = 2 * ROW_BYTES_MAX + 16;
  * @throws DatasetError PR3003, PR3005, PR3006
  */
 export async function readHead(path: string, csv: CsvDialect): Promise<TableHead | undefined> {
-  return withFile(path, async (file) => {
-    try {
-      const { size } = await file.stat();
-      for (let bytes = FRONT_BYTES; ; bytes = Math.min(8 * bytes, FRONT_BYTES_MAX)) {
-        const front = await readFront(file, Math.min(bytes, size));
-        const ended = front.length < bytes || front.length === size;
-        const head = parseFront(front, ended, path, csv);
-        if (head !== 'more') return head && { ...head, size };
-        if (ended || bytes === FRONT_BYTES_MAX) throw await findFault(path, csv);
-      }
-    } catch (error) {
-      throw error instanceof DatasetError ? error : unreadable(path, 'file', error);
-    }
-  });
+  const size = await sizeOf(path);
+  for (let bytes = FRONT_BYTES; ; bytes = Math.min(8 * bytes, FRONT_BYTES_MAX)) {
+    const front = await readFront(path, bytes);
+    const ended = front.length < bytes;
+    const head = parseFront(front, ended, path, csv);
+    if (head !== 'more') return head && { ...head, size };
+    if (ended || bytes === FRONT_BYTES_MAX) throw await findFault(path, { ...csv, format: 'csv' });
+  }
 }
 
 /** @returns fewer bytes only where the file has no more */
-async function readFront(file: FileHandle, bytes: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafe(bytes);
-  let filled = 0;
-  while (filled < bytes) {
-    const { bytesRead } = await file.read(buffer, filled, bytes - filled, filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return buffer.subarray(0, filled);
+async function readFront(path: string, bytes: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of readChunks(path, { end: bytes, chunkBytes: FRONT_BYTES })) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks);
 }
 
 function parseFront(
@@ -67,11 +54,11 @@ function parseFront(
 ): Omit<TableHead, 'size'> | undefined | 'more' {
   const mark = markLength(front, path);
   const first = new OneRow();
-  const dataStart = new RecordScanner(csv.delimiter, first).scan(front, mark, ended);
+  const dataStart = scannerFor(csv, first).scan(front, mark, ended);
   if (first.done === undefined) return ended && dataStart === front.length ? undefined : 'more';
   if (!csv.header) return { names: numberedNames(first.done), dataStart: mark, firstRowFields: first.done };
   const second = new OneRow();
-  const end = new RecordScanner(csv.delimiter, second).scan(front, dataStart, ended);
+  const end = scannerFor(csv, second).scan(front, dataStart, ended);
   if (second.done === undefined && !(ended && end === front.length)) return 'more';
   return {
     names: columnNames(first.texts(path)),

@@ -1,6 +1,6 @@
-import type { Column } from '../domain/plan.ts';
+import type { Column } from '../../domain/plan.ts';
 import { Seen, classify } from './classify.ts';
-import type { FieldSink } from './recordscan.ts';
+import type { FieldSink } from '../../domain/dialect.ts';
 
 /** Gathers what each column holds. Fields beyond the last column are not looked at. */
 export class ColumnFacts implements FieldSink {

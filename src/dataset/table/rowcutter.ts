@@ -2,8 +2,11 @@
  * Finds the rows of a CSV file and cuts them into ranges. Pure: bytes in, ranges out.
  *
  * Rows are what pandas' `read_csv` takes for rows: LF, CRLF and CR end a row outside quotes; a quote opens a quoted
- * field only at the start of a field; lines of nothing but spaces and tabs are no rows.
+ * field only at the start of a field; lines of nothing but spaces and tabs are no rows, nor are lines that begin with the
+ * comment character; what follows it elsewhere outside quotes belongs to no field. Behind the escape character every
+ * byte is text.
  */
+import type { CsvDialect } from '../../domain/plan.ts';
 
 export interface RowRange {
   /** First byte of the first row. */
@@ -35,6 +38,9 @@ const CR = 13;
 const TAB = 9;
 const SPACE = 32;
 const QUOTE = 34;
+const NONE = -1;
+
+const byteOf = (character: string | undefined): number => (character ? character.charCodeAt(0) : NONE);
 
 export class RowCutter {
   /** Set once the file turns out to be no CSV; nothing more comes of it then. */
@@ -42,6 +48,11 @@ export class RowCutter {
   /** True once a row with the column names has been seen. */
   headerSeen = false;
   readonly #delimiter: number;
+  readonly #quote: number;
+  readonly #escape: number;
+  readonly #comment: number;
+  /** Of a dialect with more than quotes: 1 for the bytes that mean something outside of them. */
+  readonly #meaning: Uint8Array | undefined;
   readonly #limits: RangeLimits;
   readonly #rowBytesMax: number;
   #ranges: RowRange[] = [];
@@ -56,6 +67,13 @@ export class RowCutter {
   #quoted = false;
   #quoteAt = 0;
   #closedAt = -2;
+  /** The byte before was the escape character. */
+  #escaped = false;
+  /** The byte that it took the meaning from. */
+  #escapedAt = -2;
+  /** In a comment, up to the end of the line. */
+  #inComment = false;
+  #commentAt = -1;
   /** A CR ended the chunk: whether an LF belongs to it is still to be seen. */
   #afterCr: 'no' | 'row' | 'blank' = 'no';
   #rangeStart: number;
@@ -64,14 +82,17 @@ export class RowCutter {
   #firstRow = 0;
 
   /** @param options.start offset of the first byte to come (after a byte order mark) */
-  constructor(options: {
-    readonly delimiter: string;
-    readonly header: boolean;
-    readonly limits: RangeLimits;
-    readonly start: number;
-    readonly rowBytesMax?: number;
-  }) {
+  constructor(
+    options: CsvDialect & { readonly limits: RangeLimits; readonly start: number; readonly rowBytesMax?: number },
+  ) {
     this.#delimiter = options.delimiter.charCodeAt(0);
+    this.#quote = byteOf(options.quote ?? '"');
+    this.#escape = byteOf(options.escape);
+    this.#comment = byteOf(options.comment);
+    if (this.#quote !== QUOTE || this.#escape !== NONE || this.#comment !== NONE) {
+      this.#meaning = new Uint8Array(256);
+      for (const byte of [LF, CR, this.#quote, this.#escape, this.#comment]) if (byte !== NONE) this.#meaning[byte] = 1;
+    }
     this.#headerPending = options.header;
     this.#limits = options.limits;
     this.#rowBytesMax = options.rowBytesMax ?? ROW_BYTES_MAX;
@@ -85,15 +106,24 @@ export class RowCutter {
 
   /** @param chunk the next bytes of the file. @returns the ranges that are complete now */
   push(chunk: Uint8Array): RowRange[] {
+    let from = 0;
+    if (chunk.length > 0 && this.#afterCr !== 'no') {
+      if (chunk[0] === LF) from = 1;
+      this.#endCr(this.#offset + from);
+    }
+    if (this.#meaning === undefined) this.#scan(chunk, from);
+    else this.#scanDialect(chunk, from, this.#meaning);
+    this.#endChunk(chunk);
+    return this.#taken();
+  }
+
+  /** Quotes are `"`, and nothing else means anything. */
+  #scan(chunk: Uint8Array, from: number): void {
     const length = chunk.length;
     const base = this.#offset;
     const delimiter = this.#delimiter;
-    let i = 0;
+    let i = from;
     let quoted = this.#quoted;
-    if (length > 0 && this.#afterCr !== 'no') {
-      if (chunk[0] === LF) i = 1;
-      this.#endCr(base + i);
-    }
     while (i < length) {
       if (quoted) {
         while (i < length && chunk[i] !== QUOTE) i++;
@@ -118,19 +148,70 @@ export class RowCutter {
           if (!reopens) this.#quoteAt = base + i;
         }
       } else if (byte === CR) {
-        const blank = this.#isBlank(chunk, base, i);
-        if (i + 1 === length) {
-          this.#afterCr = blank ? 'blank' : 'row';
-        } else {
-          if (chunk[i + 1] === LF) i += 1;
-          this.#endRow(base + i + 1, blank);
-        }
+        i = this.#passCr(chunk, i);
       }
       i += 1;
     }
     this.#quoted = quoted;
-    this.#endChunk(chunk);
-    return this.#taken();
+  }
+
+  #scanDialect(chunk: Uint8Array, from: number, meaning: Uint8Array): void {
+    const length = chunk.length;
+    const base = this.#offset;
+    for (let i = from; i < length; i++) {
+      const byte = chunk[i] as number;
+      if (this.#escaped) {
+        this.#escaped = false;
+      } else if (this.#quoted) {
+        if (byte === this.#escape) this.#escaped = true;
+        else if (byte === this.#quote) {
+          this.#quoted = false;
+          this.#closedAt = base + i;
+        }
+      } else if (meaning[byte] === 0) {
+        continue;
+      } else if (byte === LF) {
+        this.#endRow(base + i + 1, this.#isBlank(chunk, base, i));
+      } else if (byte === CR) {
+        i = this.#passCr(chunk, i);
+      } else if (!this.#inComment) {
+        this.#special(byte, base + i, i > 0 ? (chunk[i - 1] as number) : this.#previous);
+      }
+    }
+  }
+
+  /** A quote, an escape or the start of a comment, outside of quotes. @param at offset in the file */
+  #special(byte: number, at: number, before: number): void {
+    const reopens = this.#closedAt === at - 1;
+    if (byte === this.#quote) {
+      const opens = before === this.#delimiter || before === LF || before === CR;
+      this.#quoted = reopens || (opens && !this.#wasEscaped(at));
+      if (this.#quoted && !reopens) this.#quoteAt = at;
+    } else if (reopens) {
+      // behind a closing quote they are text
+    } else if (byte === this.#escape) {
+      this.#escaped = true;
+      this.#escapedAt = at + 1;
+    } else {
+      this.#inComment = true;
+      this.#commentAt = at;
+    }
+  }
+
+  #wasEscaped(at: number): boolean {
+    return this.#escapedAt === at - 1;
+  }
+
+  /** A CR outside of quotes. @returns position of the last byte of the line break */
+  #passCr(chunk: Uint8Array, at: number): number {
+    const blank = this.#isBlank(chunk, this.#offset, at);
+    if (at + 1 === chunk.length) {
+      this.#afterCr = blank ? 'blank' : 'row';
+      return at;
+    }
+    const end = chunk[at + 1] === LF ? at + 1 : at;
+    this.#endRow(this.#offset + end + 1, blank);
+    return end;
   }
 
   /** The file ends here. @returns the last ranges */
@@ -156,6 +237,7 @@ export class RowCutter {
   /** Whether the row holds nothing up to `end` of the chunk. */
   #isBlank(chunk: Uint8Array, base: number, end: number): boolean {
     if (this.#hasContent) return false;
+    if (this.#inComment && this.#commentAt === this.#rowStart) return true;
     for (let i = Math.max(0, this.#rowStart - base); i < end; i++) {
       const byte = chunk[i];
       if ((byte !== SPACE && byte !== TAB) || byte === this.#delimiter) return false;
@@ -173,6 +255,7 @@ export class RowCutter {
     if (end - this.#rowStart > this.#rowBytesMax) this.#tooLong(false);
     this.#rowStart = end;
     this.#hasContent = false;
+    this.#inComment = false;
     if (blank) {
       if (this.#rows === 0) this.#rangeStart = end;
       return;

@@ -1,0 +1,77 @@
+"""
+Parquet and Arrow IPC files: rows are found by their number. Read by pyarrow, else by polars; which one has read them
+doesn't show in what the script gets.
+"""
+import collections
+import os
+
+from .handover import TypeChanged
+from .minibatch import InputError
+from .slices import changed, is_failure, path_of, reason, system_error
+
+#: So many files are kept open: a worker's mini-batches come from one, or from a few in turn.
+_OPEN_FILES_MAX = 4
+
+
+class Numbered:
+    """
+    Rows of one table. `opener(path)` opens a file, which has `rows`, `names` and `read(start, end, names)`; `convert`
+    makes of what that returns what the script gets.
+    """
+
+    def __init__(self, table, opener, convert):
+        self._names = [column["name"] for column in table["schema"]["columns"]]
+        self._open = opener
+        self._convert = convert
+        self._files = collections.OrderedDict()
+
+    def read(self, source):
+        """All rows of a source. Raises InputError."""
+        return self.read_part(source, 0, source["rows"])
+
+    def read_part(self, source, start, end):
+        """The rows `start` to `end` of a source: those around them are not looked at. Raises InputError."""
+        try:
+            file = self._file(source)
+            self._check(file, source)
+            data = file.read(source["start"] + start, source["start"] + end, self._names)
+            if len(data) != end - start:
+                raise changed(source, "%d rows of it are there, not %d" % (len(data), end - start))
+            return self._convert(data)
+        except InputError:
+            raise
+        except TypeChanged as error:
+            raise changed(source, str(error)) from error
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            if isinstance(error, OSError) and error.errno is not None:
+                raise system_error(source, error) from error
+            raise InputError(source["file"], reason("cannot read", source, error)) from error
+
+    def _check(self, file, source):
+        if file.rows < source["end"]:
+            raise changed(source, "it has %d rows, %d were there when the mini-batches were made" % (
+                file.rows, source["end"]))
+        lacking = [name for name in self._names if name not in file.names]
+        if lacking:
+            raise changed(source, "it has no column %r" % lacking[0])
+        more = [name for name in file.names if name not in self._names]
+        if more:
+            raise changed(source, "it has the column %r, which the table does not have" % more[0])
+
+    def _file(self, source):
+        """The file of a source, opened now or before; anew where it isn't the same any more."""
+        path = path_of(source)
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise system_error(source, error) from error
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        known, file = self._files.pop(path, (None, None))
+        if known != stamp:
+            file = self._open(path)
+        self._files[path] = stamp, file
+        if len(self._files) > _OPEN_FILES_MAX:
+            self._files.popitem(last=False)
+        return file

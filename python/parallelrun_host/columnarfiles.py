@@ -1,0 +1,107 @@
+"""Open Parquet and Arrow IPC files: `rows`, `names` of the columns, `read(start, end, names)`."""
+import bisect
+import importlib
+import os
+import warnings
+
+#: A part of a file that was read for some of its rows is kept for the next mini-batch up to this size.
+_KEPT_BYTES_MAX = 256 * 1024 * 1024
+
+
+class _Parts:
+    """
+    A file of parts (row groups, record batches) that can only be read whole. The last one is kept where rows of it are
+    left: a mini-batch is often smaller, and the next one begins where it ended.
+    """
+
+    def __init__(self, arrow, names, counts):
+        self._arrow = arrow
+        self.names = names
+        self._starts = [0]
+        for count in counts:
+            self._starts.append(self._starts[-1] + count)
+        self.rows = self._starts[-1]
+        self._kept = None, None
+
+    def read(self, start, end, names):
+        """-> pyarrow Table of plain columns, without the notes of whoever wrote the file."""
+        tables = []
+        number = bisect.bisect_right(self._starts, start) - 1
+        while number < len(self._starts) - 1 and self._starts[number] < end:
+            first, behind = self._starts[number], self._starts[number + 1]
+            table = self._part(number, keep=end < behind)
+            tables.append(table.slice(max(0, start - first), min(end, behind) - max(start, first)))
+            number += 1
+        table = self._arrow.concat_tables(tables)
+        return self._arrow.Table.from_arrays([self._plain(table.column(name)) for name in names], names)
+
+    def _part(self, number, keep):
+        known, table = self._kept
+        if known != number:
+            self._kept = None, None  # not two of them in memory
+            table = self._load(number)
+        self._kept = (number, table) if keep and table.nbytes <= _KEPT_BYTES_MAX else (None, None)
+        return table
+
+    def _plain(self, column):
+        """Categories differ from slice to slice: their values don't."""
+        if self._arrow.types.is_dictionary(column.type):
+            return column.cast(column.type.value_type)
+        return column
+
+
+class ParquetParts(_Parts):
+    def __init__(self, libraries, path):
+        arrow = libraries["pyarrow"]
+        # not mapped: where a mapped file is cut short, the process that looks there is killed
+        self._file = importlib.import_module("pyarrow.parquet").ParquetFile(arrow.OSFile(os.fsencode(path)))
+        meta = self._file.metadata
+        counts = [meta.row_group(number).num_rows for number in range(meta.num_row_groups)]
+        super().__init__(arrow, self._file.schema_arrow.names, counts)
+
+    def _load(self, number):
+        # one thread: as many workers as there are cores read at the same time
+        return self._file.read_row_group(number, use_threads=False)
+
+
+class ArrowParts(_Parts):
+    def __init__(self, libraries, path):
+        arrow = libraries["pyarrow"]
+        ipc = importlib.import_module("pyarrow.ipc")
+        self._file = ipc.open_file(arrow.OSFile(os.fsencode(path)), options=ipc.IpcReadOptions(use_threads=False))
+        names = self._file.schema.names
+        # the footer doesn't say how many rows a batch has; without its other columns there is little to read
+        few = ipc.IpcReadOptions(use_threads=False, included_fields=[0] if names else None)
+        counter = ipc.open_file(arrow.OSFile(os.fsencode(path)), options=few)
+        super().__init__(arrow, names, [counter.get_batch(at).num_rows for at in range(counter.num_record_batches)])
+
+    def _load(self, number):
+        return self._arrow.Table.from_batches([self._file.get_batch(number)])
+
+
+class PolarsParts:
+    """A file that polars reads; it finds out itself what it needs of it."""
+
+    def __init__(self, libraries, path, scan, **options):
+        self._polars = libraries["polars"]
+        rows = getattr(self._polars, scan)(path, **options)
+        types = rows.collect_schema()
+        self.names = list(types)
+        self.rows = rows.select(self._polars.len()).collect().item()
+        self._scan = rows.with_columns([
+            self._polars.col(name).cast(self._polars.Utf8) for name, kind in types.items()
+            if str(kind).startswith(("Categorical", "Enum"))])
+
+    def read(self, start, end, names):
+        """-> polars DataFrame of plain columns."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that categories of parts are merged at some cost is nothing to tell the script
+            return self._scan.slice(start, end - start).collect().select(names)
+
+
+def polars_parquet(libraries, path):
+    return PolarsParts(libraries, path, "scan_parquet", glob=False, hive_partitioning=False)
+
+
+def polars_arrow(libraries, path):
+    return PolarsParts(libraries, path, "scan_ipc", hive_partitioning=False)

@@ -1,0 +1,215 @@
+"""
+CSV: a byte range of whole rows becomes rows with the columns and types of the whole input. pandas' C parser reads them
+where there is pandas; rows as dicts, and tables where there is none, are read by the standard library alone.
+"""
+import io
+import re
+
+from .csvtext import Dialect, EndlessRow
+from .minibatch import InputError
+from .slices import check_count, converted, handed_over, misfit, read_slice, reason, row_error, where
+from .textvalues import CONVERTERS, MISSING, TRUTH
+
+_DTYPES = {
+    "int64": "int64",
+    "uint64": "uint64",
+    "float64": "float64",
+    "bool": "bool",
+    "nullable-bool": object,
+    "string": object,
+}
+_QUOTE_NONE = 3  # csv.QUOTE_NONE
+#: Where a blank line ends in CR and the next starts with a space, pandas' parser goes back too far and never ends.
+_STRANGE_TO_PANDAS = re.compile(rb"\r[ \t]")
+_BEGINS_WITH_MINUS = re.compile(rb"(?:\A|[^-\w.])-[0-9]")
+_INT64_MAX = 2 ** 63 - 1
+
+
+class CsvFrames:
+    """Rows of one CSV table, read by pandas. `convert(frame)` makes of that what the script gets."""
+
+    def __init__(self, table, pandas, convert):
+        self._pandas = pandas
+        self._convert = convert
+        self._dialect = Dialect(table)
+        self._options, self._header = _options(table, self._dialect)
+        self._columns = [(column["name"], column["type"]) for column in table["schema"]["columns"]]
+
+    def read(self, source):
+        """All rows of a source. Raises InputError."""
+        return handed_over(source, self._convert, self._frame(source))
+
+    def read_part(self, source, start, end):
+        """
+        Only the rows `start` to `end` of one source: as if they were a source of their own. A row elsewhere in it that
+        cannot be read doesn't keep them from being read. Raises InputError.
+        """
+        try:
+            frame = self._frame(source)
+        except InputError:
+            smaller = self._narrowed(source, start, end)
+            if smaller is None:
+                raise
+            return self._read_narrowed(smaller, start)
+        return handed_over(source, self._convert, frame.iloc[start:end].reset_index(drop=True))
+
+    def _read_narrowed(self, source, first):
+        try:
+            return self.read(source)
+        except InputError as error:
+            if error.item is not None:
+                error.item += first
+            raise
+
+    def _frame(self, source):
+        """A DataFrame with RangeIndex from 0."""
+        data = read_slice(source)
+        try:
+            if b"\r" in data and _STRANGE_TO_PANDAS.search(data):
+                data = _with_line_feeds(data, self._dialect)
+            frame = self._parsed(data)
+        except Exception as error:
+            raise InputError(source["file"], reason("pandas cannot read", source, error)) from error
+        if not isinstance(frame.index, self._pandas.RangeIndex):  # pandas makes an index of what is too much
+            raise InputError(
+                source["file"], "%s: the first one has more fields than the table has columns" % where(source))
+        check_count(source, len(frame))
+        for name, kind in self._columns:
+            if kind == "nullable-bool":
+                frame[name] = _truth_column(frame[name], source)
+            elif kind in ("int64", "uint64"):
+                self._check_whole(frame[name], kind, data, source)
+        return frame
+
+    def _parsed(self, data, **options):
+        return self._pandas.read_csv(io.BytesIO(self._header + data), **dict(self._options, **options))
+
+    def _check_whole(self, column, kind, data, source):
+        """pandas makes another type of what is beyond the one asked for, and a huge number of what is below 0."""
+        beyond = column > _INT64_MAX
+        if kind == "int64" and beyond.any():
+            row = int(beyond.argmax())
+            raise misfit(source, row, column.name, kind, int(column[row]))
+        if kind == "uint64" and _BEGINS_WITH_MINUS.search(data) and beyond.any():
+            texts = self._parsed(data, usecols=[column.name], dtype=object)[column.name].str.strip()
+            wrong = texts.str.startswith("-") & beyond
+            if wrong.any():
+                row = int(wrong.argmax())
+                raise misfit(source, row, column.name, kind, texts[row])
+
+    def _narrowed(self, source, start, end):
+        """The source of rows `start` to `end` of a source alone; None where it doesn't hold the rows that were counted."""
+        data = read_slice(source)
+        try:
+            spans = list(self._dialect.spans(data))
+        except EndlessRow:
+            return None
+        if len(spans) != source["rows"]:
+            return None
+        at = source["start"]
+        return dict(source, start=at + spans[start][0], end=at + spans[end - 1][1], firstRow=source["firstRow"] + start,
+                    rows=end - start)
+
+
+class CsvRows:
+    """
+    Rows of one CSV table, read by the standard library. `convert(columns, rows)` makes of them what the script gets.
+    """
+
+    def __init__(self, table, convert):
+        self._convert = convert
+        self._dialect = Dialect(table)
+        self._columns = [(column["name"], column["type"]) for column in table["schema"]["columns"]]
+
+    def read(self, source):
+        """All rows of a source. Raises InputError."""
+        rows = self._rows(read_slice(source), source, 0)
+        check_count(source, len(rows))
+        return self._converted(rows, source, 0)
+
+    def read_part(self, source, start, end):
+        """The rows `start` to `end` of a source: what is in those around them doesn't matter. Raises InputError."""
+        data = read_slice(source)
+        try:
+            spans = list(self._dialect.spans(data))
+        except EndlessRow as error:
+            raise row_error(source, error.row, str(error)) from error
+        check_count(source, len(spans))
+        rows = self._rows(data[spans[start][0]:spans[end - 1][1]], source, start)
+        return self._converted(rows, source, start)
+
+    def _rows(self, data, source, first):
+        """-> lists of the fields of each row. `first`: number of the first one in the source."""
+        try:
+            return list(self._dialect.rows(data.decode("utf-8")))
+        except EndlessRow as error:
+            raise row_error(source, first + error.row, str(error)) from error
+        except UnicodeDecodeError as error:
+            raise row_error(source, first + self._row_at(data, error.start), "it is not UTF-8 text") from error
+
+    def _row_at(self, data, position):
+        number = 0
+        try:
+            for _, end in self._dialect.spans(data):
+                if position < end:
+                    break
+                number += 1
+        except EndlessRow:
+            pass  # it is the row without end
+        return number
+
+    def _converted(self, rows, source, first):
+        width = len(self._columns)
+        for number, fields in enumerate(rows, first):
+            if len(fields) > width:
+                raise row_error(source, number, "it has %d fields, the table has %d columns" % (len(fields), width))
+            fields.extend([""] * (width - len(fields)))
+        columns = [converted(source, first, texts, name, kind, CONVERTERS[kind])
+                   for texts, (name, kind) in zip(zip(*rows), self._columns)]
+        return handed_over(source, self._convert, columns, len(rows))
+
+
+def _options(table, dialect):
+    """
+    -> (arguments of read_csv, line to put in front of each slice). The line says how wide the table is: pandas before
+    2.0 refuses a slice whose rows all end early.
+    """
+    columns = table["schema"]["columns"]
+    taken = dialect.delimiter + dialect.quote + dialect.escape + dialect.comment
+    filler = next(letter for letter in "cdefg" if letter not in taken)
+    header = (dialect.delimiter.join([filler] * len(columns)) + "\n").encode("utf-8")
+    options = {
+        "sep": dialect.delimiter,
+        "header": 0,
+        "names": [column["name"] for column in columns],
+        "keep_default_na": False,
+        "na_values": list(MISSING),
+        "dtype": {column["name"]: _DTYPES[column["type"]] for column in columns},
+        "encoding": "utf-8",
+        "engine": "c",
+        "low_memory": False,
+    }
+    if dialect.quote:
+        options["quotechar"] = dialect.quote
+    else:
+        options["quoting"] = _QUOTE_NONE
+    if dialect.escape:
+        options["escapechar"] = dialect.escape
+    if dialect.comment:
+        options["comment"] = dialect.comment
+    return options, header
+
+
+def _with_line_feeds(data, dialect):
+    rows = (data[start:end] for start, end in dialect.spans(data))
+    return b"".join(row[:-1] + b"\n" if row.endswith(b"\r") else row for row in rows)
+
+
+def _truth_column(column, source):
+    """Texts to True, False and NaN, as pandas reads a whole column of truth values with gaps."""
+    mapped = column.map(TRUTH).astype(object)
+    wrong = mapped.isna() & column.notna()
+    if wrong.any():
+        raise InputError(source["file"], "column %r holds %r where True or False was found before: the file was changed, "
+                                         "or its types vary (%s)" % (column.name, column[wrong].iloc[0], where(source)))
+    return mapped

@@ -1,0 +1,85 @@
+/** Compressed files, read front to back as what they hold. By their names: `.gz` and `.zst`. */
+import { Readable } from 'node:stream';
+import * as zlib from 'node:zlib';
+import { Decompress } from 'fzstd';
+import { DatasetError, datasetProblem } from './error.ts';
+
+type Packing = 'gzip' | 'zstd';
+
+export function packingOf(path: string): Packing | undefined {
+  if (/\.gz$/i.test(path)) return 'gzip';
+  return /\.zst$/i.test(path) ? 'zstd' : undefined;
+}
+
+/** @param chunks the compressed bytes; each is taken before the next is asked for. @throws DatasetError PR3013 */
+export async function* unpacked(
+  path: string,
+  packing: Packing,
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  try {
+    yield* packing === 'gzip' ? throughStream(chunks, zlib.createGunzip()) : zstd(chunks);
+  } catch (error) {
+    if (error instanceof DatasetError) throw error;
+    if (!isDamage(error)) throw error;
+    throw new DatasetError(
+      datasetProblem({
+        code: 'PR3013',
+        what: 'a compressed file of the input is damaged',
+        file: path,
+        why: (error as Error).message,
+        next: `look at it with ${packing === 'gzip' ? 'gzip -t' : 'zstd -t'}, and leave it out or put it back whole`,
+      }),
+    );
+  }
+}
+
+/** Errors of the system and cancellation are not the file's. */
+function isDamage(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name === 'AbortError' || 'syscall' in error) return false;
+  const code = 'code' in error ? error.code : undefined;
+  return typeof code === 'number' || (typeof code === 'string' && /^(?:Z_|ZSTD_)/.test(code));
+}
+
+async function* throughStream(
+  chunks: AsyncIterable<Buffer>,
+  stream: zlib.Gunzip,
+): AsyncGenerator<Buffer, void, undefined> {
+  const source = Readable.from(copies(chunks), { objectMode: false });
+  source.on('error', (error) => stream.destroy(error));
+  try {
+    for await (const chunk of source.pipe(stream)) yield chunk as Buffer;
+  } finally {
+    source.destroy();
+    stream.destroy();
+  }
+}
+
+/** The reader fills its memory anew with each chunk; a stream holds several. */
+async function* copies(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  for await (const chunk of chunks) yield Buffer.from(chunk);
+}
+
+function zstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  // Node 22.15 on; a decompressor in JavaScript before.
+  const native = (zlib as { createZstdDecompress?: () => zlib.Gunzip }).createZstdDecompress;
+  return native ? throughStream(chunks, native()) : zstdInScript(chunks);
+}
+
+async function* zstdInScript(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let found: Buffer[] = [];
+  const decompress = new Decompress((data) => {
+    found.push(Buffer.from(data.buffer, data.byteOffset, data.length));
+  });
+  const taken = (): Buffer[] => {
+    const all = found;
+    found = [];
+    return all;
+  };
+  for await (const chunk of copies(chunks)) {
+    decompress.push(chunk);
+    yield* taken();
+  }
+  decompress.push(new Uint8Array(0), true);
+  yield* taken();
+}

@@ -1,0 +1,133 @@
+/** Row ranges of one file of a table, whatever its format. */
+import { unreachable } from '../../domain/assert.ts';
+import type { TableFormat } from '../../domain/plan.ts';
+import { DatasetError, datasetProblem } from '../error.ts';
+import { lineAt, markLength, readChunks } from '../read.ts';
+import { writingCopy } from '../unpack.ts';
+import type { WalkOptions } from '../walk.ts';
+import { LineCutter } from './linecutter.ts';
+import { readParquetFacts } from './parquet.ts';
+import { ROW_BYTES_MAX, RowCutter } from './rowcutter.ts';
+import type { RangeLimits, RowFault, RowRange } from './rowcutter.ts';
+
+export interface CutOptions extends Pick<WalkOptions, 'onSkip' | 'signal'> {
+  readonly chunkBytes?: number;
+  readonly rowBytesMax?: number;
+  /** What is read is written there: the bytes of a range are there when it comes. */
+  readonly copyTo?: string | undefined;
+}
+
+/**
+ * Row ranges of one file, as they are found.
+ * @throws DatasetError PR3003, PR3005, PR3006, PR3011
+ */
+export function cutFile(
+  path: string,
+  table: TableFormat,
+  limits: RangeLimits,
+  options: CutOptions = {},
+): AsyncGenerator<RowRange[], void, undefined> {
+  switch (table.format) {
+    case 'csv':
+    case 'jsonl':
+      return cutText(path, table, limits, options);
+    case 'parquet':
+      return cutNumbered(path, limits, options);
+    case 'arrow':
+      throw new Error('not there yet');
+    default:
+      return unreachable(table);
+  }
+}
+
+/** Whether a table has a row; reads no further than to the first one. @throws DatasetError as `cutFile` */
+export async function hasRows(path: string, table: TableFormat): Promise<boolean> {
+  for await (const ranges of cutFile(path, table, { bytes: Infinity, rows: 1 })) if (ranges.length > 0) return true;
+  return false;
+}
+
+type TextFormat = Extract<TableFormat, { format: 'csv' | 'jsonl' }>;
+
+async function* cutText(
+  path: string,
+  table: TextFormat,
+  limits: RangeLimits,
+  options: CutOptions,
+): AsyncGenerator<RowRange[], void, undefined> {
+  let cutter: RowCutter | LineCutter | undefined;
+  const { signal, chunkBytes, rowBytesMax, copyTo } = options;
+  const chunks = readChunks(path, { signal, ...(chunkBytes !== undefined && { chunkBytes }) });
+  for await (const chunk of copyTo === undefined ? chunks : writingCopy(copyTo, chunks)) {
+    const mark: number = cutter ? 0 : markLength(chunk, path);
+    const start = { limits, start: mark, ...(rowBytesMax !== undefined && { rowBytesMax }) };
+    cutter ??= table.format === 'csv' ? new RowCutter({ ...table, ...start }) : new LineCutter(start);
+    const ranges = cutter.push(mark > 0 ? chunk.subarray(mark) : chunk);
+    if (ranges.length > 0) yield ranges;
+    if (cutter.fault) throw await rowFault(path, cutter.fault);
+  }
+  const last = cutter?.finish() ?? [];
+  if (last.length > 0) yield last;
+  if (cutter?.fault) throw await rowFault(path, cutter.fault);
+  if (!cutter || cutter.rowsTotal === 0)
+    options.onSkip?.(path, cutter?.headerSeen === true ? 'the table has a header and no rows' : 'the table is empty');
+}
+
+const RANGES_PER_CHUNK = 1024;
+
+/** Of formats whose rows are found by their number: start and end are numbers of rows. */
+async function* cutNumbered(
+  path: string,
+  limits: RangeLimits,
+  { onSkip, signal }: CutOptions,
+): AsyncGenerator<RowRange[], void, undefined> {
+  const { groups } = await readParquetFacts(path);
+  const rowsTotal = groups.reduce((sum, { rows }) => sum + rows, 0);
+  if (rowsTotal === 0) onSkip?.(path, 'the table has no rows');
+  let ranges: RowRange[] = [];
+  let from = 0;
+  // By rows they are cut as if there were no groups; by bytes never across two: most are read once then.
+  for (const { rows, bytes } of limits.bytes === Infinity ? [{ rows: rowsTotal, bytes: 0 }] : groups) {
+    const end = from + rows;
+    const perRange = bytes === 0 ? limits.rows : Math.max(1, Math.round((rows * limits.bytes) / bytes));
+    while (from < end) {
+      const to = Math.min(end, from + perRange);
+      ranges.push({ start: from, end: to, firstRow: from, rows: to - from });
+      from = to;
+      if (ranges.length < RANGES_PER_CHUNK) continue;
+      signal?.throwIfAborted();
+      yield ranges;
+      ranges = [];
+    }
+  }
+  if (ranges.length > 0) yield ranges;
+}
+
+/** What keeps rows of this file from having an end; for a caller that noticed, and wants it named. */
+export async function findFault(path: string, table: TextFormat): Promise<DatasetError> {
+  try {
+    const ranges = cutText(path, table, { bytes: Infinity, rows: Infinity }, {});
+    while (!(await ranges.next()).done);
+  } catch (error) {
+    if (error instanceof DatasetError) return error;
+    throw error;
+  }
+  return rowFault(path, { kind: 'row-too-long', offset: 0 });
+}
+
+async function rowFault(path: string, { kind, offset }: RowFault): Promise<DatasetError> {
+  const line = await lineAt(path, offset);
+  const limit = `${ROW_BYTES_MAX / 1024 / 1024} MB`;
+  return new DatasetError(
+    datasetProblem({
+      code: 'PR3005',
+      what: kind === 'open-quote' ? 'a quote in a table is never closed' : `a row of a table is longer than ${limit}`,
+      file: path,
+      line,
+      why:
+        kind === 'open-quote'
+          ? `the quote at byte ${offset} opens a field that doesn't end within ${limit} or the file`
+          : `the row that starts at byte ${offset} has no end within ${limit}`,
+      next: 'look at that line; a quote that belongs to the text is written twice, and its field within quotes',
+    }),
+  );
+}

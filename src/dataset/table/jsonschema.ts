@@ -1,0 +1,63 @@
+import type { TableFormat, TableSchema } from '../../domain/plan.ts';
+import { packingOf } from '../packed.ts';
+import { markLength, readChunks, sizeOf } from '../read.ts';
+import { Sampling, filesOf, isSampled } from './files.ts';
+import type { SchemaOptions, TableInput } from './files.ts';
+import { JsonFacts } from './jsonfacts.ts';
+import { holdsText } from './linecutter.ts';
+
+const LF = 10;
+
+/** Columns are the keys of all objects, in the order in which they first come. @throws DatasetError */
+export async function jsonSchema(
+  inputs: readonly TableInput<Extract<TableFormat, { format: 'jsonl' }>>[],
+  options: SchemaOptions,
+): Promise<TableSchema> {
+  let bytes = 0;
+  for (const input of inputs)
+    for await (const files of filesOf(input, options)) for (const file of files) bytes += await sizeOf(file);
+  const facts = new JsonFacts();
+  const sampled = isSampled(bytes, options);
+  const sampling = sampled ? new Sampling(bytes, options) : undefined;
+  for (const input of inputs) {
+    for await (const files of filesOf(input, options)) {
+      for (const file of files) {
+        const places = sampling?.take(await sizeOf(file), 0);
+        if (!places) await readLines(file, facts, { start: 0, signal: options.signal });
+        else {
+          if (places.front > 0) await readLines(file, facts, { start: 0, end: places.front, signal: options.signal });
+          for (const { start, bytes: length } of packingOf(file) === undefined ? places.samples : [])
+            await readLines(file, facts, { start, end: start + length, signal: options.signal });
+        }
+      }
+    }
+  }
+  return { columns: facts.columns(sampled), ...(sampled && { sampled }) };
+}
+
+interface Part {
+  readonly start: number;
+  readonly end?: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** The lines that lie wholly in the part; all of them begin behind a line break, or at the start of the file. */
+async function readLines(file: string, facts: JsonFacts, part: Part): Promise<void> {
+  let rest = Buffer.alloc(0);
+  let inside = part.start === 0;
+  let first = true;
+  for await (const chunk of readChunks(file, part)) {
+    const mark = first && part.start === 0 ? markLength(chunk, file) : 0;
+    first = false;
+    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
+    let from = mark;
+    for (let at = bytes.indexOf(LF, from); at >= 0; at = bytes.indexOf(LF, from)) {
+      if (inside && holdsText(bytes, from, at)) facts.line(bytes, from, at);
+      inside = true;
+      from = at + 1;
+    }
+    // a copy: the chunk's memory is filled anew
+    rest = Buffer.from(bytes.subarray(from));
+  }
+  if (part.end === undefined && inside && holdsText(rest, 0, rest.length)) facts.line(rest, 0, rest.length);
+}

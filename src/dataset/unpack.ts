@@ -1,0 +1,100 @@
+/**
+ * Copies of compressed files in the run folder, written while they are cut: a mini-batch is a range of bytes, and nobody
+ * can begin in the middle of a compressed file. A copy counts as whole once its marker is there.
+ */
+import { createHash } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { open, readFile, stat, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import type { MiniBatchSource } from '../domain/minibatch.ts';
+import { DatasetError } from './error.ts';
+import type { ManifestReader } from './manifestreader.ts';
+import { packingOf } from './packed.ts';
+import { readChunks } from './read.ts';
+import type { Stamps } from './stamps.ts';
+import { sourceAt } from './storedfiles.ts';
+
+/** Where the copy of a file lies; undefined: it is read as it is. @param folder of the copies */
+export function copyOf(folder: string | undefined, file: string): string | undefined {
+  if (folder === undefined || packingOf(file) === undefined) return undefined;
+  return `${folder}/${createHash('sha256').update(file).digest('hex').slice(0, 32)}`;
+}
+
+const marker = (copy: string): string => `${copy}.whole`;
+
+/** Passes the chunks on, each once it is in the copy. */
+export async function* writingCopy(
+  copy: string,
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  mkdirSync(copy.slice(0, copy.lastIndexOf('/')), { recursive: true });
+  // Not emptied: after a crash workers may be reading what is there, and the same bytes come again.
+  const file = await open(copy, 'a')
+    .then((created) => created.close())
+    .then(() => open(copy, 'r+'));
+  try {
+    let at = 0;
+    for await (const chunk of chunks) {
+      await writeAll(file, chunk, at);
+      at += chunk.length;
+      yield chunk;
+    }
+    await file.truncate(at);
+    await file.sync();
+    await writeFile(marker(copy), String(at));
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** A source with a copy below this folder, where it needs one; written first where it isn't whole. @throws as `ensureCopy` */
+export async function withCopy(source: MiniBatchSource, folder: string): Promise<MiniBatchSource> {
+  const data = source.kind === 'rows' ? copyOf(folder, source.file) : undefined;
+  if (source.kind !== 'rows' || data === undefined) return source;
+  await ensureCopy(folder, source.file);
+  return { ...source, data };
+}
+
+/** Writes the copy anew where it isn't whole. @throws DatasetError, or the system's error of the copy */
+export async function ensureCopy(folder: string, file: string, signal?: AbortSignal): Promise<void> {
+  const copy = copyOf(folder, file);
+  if (copy === undefined || (await isWhole(copy))) return;
+  const chunks = writingCopy(copy, readChunks(file, { signal }));
+  while (!(await chunks.next()).done);
+}
+
+async function isWhole(copy: string): Promise<boolean> {
+  try {
+    const [bytes, { size }] = await Promise.all([readFile(marker(copy), 'utf8'), stat(copy)]);
+    return bytes === String(size);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Before a run goes on: a crash may have cut copies short, and the end of a run takes them away. A file that can't be
+ * read is passed over: its mini-batches will say so.
+ */
+export async function ensureCopies(
+  manifest: ManifestReader,
+  stamps: Stamps,
+  { below, folder }: { readonly below: number; readonly folder: string },
+): Promise<void> {
+  for (let position = 0; position < stamps.count; position++) {
+    const index = stamps.at(position)?.index;
+    if (index === undefined || index >= below) continue;
+    const source = sourceAt(manifest, index);
+    if (source.kind !== 'rows' || source.data === undefined) continue;
+    await ensureCopy(folder, source.file).catch((error: unknown) => {
+      if (!(error instanceof DatasetError)) throw error;
+    });
+  }
+}

@@ -1,0 +1,53 @@
+/** Rows of a Parquet file as cells by column. Loaded with the first of them. */
+import { open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { parquetReadObjects } from 'hyparquet';
+import { compressors } from 'hyparquet-compressors';
+import type { TableCell } from '../domain/entry.ts';
+import type { ItemRange } from '../domain/minibatch.ts';
+import type { TableSchema } from '../domain/plan.ts';
+import { SliceError, changedCount } from './slice.ts';
+import type { RowsSource } from './slice.ts';
+
+/** @throws SliceError, an error of the system */
+export async function parquetCells(
+  source: RowsSource,
+  { columns }: TableSchema,
+  { from, to }: ItemRange,
+): Promise<TableCell[][]> {
+  const file = await open(source.data ?? source.file, 'r');
+  try {
+    const { size } = await file.stat();
+    const rows = await parquetReadObjects({
+      file: { byteLength: size, slice: (start, end) => readAt(file, start, end ?? size) },
+      columns: columns.map(({ name }) => name),
+      compressors,
+      rowStart: source.start + from,
+      rowEnd: source.start + to,
+    }).catch((error: unknown) => {
+      if (error instanceof Error && 'syscall' in error) throw error;
+      throw new SliceError(`rows ${source.start + from} to ${source.start + to - 1}: ${(error as Error).message}`);
+    });
+    if (rows.length !== to - from) throw changedCount(rows.length, source);
+    return columns.map(({ name }) => rows.map((row) => cellOf(row[name])));
+  } finally {
+    await file.close();
+  }
+}
+
+async function readAt(file: FileHandle, start: number, end: number): Promise<ArrayBuffer> {
+  const bytes = new Uint8Array(end - start);
+  for (let filled = 0; filled < bytes.length;) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
+    if (bytesRead === 0) throw new Error(`the file ends at byte ${start + filled}`);
+    filled += bytesRead;
+  }
+  return bytes.buffer;
+}
+
+/** Whole numbers are plain ones where they keep their digits, as of every table. */
+function cellOf(value: unknown): TableCell {
+  if (value === undefined || value === null) return null;
+  if (typeof value !== 'bigint') return value as TableCell;
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}
