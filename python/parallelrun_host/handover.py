@@ -47,6 +47,7 @@ class ToPandas:
         self._pandas = libraries["pandas"]
         self._kinds = {column["name"]: column["type"] for column in columns}
         self._gaps = frozenset(column["name"] for column in columns if column.get("missing"))
+        self._text = self._pandas.Series(["text"]).dtype  # object, of its own since pandas 3
 
     def of_columns(self, columns, rows):
         series = {name: self._series(values, kind) for values, (name, kind) in zip(columns, self._kinds.items())}
@@ -94,6 +95,8 @@ class ToPandas:
             zone = getattr(column.dtype, "time_zone", None)
             return series.dt.tz_localize("UTC").dt.tz_convert(zone) if zone else series
         values = column.to_list()
+        if kind in ("String", "Utf8"):
+            return self._pandas.Series(values, dtype=self._text)
         if kind in ("List", "Array"):
             values = [None if value is None else value.to_numpy() for value in column]
         return self._pandas.Series(values, dtype=object)

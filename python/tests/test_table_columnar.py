@@ -62,7 +62,7 @@ class Columnar(TableTest):
     def whole(self, content):
         """What pandas reads of all of it, categories as their values."""
         frame = content.to_pandas()
-        frame["kind"] = frame["kind"].astype(object)
+        frame["kind"] = frame["kind"].astype(frame["text"].dtype)
         return frame
 
     def test_union_of_slices_is_the_whole(self):
