@@ -95,7 +95,7 @@ class PolarsParts:
     def read(self, start, end, names):
         """-> polars DataFrame of plain columns."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that categories of parts are merged at some cost is nothing to tell the script
+            warnings.simplefilter("ignore")  # merging the categories of parts costs something: no news for the script
             return self._scan.slice(start, end - start).collect().select(names)
 
 

@@ -98,7 +98,7 @@ class CsvFrames:
                 raise misfit(source, row, column.name, kind, texts[row])
 
     def _narrowed(self, source, start, end):
-        """The source of rows `start` to `end` of a source alone; None where it doesn't hold the rows that were counted."""
+        """The source of rows `start` to `end` of one alone; None where it doesn't hold the rows that were counted."""
         data = read_slice(source)
         try:
             spans = list(self._dialect.spans(data))
@@ -201,8 +201,11 @@ def _options(table, dialect):
 
 
 def _with_line_feeds(data, dialect):
-    rows = (data[start:end] for start, end in dialect.spans(data))
-    return b"".join(row[:-1] + b"\n" if row.endswith(b"\r") else row for row in rows)
+    lines = []
+    for start, end in dialect.spans(data):
+        ended = data[end - 1:end] == b"\r" and end < len(data)  # of the last row it may be an escaped one
+        lines.append(data[start:end - 1] + b"\n" if ended else data[start:end])
+    return b"".join(lines)
 
 
 def _truth_column(column, source):

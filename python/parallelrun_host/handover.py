@@ -155,13 +155,14 @@ class ToPolars:
         return self._frame(lists)
 
     def of_arrow(self, table):
-        return self._polars.from_arrow(type(table).from_arrays(list(map(self._aligned, table.columns)), table.column_names))
+        columns = [self._aligned(column) for column in table.columns]
+        return self._polars.from_arrow(type(table).from_arrays(columns, table.column_names))
 
     def of_polars(self, frame):
         return frame
 
     def _aligned(self, column):
-        """polars takes decimals from wrong places where they don't lie at multiples of 16 bytes, as in an Arrow file."""
+        """polars takes wrong decimals where they don't lie at multiples of 16 bytes, as in an Arrow file."""
         if "decimal" not in str(column.type) or column.num_chunks == 0:
             return column
         return self._libraries["pyarrow"].concat_arrays(column.chunks + [column.chunk(0).slice(0, 0)])

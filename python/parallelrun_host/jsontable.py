@@ -1,4 +1,4 @@
-"""JSON Lines: a byte range of whole lines, an object each, becomes rows with the columns and types of the whole input."""
+"""JSON Lines: a byte range of lines, an object each, becomes rows with the columns and types of the whole input."""
 import json
 
 from .slices import check_count, converted, handed_over, read_slice, row_error
@@ -48,8 +48,9 @@ class JsonLines:
         if type(row) is not dict:
             raise row_error(source, number, "it is %s, and a row is a JSON object" % _describe(row))
         if not self._names.issuperset(row):
-            raise row_error(source, number, "it has the key %r, which is no column of the table: the file was changed, or "
-                                            "its keys vary" % next(key for key in row if key not in self._names))
+            key = next(key for key in row if key not in self._names)
+            raise row_error(source, number, "it has the key %r, which is no column of the table: the file was changed, "
+                                            "or its keys vary" % key)
         return row
 
 

@@ -102,8 +102,8 @@ _KINDS = {
 def misfit(source, row, name, kind, value):
     """An InputError about a value that is not of its column's type."""
     text = repr(value)
-    return row_error(source, row, "column %r holds %s where only %s were found before: the file was changed, or its types "
-                                  "vary" % (name, text if len(text) <= 80 else text[:77] + "...", _KINDS[kind]))
+    return row_error(source, row, "column %r holds %s where only %s were found before: the file was changed, or its "
+                                  "types vary" % (name, text if len(text) <= 80 else text[:77] + "...", _KINDS[kind]))
 
 
 def converted(source, first, values, name, kind, convert):

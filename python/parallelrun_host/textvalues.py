@@ -1,4 +1,4 @@
-"""Fields of CSV text as Python values, by the type of their column: what pandas makes of them, None where it has NaN."""
+"""Fields of CSV text as Python values, by the type of their column: as pandas has them, None where it has NaN."""
 import re
 
 #: Texts that stand for "no value", as where the types were decided; said here because pandas before 2.0 lacks "None".
@@ -13,7 +13,8 @@ _whole = re.compile(_SPACE + r"[+-]?[0-9]+" + _SPACE).fullmatch
 _digits = re.compile(r"[-+0-9\n]*").fullmatch
 _marks = re.compile(r"[-+.eE0-9\n]*").fullmatch
 _number = re.compile(
-    _SPACE + r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?" + _SPACE + r"|[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
+    _SPACE + r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?" + _SPACE +
+    r"|[+-]?[iI][nN][fF](?:[iI][nN][iI][tT][yY])?"
 ).fullmatch
 
 

@@ -23,8 +23,9 @@ def columns(arrow, chooser, rows, gaps):
 
     moment = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901)
     return {
-        "int": of(arrow.int64(), 0, -5, 2 ** 53 + 1), "short": of(arrow.uint8(), 1, 255), "big": of(arrow.uint64(), 2 ** 64 - 1),
-        "float": of(arrow.float64(), 0.1, float("inf")), "thin": of(arrow.float32(), 0.1, 3.0), "ok": of(arrow.bool_(), True, False),
+        "int": of(arrow.int64(), 0, -5, 2 ** 53 + 1), "short": of(arrow.uint8(), 1, 255),
+        "big": of(arrow.uint64(), 2 ** 64 - 1), "float": of(arrow.float64(), 0.1, float("inf")),
+        "thin": of(arrow.float32(), 0.1, 3.0), "ok": of(arrow.bool_(), True, False),
         "text": of(arrow.string(), "", "ü", "NA"), "bytes": of(arrow.binary(), b"", b"\xff"),
         "time": of(arrow.timestamp("us"), moment), "nanos": of(arrow.timestamp("ns"), moment),
         "zone": of(arrow.timestamp("us", "Europe/Berlin"), moment), "day": of(arrow.date32(), moment.date()),

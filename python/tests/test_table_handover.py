@@ -8,6 +8,7 @@ import unittest
 from .rig import HostTest, have
 from .tablerig import HAND_OVERS, HIDE, Tables, read_without, table, types_of, values_of
 
+PYTHON = os.path.normpath(sys.executable)
 SCHEMA = [("id", "int64"), ("x", "float64"), ("maybe", "nullable-bool"), ("text", "string")]
 CSV = b'1,0.5,True,a\n2,,,"b\nb"\n3,1,False,\n'
 JSON = b'{"id":1,"x":0.5,"maybe":true,"text":"a"}\n{"id":2,"text":"b\\nb"}\n{"id":3,"x":1,"maybe":false}\n'
@@ -106,14 +107,15 @@ class MissingLibraries(HostTest):
         for hand_over in ("pandas", "pyarrow", "polars"):
             with self.subTest(hand_over=hand_over):
                 message = self.message(hand_over, "csv", [hand_over])
-                for part in ("PR2902 %s is not installed for %s" % (hand_over, os.path.normpath(sys.executable)), "run() gets table rows as a " +
-                             hand_over, "Add %s to" % hand_over, "--requirements", "conda_file", "--python"):
+                for part in ("PR2902 %s is not installed for %s" % (hand_over, PYTHON),
+                             "run() gets table rows as a " + hand_over, "Add %s to" % hand_over, "--requirements",
+                             "conda_file", "--python"):
                     self.assertIn(part, message)
 
     def test_no_reader(self):
         for format, name in (("parquet", "Parquet"), ("arrow", "Arrow IPC")):
             message = self.message("list", format, ["pyarrow", "polars"])
-            for part in ("PR2905 there is no reader for %s in this environment" % name, os.path.normpath(sys.executable), "Add pyarrow to"):
+            for part in ("PR2905 there is no reader for %s in this environment" % name, PYTHON, "Add pyarrow to"):
                 self.assertIn(part, message)
 
 

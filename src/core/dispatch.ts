@@ -3,7 +3,7 @@ import { dispatchNumber, miniBatchIndex, tryNumber } from '../domain/ids.ts';
 import type { MiniBatchIndex, WorkerId } from '../domain/ids.ts';
 import { partToRun } from './isolate.ts';
 import { freshCount } from './state.ts';
-import { RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS, SLOW_RUN_MS, START_SKEW_MS } from './types.ts';
+import { AT_RISK_MAX, RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS, SLOW_RUN_MS, START_SKEW_MS } from './types.ts';
 import type { CoreCommand, CoreState, WorkerState } from './types.ts';
 
 /**
@@ -18,12 +18,14 @@ export function depthFor(meanRunMs: number | undefined): number {
 }
 
 /**
- * What a worker may hold and have behind it without its being durable: the work that a crash repeats. Of slow
- * mini-batches that is one, so the next waits for the commit; for fast ones the wait would cost more than it saves.
+ * What a worker may hold and have behind it without its being durable: the work that a crash repeats. That is one, so
+ * the next waits for the commit; of fast mini-batches as many as take `SLOW_RUN_MS`, for which the wait would cost more
+ * than it saves.
  */
-function roomAt(worker: WorkerState, depth: number): number {
-  const atRisk = (depth === 1 ? 1 : 2 * depth) - worker.uncommitted;
-  return Math.min(depth, atRisk);
+function roomAt(worker: WorkerState, depth: number, meanRunMs: number | undefined): number {
+  const atRisk =
+    depth === 1 ? 1 : Math.max(2 * depth, Math.min(AT_RISK_MAX, Math.floor(SLOW_RUN_MS / (meanRunMs ?? 1))));
+  return Math.min(depth, atRisk - worker.uncommitted);
 }
 
 /** Fills all ready workers up to their depth. */
@@ -48,7 +50,7 @@ function fill(state: CoreState, workers: readonly WorkerState[], now: number, ou
   // Level by level, so that every worker gets its first before any gets its second.
   for (let level = 1; level <= depth; level++) {
     for (const worker of workers) {
-      while (worker.holds.size < Math.min(level, roomAt(worker, depth))) {
+      while (worker.holds.size < Math.min(level, roomAt(worker, depth, state.meanRunMs))) {
         // So many are left for others, which are about to be ready.
         if (keep > 0 && worker.used && freshCount(state) + state.waiting.length <= keep) break;
         const index = takeWaiting(state, worker.id, now) ?? takeFresh(state);

@@ -52,6 +52,8 @@ export const INPUT_GONE_MAX = 2;
 export const SAME_ERROR_MAX = 2;
 /** Mini-batches that take longer are handed out one by one, and only once the one before is committed. */
 export const SLOW_RUN_MS = 50;
+/** Mini-batches of a worker that may be done and not durable, however fast they are. */
+export const AT_RISK_MAX = 1024;
 /** Fresh mini-batches reserved in one durable record. */
 export const RESERVE_CHUNK = 4096;
 /** Contract 4.3 rule 2 applies after this long. */

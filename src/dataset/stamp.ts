@@ -73,10 +73,13 @@ function fromError(error: unknown): FileStamp | 'gone' {
   return code === 'ENOENT' || code === 'ENOTDIR' ? 'gone' : UNKNOWN;
 }
 
-/** A local file system answers within some microseconds; one that takes longer is asked beside other work. */
-const SLOW_US = 50;
-/** Fewer answers say nothing about the file system. */
-const MEASURED_FROM = 16;
+/**
+ * A local file system answers within some microseconds, one on the network in hundreds. Such a one is asked beside other
+ * work, which costs ten times the processor's time a file: a machine that is only busy must not be taken for it.
+ */
+const SLOW_US = 200;
+/** So many are asked in a row before it is judged; fewer say nothing. */
+const MEASURED = 16;
 const AT_ONCE = 64;
 
 /** Looks at many files: in one go where that is fast, and without holding up the process where it isn't. */
@@ -85,14 +88,21 @@ export class Stamper {
 
   async stamps(paths: readonly BytePath[]): Promise<(FileStamp | 'gone')[]> {
     const found: (FileStamp | 'gone')[] = [];
-    if (!this.#slow) {
-      const from = performance.now();
-      for (const path of paths) found.push(stampOf(path));
-      this.#slow = paths.length >= MEASURED_FROM && (performance.now() - from) * 1000 > SLOW_US * paths.length;
-      return found;
+    while (found.length < paths.length) {
+      if (this.#slow && found.length > 0) {
+        const some = paths.slice(found.length, found.length + AT_ONCE);
+        found.push(...(await Promise.all(some.map(stampOfSlowly))));
+      } else this.#inARow(paths, found);
     }
-    for (let i = 0; i < paths.length; i += AT_ONCE)
-      found.push(...(await Promise.all(paths.slice(i, i + AT_ONCE).map(stampOfSlowly))));
     return found;
+  }
+
+  /** Also where it was slow some are asked in a row each time: it may be slow no more. */
+  #inARow(paths: readonly BytePath[], found: (FileStamp | 'gone')[]): void {
+    const end = Math.min(paths.length, found.length + MEASURED);
+    const count = end - found.length;
+    const from = performance.now();
+    for (let i = found.length; i < end; i++) found.push(stampOf(paths[i] as BytePath));
+    if (count === MEASURED) this.#slow = (performance.now() - from) * 1000 > SLOW_US * count;
   }
 }

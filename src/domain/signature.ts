@@ -31,7 +31,7 @@ export function signatureOf(failure: TryFailure | StartFailure): string {
     case 'invalid-return':
       return `${failure.kind}|${failure.returned}|${failure.frame === undefined ? '' : frameKey(failure.frame)}`;
     case 'input-error':
-      return `${failure.kind}|${failure.errno ?? failure.reason.replaceAll(failure.path, '').slice(0, 100)}`;
+      return `${failure.kind}|${failure.errno ?? failure.reason.replaceAll(failure.path, '').replaceAll(/\d+/g, '#').slice(0, 100)}`;
     case 'timeout':
     case 'overhead-timeout':
     case 'load-timeout':

@@ -77,10 +77,33 @@ describe('depth', () => {
     const world = running(2);
     world.state.meanRunMs = 0.1;
     world.commits = false;
-    at(world, 0).uncommitted = 6;
+    at(world, 0).uncommitted = 500;
     releaseAll(world, 5);
-    // twice three at risk: the one with six that are not durable gets none
+    // 50 ms of work at risk are 500 of these: the one that has them gets none
     expect(readyOnes(world).map((worker) => heldBy(world, worker))).toEqual([[], [0, 1, 2]]);
+  });
+
+  test.each([
+    [51, 1],
+    [40, 4],
+    [10, 5],
+    [4, 12],
+    [0.5, 100],
+    [0.01, 1024],
+    [0, 1024],
+  ])('of mini-batches of %d ms, %d may be done and not durable', (meanRunMs, most) => {
+    const world = running(1);
+    world.state.meanRunMs = meanRunMs;
+    world.commits = false;
+    at(world, 0).uncommitted = most - 1;
+    releaseAll(world, 100);
+    expect(at(world, 0).holds.size).toBe(1);
+    const full = running(1);
+    full.state.meanRunMs = meanRunMs;
+    full.commits = false;
+    at(full, 0).uncommitted = most;
+    releaseAll(full, 100);
+    expect(at(full, 0).holds.size).toBe(0);
   });
 });
 

@@ -454,8 +454,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'slow mini-batches pile up before they are durable',
     rule: 'a crash repeats one slow mini-batch a worker',
     file: core('dispatch'),
-    from: 'const atRisk = (depth === 1 ? 1 : 2 * depth) - worker.uncommitted;',
-    to: 'const atRisk = depth + worker.uncommitted;',
+    from: 'return Math.min(depth, atRisk - worker.uncommitted);',
+    to: 'return depth;',
   },
   {
     name: 'commits are never counted',

@@ -189,7 +189,7 @@ export class Observer {
     this.open.set(index, { dispatch, worker, part });
     const atRisk = [...this.open.values()].filter((each) => each.worker === worker).length + this.notDurable(worker);
     // What a crash would repeat: of slow mini-batches one for each worker.
-    const most = this.world.config.runTime[0] > 50 * MS ? 1 : 48;
+    const most = this.world.config.runTime[0] > 50 * MS ? 1 : 1024 + 16;
     holds(atRisk <= most, 'work at risk', () => `${atRisk} at ${worker} are not durable`);
   }
 
