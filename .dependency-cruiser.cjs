@@ -45,7 +45,8 @@ module.exports = {
     onlyOurs('worker', ['domain']),
     {
       name: 'worker-is-light',
-      comment: "the worker lives in the user's process: of packages only apache-arrow and hyparquet, loaded with the first table that needs them",
+      comment:
+        "the worker lives in the user's process: of packages only apache-arrow and hyparquet, loaded with the first table that needs them",
       severity: 'error',
       from: { path: '^src/worker/' },
       to: { dependencyTypes: NPM, pathNot: '(^|/)node_modules/(apache-arrow|hyparquet(-compressors)?)/' },

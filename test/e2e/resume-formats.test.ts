@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { crc32 as ours } from '../../src/domain/crc32.ts';
+import { RUN_FORMAT } from '../../src/domain/plan.ts';
 import { CLI, processesOf, runCommand } from './rig.ts';
 import type { Ended } from './rig.ts';
 
@@ -118,7 +119,7 @@ describe('a run folder of 0.1.0', () => {
     expect(readFileSync(join(folder, 'runs/r/logs/overview.txt'), 'utf8')).toMatch(
       /warning: the run was started by a version that did not record what its input files looked like/,
     );
-    expect(format()).toBe(2);
+    expect(format()).toBe(RUN_FORMAT);
     expect(statSync(planPath()).mtimeMs).toBe(started);
     const verified = await cli('verify', 'r');
     expect([verified.code, verified.stdout]).toEqual([0, expect.stringMatching(/12 items: 11 in rows 1 to 11 of/)]);
@@ -129,13 +130,13 @@ describe('other formats', () => {
   test.each([
     [
       0,
-      /its format is 0; parallelrun \S+ reads 1 to 2[\s\S]*use parallelrun 0\.1\.0, which started it, or run the job again/,
+      /its format is 0; parallelrun \S+ reads 1 to 3[\s\S]*use parallelrun 0\.1\.0, which started it, or run the job again/,
     ],
     [
-      3,
-      /its format is 3; parallelrun \S+ reads 1 to 2[\s\S]*use parallelrun 0\.1\.0, which started it, or a newer one/,
+      4,
+      /its format is 4; parallelrun \S+ reads 1 to 3[\s\S]*use parallelrun 0\.1\.0, which started it, or a newer one/,
     ],
-    ['2', /its format is "2"/],
+    ['3', /its format is "3"/],
     [undefined, /its format is not given/],
   ])(
     '%s is refused, and nothing is changed',
