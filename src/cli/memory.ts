@@ -2,7 +2,7 @@ import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 /** Growth of the heap over what was alive after the last collection that calls for another one. */
-const GROWTH_BYTES = 2 * 1024 * 1024;
+const GROWTH_BYTES = 8 * 1024 * 1024;
 const LOOK_MS = 50;
 
 /**
