@@ -1,0 +1,25 @@
+/** Commands whose code is TypeScript of the tests. */
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { cache, root } from './lib.mjs';
+import { installNodePackages } from './packages.mjs';
+
+/** Installs what is needed, bundles `entry` into a folder of the cache, and gives its module and that folder. */
+export async function importTypeScript(entry, name) {
+  installNodePackages();
+  const { build } = await import('esbuild');
+  const folder = join(cache, name);
+  const outfile = join(folder, 'cli.mjs');
+  await build({
+    absWorkingDir: root,
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'error',
+  });
+  return { folder, module: await import(pathToFileURL(outfile).href) };
+}
