@@ -14,6 +14,7 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   code: JOB,
   input: JOB,
   inputFormat: JOB,
+  tableEncoding: JOB,
   csvDelimiter: JOB,
   csvHeader: JOB,
   csvQuote: JOB,

@@ -40,6 +40,7 @@ const CODE = 'rows of two programs would stand in one result; an edited script i
 const WHY: Readonly<Partial<Record<FlagKey, string>>> = {
   input: 'a run keeps its input; files that were added to it are taken with --rescan',
   inputFormat: CUT,
+  tableEncoding: CUT,
   csvDelimiter: CUT,
   csvHeader: CUT,
   csvQuote: CUT,

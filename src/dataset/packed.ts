@@ -1,4 +1,7 @@
-/** Compressed files, read front to back as what they hold. By their names: `.gz` and `.zst`. */
+/**
+ * Files that are read front to back as something else: compressed ones (by their names, `.gz` and `.zst`) as what they
+ * hold, text of other encodings as UTF-8.
+ */
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
 import { Decompress } from 'fzstd';
@@ -32,6 +35,37 @@ export async function* unpacked(
       }),
     );
   }
+}
+
+/** @throws DatasetError PR3006 */
+export async function* transcoded(
+  path: string,
+  encoding: string,
+  chunks: AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  const decoder = new TextDecoder(encoding, { fatal: true });
+  const utf8 = (chunk?: Buffer): Buffer => {
+    try {
+      return Buffer.from(chunk ? decoder.decode(chunk, { stream: true }) : decoder.decode());
+    } catch (cause) {
+      throw new DatasetError(
+        datasetProblem({
+          code: 'PR3006',
+          what: `a table is not in ${encoding}`,
+          file: path,
+          why: 'it holds bytes that mean nothing in this encoding',
+          next: 'look which encoding it has, with the command file, and give it with --table-encoding',
+        }),
+        { cause },
+      );
+    }
+  };
+  for await (const chunk of chunks) {
+    const text = utf8(chunk);
+    if (text.length > 0) yield text;
+  }
+  const rest = utf8();
+  if (rest.length > 0) yield rest;
 }
 
 /** Errors of the system and cancellation are not the file's. */

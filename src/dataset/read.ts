@@ -3,7 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { bytesOf, forFs } from './bytepath.ts';
 import { DatasetError, datasetProblem, unreadable } from './error.ts';
-import { packingOf, unpacked } from './packed.ts';
+import { packingOf, transcoded, unpacked } from './packed.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 const SMALL_CHUNK_BYTES = 16 * 1024;
@@ -39,26 +39,34 @@ interface ReadOptions {
   readonly end?: number;
   readonly chunkBytes?: number;
   readonly signal?: AbortSignal | undefined;
+  /** Of text; absent: it is read as it is. */
+  readonly encoding?: string | undefined;
 }
 
 /**
- * The bytes of a file from `start` on, in chunks, reading one ahead; of a compressed file, of what it holds. A chunk is
- * valid until the next is asked for.
+ * The bytes of a file from `start` on, in chunks, reading one ahead; of a compressed file, of what it holds; of another
+ * encoding, in UTF-8. A chunk is valid until the next is asked for.
  * @param path absolute, as text. @throws DatasetError PR3003, PR3013
  */
 export function readChunks(path: string, options: ReadOptions = {}): AsyncGenerator<Buffer, void, undefined> {
-  const packing = packingOf(path);
-  return packing === undefined ? readPlain(path, options) : readPacked(path, packing, options);
+  return isDerived(path, options.encoding) ? readDerived(path, options) : readPlain(path, options);
+}
+
+/** Whether the bytes that count are others than those of the file. */
+export function isDerived(path: string, encoding: string | undefined): boolean {
+  return encoding !== undefined || packingOf(path) !== undefined;
 }
 
 /** There is no beginning in the middle: what lies in front of `start` is read and dropped. */
-async function* readPacked(
+async function* readDerived(
   path: string,
-  packing: NonNullable<ReturnType<typeof packingOf>>,
-  { start = 0, end = Infinity, signal }: ReadOptions,
+  { start = 0, end = Infinity, signal, encoding }: ReadOptions,
 ): AsyncGenerator<Buffer, void, undefined> {
+  const packing = packingOf(path);
+  const plain = readPlain(path, { signal });
+  const bytes = packing === undefined ? plain : unpacked(path, packing, plain);
   let at = 0;
-  for await (const chunk of unpacked(path, packing, readPlain(path, { signal }))) {
+  for await (const chunk of encoding === undefined ? bytes : transcoded(path, encoding, bytes)) {
     const wanted = chunk.subarray(Math.max(0, start - at), Math.max(0, end - at));
     at += chunk.length;
     if (wanted.length > 0) yield wanted;
@@ -126,16 +134,16 @@ export function notUtf8(path: string, why: string): DatasetError {
       file: path,
       line: 1,
       why,
-      next: `convert it: iconv -f <its encoding> -t UTF-8`,
+      next: 'name its encoding with --table-encoding, such as utf-16le or windows-1252',
     }),
   );
 }
 
 /** Line, from 1, in which the byte at `offset` lies; read again from the start, since nobody counts lines otherwise. */
-export async function lineAt(path: string, offset: number): Promise<number> {
+export async function lineAt(path: string, offset: number, encoding?: string): Promise<number> {
   let line = 1;
   let afterCr = false;
-  for await (const chunk of readChunks(path, { end: offset })) {
+  for await (const chunk of readChunks(path, { end: offset, encoding })) {
     for (const byte of chunk) {
       if (byte === CR || (byte === LF && !afterCr)) line += 1;
       afterCr = byte === CR;

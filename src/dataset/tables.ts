@@ -29,7 +29,7 @@ export async function* cutTables(
         const file = joinText(input.root, name);
         const tail = known?.tail?.file === file ? known.tail : undefined;
         const [stamp] = (await stamper?.stamps([bytesOf(file)])) ?? [];
-        const data = copyOf(options.copies, file);
+        const data = copyOf(options.copies, file, 'encoding' in input.table ? input.table.encoding : undefined);
         for await (const found of cutFile(file, input.table, limits, { ...options, copyTo: data })) {
           const ranges = tail ? tail.unknown(found) : found;
           yield ranges.map((range) => ({

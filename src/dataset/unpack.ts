@@ -1,22 +1,22 @@
 /**
- * Copies of compressed files in the run folder, written while they are cut: a mini-batch is a range of bytes, and nobody
- * can begin in the middle of a compressed file. A copy counts as whole once its marker is there.
+ * Copies of compressed files, and of text in other encodings, in the run folder, written while they are cut: a mini-batch is a range of bytes, and nobody
+ * can begin in the middle of such a file. A copy counts as whole once its marker is there.
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
+import type { InputSpec } from '../domain/plan.ts';
 import { DatasetError } from './error.ts';
 import type { ManifestReader } from './manifestreader.ts';
-import { packingOf } from './packed.ts';
-import { readChunks } from './read.ts';
+import { isDerived, readChunks } from './read.ts';
 import type { Stamps } from './stamps.ts';
 import { sourceAt } from './storedfiles.ts';
 
 /** Where the copy of a file lies; undefined: it is read as it is. @param folder of the copies */
-export function copyOf(folder: string | undefined, file: string): string | undefined {
-  if (folder === undefined || packingOf(file) === undefined) return undefined;
+export function copyOf(folder: string | undefined, file: string, encoding: string | undefined): string | undefined {
+  if (folder === undefined || !isDerived(file, encoding)) return undefined;
   return `${folder}/${createHash('sha256').update(file).digest('hex').slice(0, 32)}`;
 }
 
@@ -55,18 +55,29 @@ async function writeAll(file: FileHandle, bytes: Buffer, position: number): Prom
 }
 
 /** A source with a copy below this folder, where it needs one; written first where it isn't whole. @throws as `ensureCopy` */
-export async function withCopy(source: MiniBatchSource, folder: string): Promise<MiniBatchSource> {
-  const data = source.kind === 'rows' ? copyOf(folder, source.file) : undefined;
+export async function withCopy(
+  source: MiniBatchSource,
+  folder: string,
+  inputs: readonly InputSpec[],
+): Promise<MiniBatchSource> {
+  const encoding = source.kind === 'rows' ? encodingOf(inputs, source.table) : undefined;
+  const data = source.kind === 'rows' ? copyOf(folder, source.file, encoding) : undefined;
   if (source.kind !== 'rows' || data === undefined) return source;
-  await ensureCopy(folder, source.file);
+  await ensureCopy(folder, source.file, encoding);
   return { ...source, data };
 }
 
+/** @param table position among the inputs */
+function encodingOf(inputs: readonly InputSpec[], table: number): string | undefined {
+  const input = inputs[table];
+  return input?.kind === 'table' && 'encoding' in input.table ? input.table.encoding : undefined;
+}
+
 /** Writes the copy anew where it isn't whole. @throws DatasetError, or the system's error of the copy */
-export async function ensureCopy(folder: string, file: string, signal?: AbortSignal): Promise<void> {
-  const copy = copyOf(folder, file);
+async function ensureCopy(folder: string, file: string, encoding: string | undefined): Promise<void> {
+  const copy = copyOf(folder, file, encoding);
   if (copy === undefined || (await isWhole(copy))) return;
-  const chunks = writingCopy(copy, readChunks(file, { signal }));
+  const chunks = writingCopy(copy, readChunks(file, { encoding }));
   while (!(await chunks.next()).done);
 }
 
@@ -86,14 +97,14 @@ async function isWhole(copy: string): Promise<boolean> {
 export async function ensureCopies(
   manifest: ManifestReader,
   stamps: Stamps,
-  { below, folder }: { readonly below: number; readonly folder: string },
+  { below, folder, inputs }: { readonly below: number; readonly folder: string; readonly inputs: readonly InputSpec[] },
 ): Promise<void> {
   for (let position = 0; position < stamps.count; position++) {
     const index = stamps.at(position)?.index;
     if (index === undefined || index >= below) continue;
     const source = sourceAt(manifest, index);
     if (source.kind !== 'rows' || source.data === undefined) continue;
-    await ensureCopy(folder, source.file).catch((error: unknown) => {
+    await ensureCopy(folder, source.file, encodingOf(inputs, source.table)).catch((error: unknown) => {
       if (!(error instanceof DatasetError)) throw error;
     });
   }

@@ -119,12 +119,14 @@ export type InputSpec =
 export type TableFormat =
   | (CsvDialect & { readonly format: 'csv' })
   /** A JSON object a line. */
-  | { readonly format: 'jsonl' }
+  | { readonly format: 'jsonl'; readonly encoding?: string }
   | { readonly format: 'parquet' }
   /** Arrow IPC, the file format (Feather 2). */
   | { readonly format: 'arrow' };
 
 export interface CsvDialect {
+  /** As `TextDecoder` names it. Default UTF-8; otherwise workers read a copy in UTF-8. */
+  readonly encoding?: string;
   /** One ASCII character. */
   readonly delimiter: string;
   /** One ASCII character; empty: quotes mean nothing. Default `"`; doubled within quotes it stands for itself. */

@@ -81,11 +81,28 @@ function dialectOf(settings: Settings, problems: Problems): WrittenDialect {
       next: 'give delimiter, quote, escape and comment characters of their own',
     });
   }
+  const encoding = encodingOf(settings, problems);
   return {
+    ...(encoding !== undefined && { encoding }),
     ...(csvDelimiter.value !== undefined && { delimiter: csvDelimiter.value }),
     ...(csvHeader.origin !== 'default' && csvHeader.value !== undefined && { header: csvHeader.value }),
     ...(csvQuote.origin !== 'default' && csvQuote.value !== undefined && { quote: csvQuote.value }),
     ...(csvEscape.value !== undefined && csvEscape.value !== '' && { escape: csvEscape.value }),
     ...(csvComment.value !== undefined && csvComment.value !== '' && { comment: csvComment.value }),
   };
+}
+
+/** @returns undefined for UTF-8, which is read as it is */
+function encodingOf({ tableEncoding: { value, at } }: Settings, problems: Problems): string | undefined {
+  if (value === undefined) return undefined;
+  try {
+    const { encoding } = new TextDecoder(value);
+    return encoding === 'utf-8' ? undefined : encoding;
+  } catch {
+    problems.error('PR1011', `${JSON.stringify(value)} is no encoding that is known here`, {
+      ...(at && { where: at }),
+      next: 'give a name of the WHATWG encoding standard, such as utf-8, windows-1252, iso-8859-2, utf-16le or shift_jis',
+    });
+    return undefined;
+  }
 }

@@ -40,6 +40,11 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   input: ({ inputs }) => inputs.map(quoted).join(' '),
   inputFormat: ({ plan }) =>
     plan.inputs[0] === undefined ? '' : plan.inputs[0].kind === 'table' ? plan.inputs[0].table.format : 'files',
+  tableEncoding: ({
+    plan: {
+      inputs: [input],
+    },
+  }) => (input?.kind === 'table' && 'encoding' in input.table ? (input.table.encoding ?? 'utf-8') : 'utf-8'),
   csvDelimiter: ({ plan }) => shownCharacter(csvOf(plan)?.delimiter),
   csvHeader: ({ plan }) => String(csvOf(plan)?.header ?? ''),
   csvQuote: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.quote ?? '"')),

@@ -76,6 +76,11 @@ export const OPTIONS = {
     fallbackText: 'a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl or .parquet; else files',
     help: 'whether items are whole files or rows of tables, and the format of these: files, csv, jsonl, parquet',
   },
+  tableEncoding: {
+    name: 'table_encoding', yaml: 'table_encoding', cli: { flag: '--table-encoding', argument: '<name>' },
+    value: { type: 'text' }, fallback: 'utf-8',
+    help: 'encoding of CSV and JSON Lines, such as windows-1252, utf-16le or shift_jis',
+  },
   csvDelimiter: {
     name: 'csv_delimiter', yaml: 'csv_delimiter', cli: { flag: '--csv-delimiter', argument: '<character>' },
     value: { type: 'character', orNone: false }, fallbackText: 'comma; tab where the name ends in .tsv',

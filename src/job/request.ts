@@ -22,6 +22,7 @@ export interface WrittenFlags {
   readonly input?: string | readonly string[];
   /** Overrides the guess from names: `files`, `csv`. */
   readonly inputFormat?: string;
+  readonly tableEncoding?: string;
   /** One character each, `tab` or `none`. */
   readonly csvDelimiter?: string;
   readonly csvHeader?: string | boolean;

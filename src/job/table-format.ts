@@ -72,7 +72,10 @@ export function tableInput(
   problems: Problems,
 ): TableInput {
   const found = namedTable(input, wanted, problems);
-  return found.table.format === 'csv' ? { ...found, table: { ...found.table, ...dialect } } : found;
+  const { table } = found;
+  if (table.format === 'csv') return { ...found, table: { ...table, ...dialect } };
+  if (table.format !== 'jsonl' || dialect.encoding === undefined) return found;
+  return { ...found, table: { ...table, encoding: dialect.encoding } };
 }
 
 function namedTable(input: SeenPath, wanted: string | undefined, problems: Problems): TableInput {

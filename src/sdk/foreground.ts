@@ -120,7 +120,7 @@ export async function replay(
 
 async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundReport> {
   const { plan, layout, index, items, part } = job;
-  const source = await withCopy(job.source, layout.copies);
+  const source = await withCopy(job.source, layout.copies, plan.inputs);
   const prepared = await prepareHost(plan, () => undefined, options.signal);
   const entry = await prepareEntry(plan, layout);
   const result = await runInForeground({

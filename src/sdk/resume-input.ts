@@ -70,7 +70,7 @@ export async function openPastInput(
     if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0) notes.tell(NO_STAMPS);
     else if (!past.inodes && past.stamps) notes.tell(COPIED);
     if (past.stamps && plan.inputs.some((input) => input.kind === 'table'))
-      await ensureCopies(past.manifest, past.stamps, { below: past.kept, folder: layout.copies });
+      await ensureCopies(past.manifest, past.stamps, { below: past.kept, folder: layout.copies, inputs: plan.inputs });
     const skipped: OpenedInput['skipped'] = new Notes();
     if (options.strict === true) {
       const found = await lookedAt(past);

@@ -107,6 +107,21 @@ describe.each(withPython)('%s', (script) => {
     },
     MINUTE,
   );
+
+  test(
+    'text of another encoding, compressed or not',
+    async () => {
+      const bytes = Buffer.from(csv(','), 'latin1');
+      expect(bytes.includes(0xe9)).toBe(true);
+      const [half, rest] = [bytes.subarray(0, bytes.indexOf('\n20,') + 1), bytes.subarray(bytes.indexOf('\n20,') + 1)];
+      space.write('in/a.csv', '');
+      writeFileSync(join(space.folder, 'in/a.csv'), half);
+      writeFileSync(join(space.folder, 'in/b.csv.gz'), gzipSync(Buffer.concat([Buffer.from('id,x,t\n'), rest])));
+      expect(await scored(script, 'in', '--table-encoding', 'latin1')).toEqual(EXPECTED);
+      expect((await space.cli('replay', 'r/0')).code).toBe(0);
+    },
+    MINUTE,
+  );
 });
 
 test.each(withParquet)(

@@ -260,6 +260,7 @@ describe('the command line alone', () => {
     [{ entryScript: 'score.py', input: 'table.orc', miniBatchRows: 4 }, ['PR3105']],
     [{ entryScript: 'score.py', input: 'images', appendRowTo: 'x', summaryOnly: true }, ['PR1012']],
     [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: 'ab' }, ['PR1011']],
+    [{ entryScript: 'score.py', input: 'big.csv', tableEncoding: 'utf-9' }, ['PR1011']],
     [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: 'none' }, ['PR1011']],
     [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: 'é' }, ['PR1011']],
     [{ entryScript: 'score.py', input: 'big.csv', csvDelimiter: '|', csvComment: '|' }, ['PR1012']],

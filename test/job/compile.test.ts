@@ -250,6 +250,18 @@ describe('what is split', () => {
       { by: 'bytes', bytes: 1_048_576 },
     ],
     [
+      'JSON Lines in another encoding',
+      { input: 'many/l.ndjson', tableEncoding: 'utf-16' },
+      { table: { format: 'jsonl', encoding: 'utf-16le' } },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
+      'CSV in UTF-8, said so',
+      { input: 'data/*.csv', tableEncoding: 'utf8' },
+      { table: comma },
+      { by: 'bytes', bytes: 1_048_576 },
+    ],
+    [
       'CSV without quotes',
       { input: 'data/*.csv', csvQuote: 'none' },
       { table: { format: 'csv', delimiter: ',', header: true, quote: '' } },

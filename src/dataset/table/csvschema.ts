@@ -4,7 +4,7 @@ import { ColumnFacts } from './columns.ts';
 import { compareNames } from './drift.ts';
 import { Sampling, filesOf, isSampled } from './files.ts';
 import type { SchemaOptions, TableInput } from './files.ts';
-import { packingOf } from '../packed.ts';
+import { isDerived } from '../read.ts';
 import { readHead } from './head.ts';
 import type { TableHead } from './head.ts';
 import { scanRows, scanSample } from './sample.ts';
@@ -85,7 +85,7 @@ async function readSamples(
     const { front, samples } = sampling.take(size, dataStart);
     if (front > 0)
       await scanRows(file, input.table, facts, { start: dataStart, end: dataStart + front, signal: options.signal });
-    for (const sample of packingOf(file) === undefined ? samples : []) {
+    for (const sample of isDerived(file, input.table.encoding) ? [] : samples) {
       const exact = sample.start === dataStart;
       await scanSample(file, input.table, facts, { ...sample, exact, columns: names.length, size });
     }

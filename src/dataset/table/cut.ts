@@ -56,18 +56,22 @@ async function* cutText(
 ): AsyncGenerator<RowRange[], void, undefined> {
   let cutter: RowCutter | LineCutter | undefined;
   const { signal, chunkBytes, rowBytesMax, copyTo } = options;
-  const chunks = readChunks(path, { signal, ...(chunkBytes !== undefined && { chunkBytes }) });
+  const chunks = readChunks(path, {
+    signal,
+    encoding: table.encoding,
+    ...(chunkBytes !== undefined && { chunkBytes }),
+  });
   for await (const chunk of copyTo === undefined ? chunks : writingCopy(copyTo, chunks)) {
     const mark: number = cutter ? 0 : markLength(chunk, path);
     const start = { limits, start: mark, ...(rowBytesMax !== undefined && { rowBytesMax }) };
     cutter ??= table.format === 'csv' ? new RowCutter({ ...table, ...start }) : new LineCutter(start);
     const ranges = cutter.push(mark > 0 ? chunk.subarray(mark) : chunk);
     if (ranges.length > 0) yield ranges;
-    if (cutter.fault) throw await rowFault(path, cutter.fault);
+    if (cutter.fault) throw await rowFault(path, cutter.fault, table.encoding);
   }
   const last = cutter?.finish() ?? [];
   if (last.length > 0) yield last;
-  if (cutter?.fault) throw await rowFault(path, cutter.fault);
+  if (cutter?.fault) throw await rowFault(path, cutter.fault, table.encoding);
   if (!cutter || cutter.rowsTotal === 0)
     options.onSkip?.(path, cutter?.headerSeen === true ? 'the table has a header and no rows' : 'the table is empty');
 }
@@ -111,11 +115,11 @@ export async function findFault(path: string, table: TextFormat): Promise<Datase
     if (error instanceof DatasetError) return error;
     throw error;
   }
-  return rowFault(path, { kind: 'row-too-long', offset: 0 });
+  return rowFault(path, { kind: 'row-too-long', offset: 0 }, table.encoding);
 }
 
-async function rowFault(path: string, { kind, offset }: RowFault): Promise<DatasetError> {
-  const line = await lineAt(path, offset);
+async function rowFault(path: string, { kind, offset }: RowFault, encoding: string | undefined): Promise<DatasetError> {
+  const line = await lineAt(path, offset, encoding);
   const limit = `${ROW_BYTES_MAX / 1024 / 1024} MB`;
   return new DatasetError(
     datasetProblem({

@@ -31,7 +31,7 @@ const FRONT_BYTES_MAX = 2 * ROW_BYTES_MAX + 16;
 export async function readHead(path: string, csv: CsvDialect): Promise<TableHead | undefined> {
   const size = await sizeOf(path);
   for (let bytes = FRONT_BYTES; ; bytes = Math.min(8 * bytes, FRONT_BYTES_MAX)) {
-    const front = await readFront(path, bytes);
+    const front = await readFront(path, bytes, csv.encoding);
     const ended = front.length < bytes;
     const head = parseFront(front, ended, path, csv);
     if (head !== 'more') return head && { ...head, size };
@@ -40,9 +40,10 @@ export async function readHead(path: string, csv: CsvDialect): Promise<TableHead
 }
 
 /** @returns fewer bytes only where the file has no more */
-async function readFront(path: string, bytes: number): Promise<Buffer> {
+async function readFront(path: string, bytes: number, encoding: string | undefined): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of readChunks(path, { end: bytes, chunkBytes: FRONT_BYTES })) chunks.push(Buffer.from(chunk));
+  for await (const chunk of readChunks(path, { end: bytes, chunkBytes: FRONT_BYTES, encoding }))
+    chunks.push(Buffer.from(chunk));
   return Buffer.concat(chunks);
 }
 

@@ -1,6 +1,5 @@
 import type { TableFormat, TableSchema } from '../../domain/plan.ts';
-import { packingOf } from '../packed.ts';
-import { markLength, readChunks, sizeOf } from '../read.ts';
+import { isDerived, markLength, readChunks, sizeOf } from '../read.ts';
 import { Sampling, filesOf, isSampled } from './files.ts';
 import type { SchemaOptions, TableInput } from './files.ts';
 import { JsonFacts } from './jsonfacts.ts';
@@ -20,14 +19,16 @@ export async function jsonSchema(
   const sampled = isSampled(bytes, options);
   const sampling = sampled ? new Sampling(bytes, options) : undefined;
   for (const input of inputs) {
+    const { encoding } = input.table;
     for await (const files of filesOf(input, options)) {
       for (const file of files) {
         const places = sampling?.take(await sizeOf(file), 0);
-        if (!places) await readLines(file, facts, { start: 0, signal: options.signal });
+        if (!places) await readLines(file, facts, { start: 0, signal: options.signal, encoding });
         else {
-          if (places.front > 0) await readLines(file, facts, { start: 0, end: places.front, signal: options.signal });
-          for (const { start, bytes: length } of packingOf(file) === undefined ? places.samples : [])
-            await readLines(file, facts, { start, end: start + length, signal: options.signal });
+          if (places.front > 0)
+            await readLines(file, facts, { start: 0, end: places.front, signal: options.signal, encoding });
+          for (const { start, bytes: length } of isDerived(file, encoding) ? [] : places.samples)
+            await readLines(file, facts, { start, end: start + length, signal: options.signal, encoding });
         }
       }
     }
@@ -39,6 +40,7 @@ interface Part {
   readonly start: number;
   readonly end?: number;
   readonly signal: AbortSignal | undefined;
+  readonly encoding: string | undefined;
 }
 
 /** The lines that lie wholly in the part; all of them begin behind a line break, or at the start of the file. */

@@ -22,7 +22,7 @@ export async function scanRows(
 ): Promise<void> {
   const scanner = scannerFor(csv, facts);
   let rest = Buffer.alloc(0);
-  for await (const chunk of readChunks(path, part)) {
+  for await (const chunk of readChunks(path, { ...part, encoding: csv.encoding })) {
     const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
     const next = scanner.scan(bytes, 0, false);
     // a copy: the chunk's memory is filled anew
