@@ -11,7 +11,7 @@ import { createEmbeddedEngine } from '../engine/embedded/index.ts';
 import type { Lock } from '../environment/lock.ts';
 import type { LedgerWriter } from '../ledger/index.ts';
 import type { EntryFacts } from '../node/options.ts';
-import { Orchestrator } from '../orchestrator/index.ts';
+import { Orchestrator, isDiskFull } from '../orchestrator/index.ts';
 import type { OrchestratorParts } from '../orchestrator/index.ts';
 import { releasePart } from '../output/index.ts';
 import type { SpoolWriter } from '../output/index.ts';
@@ -146,7 +146,8 @@ async function writeLetters({ letters, sink }: Faces): Promise<void> {
 /** @param again the run was resumed: what keeps its input from being listed may be mended, and it goes on */
 function creationFailure(error: unknown, again: boolean): RunFailure {
   if (error instanceof ListingDiffers) return { kind: 'input-differs', ...error.difference };
-  const resumable = again ? ({ resumable: true } as const) : {};
+  // A full disk keeps copies of compressed tables from being written: with space again the run goes on.
+  const resumable = again || isDiskFull(error) ? ({ resumable: true } as const) : {};
   if (error instanceof DatasetError) {
     const { problem } = error;
     return {
