@@ -22,9 +22,8 @@ export function depthFor(meanRunMs: number | undefined): number {
  * the next waits for the commit; of fast mini-batches as many as take `SLOW_RUN_MS`, for which the wait would cost more
  * than it saves.
  */
-function roomAt(worker: WorkerState, depth: number, meanRunMs: number | undefined): number {
-  const atRisk =
-    depth === 1 ? 1 : Math.max(2 * depth, Math.min(AT_RISK_MAX, Math.floor(SLOW_RUN_MS / (meanRunMs ?? 1))));
+function roomAt(worker: WorkerState, depth: number, meanRunMs = SLOW_RUN_MS): number {
+  const atRisk = depth === 1 ? 1 : Math.max(2 * depth, Math.min(AT_RISK_MAX, Math.floor(SLOW_RUN_MS / meanRunMs)));
   return Math.min(depth, atRisk - worker.uncommitted);
 }
 
