@@ -12,7 +12,7 @@ export const fileName = (i: number): string => `f${String(i).padStart(3, '0')}`;
 export const rowsOf = (bytes: number): string[] =>
   Array.from({ length: COUNT }, (_, i) => fileName(i) + 'x'.repeat(bytes));
 
-/** @param body what it does with each file besides, after it may run; `names` holds one name */
+/** Notes who runs which file. @param body what it does with it besides, after it may run; `names` holds one name */
 export const pythonScript = (body: string, bytes: number): string => `
 import os, select, time
 SPACE = os.environ["SPACE"]
@@ -21,6 +21,8 @@ def may_run():
         return int(f.read() or "0")
 def run(mini_batch):
     names = [os.path.basename(p) for p in mini_batch]
+    with open(SPACE + "/pid-" + names[0], "w") as f:
+        f.write(str(os.getpid()))
     with open(SPACE + "/executions", "a") as f:
         f.write(names[0] + "\\n")
     while int(names[0][1:]) >= may_run():
