@@ -1,8 +1,12 @@
-import { getHeapStatistics, setFlagsFromString } from 'node:v8';
+import { getHeapSpaceStatistics, getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-/** Growth of the heap over what was alive after the last collection that calls for another one. */
-const GROWTH_BYTES = 8 * 1024 * 1024;
+/** Young objects have this much room: enough that a group of mini-batches is committed before it is looked at. */
+const YOUNG_BYTES = 8 * 1024 * 1024;
+/** It is twice as large as what is in use of it: one half for what lives on. */
+const HALVES = 2;
+/** Growth of the old objects over what was alive after the last collection that calls for another one. */
+const GROWTH_BYTES = 16 * 1024 * 1024;
 const LOOK_MS = 50;
 
 /**
@@ -12,25 +16,38 @@ const LOOK_MS = 50;
  * For this process only: users of the SDK keep their settings.
  */
 export function keepHeapSmall(): void {
-  // The young generation stays at its first size instead of doubling up to 48 MiB.
-  setFlagsFromString('--semi-space-growth-factor=1');
+  // The young generation goes to its size in one step, and no further.
+  setFlagsFromString('--semi-space-growth-factor=8');
   // The old generation may grow by a quarter, but V8 never collects before some 8 MiB: we do.
   setFlagsFromString('--heap-growing-percent=25');
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as (() => void) | undefined;
   if (collect === undefined) return;
-  let alive = held();
+  let grows = true;
+  let alive = held().old;
   setInterval(() => {
-    const now = held();
-    if (now < alive) alive = now;
-    if (now - alive < Math.max(GROWTH_BYTES, alive / 8)) return;
+    const { young, old } = held();
+    if (grows && young >= HALVES * YOUNG_BYTES) {
+      grows = false;
+      setFlagsFromString('--semi-space-growth-factor=1');
+    }
+    if (old < alive) alive = old;
+    if (old - alive < Math.max(GROWTH_BYTES, alive / 8)) return;
     collect();
-    alive = held();
+    alive = held().old;
   }, LOOK_MS).unref();
 }
 
-/** Objects and the buffers that hang on them. Opens no file, which would fail where no descriptor is left. */
-function held(): number {
-  const { used_heap_size: objects, external_memory: buffers } = getHeapStatistics();
-  return objects + buffers;
+/**
+ * Bytes: the room of the young objects, and the old ones with all buffers that hang on objects. Opens no file, which would
+ * fail where no descriptor is left.
+ */
+function held(): { readonly young: number; readonly old: number } {
+  let young = 0;
+  let old = getHeapStatistics().external_memory;
+  for (const { space_name: name, space_size: room, space_used_size: used } of getHeapSpaceStatistics()) {
+    if (name === 'new_space') young = room;
+    else old += used;
+  }
+  return { young, old };
 }

@@ -14,8 +14,13 @@ export function depthFor(meanRunMs: number | undefined): number {
   if (meanRunMs === undefined || meanRunMs > SLOW_RUN_MS) return 1;
   if (meanRunMs > 5) return 2;
   if (meanRunMs > 1) return 4;
-  return 16;
+  return meanRunMs > 0.1 ? 16 : 64;
 }
+
+/**
+ * So many at a worker are enough for now: of a long queue half may run off before it is filled again, in one message.
+ */
+const enoughAt = (depth: number): number => (depth > 4 ? depth / 2 : depth - 1);
 
 /**
  * What a worker may hold and have behind it without its being durable: the work that a crash repeats. That is one, so
@@ -46,9 +51,11 @@ function fill(state: CoreState, workers: readonly WorkerState[], now: number, ou
   // At the end of the run nothing is parked behind a running mini-batch while another worker is free.
   const depth = left < ready * 2 ? 1 : Math.max(1, Math.min(depthFor(state.meanRunMs), Math.ceil(left / ready)));
   const keep = now - state.firstReadyAt < START_SKEW_MS ? state.workers.size - ready : 0;
+  const enough = enoughAt(depth);
+  const hungry = workers.filter((worker) => worker.holds.size <= enough);
   // Level by level, so that every worker gets its first before any gets its second.
-  for (let level = 1; level <= depth; level++) {
-    for (const worker of workers) {
+  for (let level = 1; hungry.length > 0 && level <= depth; level++) {
+    for (const worker of hungry) {
       while (worker.holds.size < Math.min(level, roomAt(worker, depth, state.meanRunMs))) {
         // So many are left for others, which are about to be ready.
         if (keep > 0 && worker.used && freshCount(state) + state.waiting.length <= keep) break;

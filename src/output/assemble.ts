@@ -4,9 +4,8 @@ import { dirname } from 'node:path';
 import { crc32 } from '../domain/crc32.ts';
 import { SpoolDamagedError } from './damaged.ts';
 import type { ExtentTable } from './extents.ts';
+import { SpoolReader, WINDOW_BYTES } from './spoolreader.ts';
 import { writeAll } from './write.ts';
-
-const WINDOW_BYTES = 256 * 1024;
 
 export interface Assembled {
   readonly rows: number;
@@ -31,8 +30,13 @@ export async function assemble(
   try {
     out = await open(temporary, 'w', 0o666);
     const sink = new Sink(out);
-    await sink.write(header);
-    for (const run of runsOf(extents)) await copyRun(spool, sink, run);
+    sink.add(header);
+    const reader = new SpoolReader(spool);
+    for (const run of runsOf(extents)) {
+      if (run.bytes > WINDOW_BYTES) await copyLarge(reader, sink, run);
+      else sink.add(checked(run, reader.held(run.offset, run.bytes) ?? (await reader.read(run.offset, run.bytes))));
+      if (sink.isFull) await sink.flush();
+    }
     await sink.flush();
     await out.sync();
     await out.close();
@@ -78,26 +82,23 @@ function* runsOf(extents: ExtentTable): Generator<ExtentRun> {
   if (parts.length > 0) yield { offset: parts[0]?.offset ?? 0, bytes, parts };
 }
 
-async function copyRun(spool: FileHandle, sink: Sink, run: ExtentRun): Promise<void> {
-  if (run.bytes > WINDOW_BYTES) return copyLarge(spool, sink, run);
-  const buffer = Buffer.allocUnsafe(run.bytes);
-  await readFully(spool, buffer, run.offset);
+function checked(run: ExtentRun, bytes: Buffer): Buffer {
   let at = 0;
   for (const part of run.parts) {
-    check(part, crc32(buffer.subarray(at, at + part.bytes)));
+    check(part, crc32(bytes.subarray(at, at + part.bytes)));
     at += part.bytes;
   }
-  await sink.write(buffer);
+  return bytes;
 }
 
 /** One extent larger than the window. */
-async function copyLarge(spool: FileHandle, sink: Sink, run: ExtentRun): Promise<void> {
+async function copyLarge(spool: SpoolReader, sink: Sink, run: ExtentRun): Promise<void> {
   let crc = 0;
   for (let at = 0; at < run.bytes; at += WINDOW_BYTES) {
-    const buffer = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, run.bytes - at));
-    await readFully(spool, buffer, run.offset + at);
+    const buffer = await spool.read(run.offset + at, Math.min(WINDOW_BYTES, run.bytes - at));
     crc = crc32(buffer, crc);
-    await sink.write(buffer);
+    sink.add(buffer);
+    await sink.flush();
   }
   const part = run.parts[0];
   if (part) check(part, crc);
@@ -119,25 +120,13 @@ export async function verifyExtent(
   const spool = await open(spoolPath, 'r');
   try {
     let crc = 0;
-    for (let at = 0; at < extent.bytes; at += WINDOW_BYTES) {
-      const buffer = Buffer.allocUnsafe(Math.min(WINDOW_BYTES, extent.bytes - at));
-      await readFully(spool, buffer, extent.offset + at);
-      crc = crc32(buffer, crc);
-    }
+    const reader = new SpoolReader(spool);
+    for (let at = 0; at < extent.bytes; at += WINDOW_BYTES)
+      crc = crc32(await reader.read(extent.offset + at, Math.min(WINDOW_BYTES, extent.bytes - at)), crc);
     if (crc !== extent.crc32)
       throw new SpoolDamagedError(`the ${extent.bytes} bytes at ${extent.offset} of the spool have a wrong checksum`);
   } finally {
     await spool.close();
-  }
-}
-
-async function readFully(file: FileHandle, buffer: Buffer, position: number): Promise<void> {
-  let at = 0;
-  while (at < buffer.length) {
-    const { bytesRead } = await file.read(buffer, at, buffer.length - at, position + at);
-    if (bytesRead === 0)
-      throw new SpoolDamagedError(`the spool ends at ${position + at}, ${buffer.length - at} bytes too early`);
-    at += bytesRead;
   }
 }
 
@@ -162,11 +151,14 @@ class Sink {
     this.file = file;
   }
 
-  async write(bytes: Uint8Array): Promise<void> {
+  add(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.pieces.push(bytes);
     this.size += bytes.length;
-    if (this.size >= WINDOW_BYTES) await this.flush();
+  }
+
+  get isFull(): boolean {
+    return this.size >= WINDOW_BYTES;
   }
 
   async flush(): Promise<void> {
