@@ -14,4 +14,5 @@ export type { ListingDifference } from './relist.ts';
 export { decideSchema } from './table/schema.ts';
 export type { SchemaOptions } from './table/schema.ts';
 export { Stamps } from './stamps.ts';
+export { createInThread, HAS_THREAD } from './thread.ts';
 export { ensureCopies, withCopy } from './unpack.ts';

@@ -4,10 +4,12 @@ import { invariant } from '../domain/assert.ts';
 import type { MiniBatchDraft } from './draft.ts';
 import { closeFiles, openFiles, writeAll } from './manifestfiles.ts';
 import type { ManifestFiles } from './manifestfiles.ts';
-import { ENTRY_BYTES, INDEX_HEADER_BYTES, encodeIndexHeader, writeEntry } from './manifestformat.ts';
+import { ENTRY_BYTES, INDEX_HEADER_BYTES, encodeIndexHeader } from './manifestformat.ts';
 import { ManifestReader } from './manifestreader.ts';
 import type { ManifestEntry, ManifestPaths } from './manifestreader.ts';
-import { STAMPS_HEADER_BYTES, STAMP_BYTES, encodeStampsHeader, writeStamp } from './stampformat.ts';
+import { endOf, packDrafts } from './pack.ts';
+import type { ManifestEnd, PackedDrafts } from './pack.ts';
+import { STAMPS_HEADER_BYTES, STAMP_BYTES, encodeStampsHeader } from './stampformat.ts';
 import { Stamps } from './stamps.ts';
 
 export type { ManifestEntry, ManifestPaths, ManifestReader };
@@ -70,14 +72,7 @@ function stampsBefore(paths: ManifestPaths, keep: number): number {
   }
 }
 
-/** Mini-batches, bytes of their lines, and stamps in the files. */
-interface Written {
-  readonly count: number;
-  readonly bytes: number;
-  readonly stamps: number;
-}
-
-const NOTHING: Written = { count: 0, bytes: 0, stamps: 0 };
+const NOTHING: ManifestEnd = { count: 0, bytes: 0, stamps: 0 };
 
 /**
  * Takes mini-batches and gives them back. An index entry is written only after its line and stamps, and, where it
@@ -87,33 +82,36 @@ export class Manifest {
   readonly #paths: ManifestPaths;
   readonly #files: ManifestFiles;
   #reader: ManifestReader | undefined;
-  #pending: MiniBatchDraft[] = [];
-  /** Mini-batches, bytes of lines and stamps in the files. */
-  #written: number;
-  #bytes: number;
-  #stamps: number;
+  #pending: PackedDrafts[] = [];
+  /** What is in the files. */
+  #written: ManifestEnd;
+  /** Behind what is pending. */
+  #end: ManifestEnd;
   /** Bytes that a crash could not take away any more. */
   #durable = 0;
   #flushing: Promise<void> = Promise.resolve();
   /** Why nothing more can be stored. */
   #broken: Error | undefined;
 
-  constructor(paths: ManifestPaths, files: ManifestFiles, { count, bytes, stamps }: Written = NOTHING) {
+  constructor(paths: ManifestPaths, files: ManifestFiles, written = NOTHING) {
     this.#paths = paths;
     this.#files = files;
-    this.#written = count;
-    this.#bytes = bytes;
-    this.#stamps = stamps;
+    this.#written = written;
+    this.#end = written;
   }
 
   /** Mini-batches taken, flushed or not. */
   get count(): number {
-    return this.#written + this.#pending.length;
+    return this.#end.count;
   }
 
   /** The first draft gets index `count`, and so on. Nothing is readable before `flush`. */
-  append(drafts: readonly MiniBatchDraft[]): void {
-    for (const draft of drafts) this.#pending.push(draft);
+  append(drafts: readonly MiniBatchDraft[] | PackedDrafts): void {
+    if (drafts.length === 0) return;
+    const packed = 'lines' in drafts ? drafts : packDrafts(drafts, this.#end);
+    invariant(packed.from.bytes === this.#end.bytes, `packed for mini-batch ${packed.from.count}, not ${this.count}`);
+    this.#pending.push(packed);
+    this.#end = endOf(packed);
   }
 
   /**
@@ -129,13 +127,13 @@ export class Manifest {
 
   /** Only what has been flushed. */
   read(index: number): ManifestEntry {
-    invariant(index < this.#written, `mini-batch ${index} is not stored yet`);
+    invariant(index < this.#written.count, `mini-batch ${index} is not stored yet`);
     return this.#open().read(index);
   }
 
   /** Mini-batches `from` up to, not including, `to`; only what has been flushed. */
   readRange(from: number, to: number): ManifestEntry[] {
-    invariant(to <= this.#written, `mini-batch ${to - 1} is not stored yet`);
+    invariant(to <= this.#written.count, `mini-batch ${to - 1} is not stored yet`);
     return this.#open().readRange(from, to);
   }
 
@@ -156,25 +154,25 @@ export class Manifest {
 
   async #flush(durable: boolean): Promise<void> {
     if (this.#broken !== undefined) throw this.#broken;
-    const drafts = [...this.#pending];
+    const pending = [...this.#pending];
+    const last = pending.at(-1);
     const { data, index, stamps } = this.#files;
-    if (drafts.length > 0) {
-      const { lines, entries } = encode(drafts, this.#bytes);
-      await writeAll(data, lines, this.#bytes);
-      const stamped = stamps ? await this.#writeStamps(stamps, drafts) : 0;
+    const { count, bytes } = this.#written;
+    if (last) {
+      await writeAll(data, joined(pending, 'lines'), bytes);
+      if (stamps)
+        await writeAll(stamps, joined(pending, 'stamps'), STAMPS_HEADER_BYTES + this.#written.stamps * STAMP_BYTES);
       if (durable) await this.#sync(data, stamps);
-      await writeAll(index, entries, INDEX_HEADER_BYTES + this.#written * ENTRY_BYTES);
+      await writeAll(index, joined(pending, 'entries'), INDEX_HEADER_BYTES + count * ENTRY_BYTES);
       // only now: a write that failed changes nothing, and is repeated as a whole
-      this.#pending.splice(0, drafts.length);
-      this.#bytes += lines.length;
-      this.#written += drafts.length;
-      this.#stamps += stamped;
-    } else if (durable && this.#durable < this.#bytes) {
+      this.#pending.splice(0, pending.length);
+      this.#written = endOf(last);
+    } else if (durable && this.#durable < bytes) {
       await this.#sync(data, stamps);
     }
-    if (!durable || this.#durable === this.#bytes) return;
+    if (!durable || this.#durable === this.#written.bytes) return;
     await this.#sync(index);
-    this.#durable = this.#bytes;
+    this.#durable = this.#written.bytes;
   }
 
   async #sync(...files: readonly (FileHandle | undefined)[]): Promise<void> {
@@ -185,38 +183,9 @@ export class Manifest {
       throw error;
     }
   }
-
-  /** @returns how many */
-  async #writeStamps(file: FileHandle, drafts: readonly MiniBatchDraft[]): Promise<number> {
-    const { bytes, count } = encodeStamps(drafts, this.#written);
-    if (count > 0) await writeAll(file, bytes, STAMPS_HEADER_BYTES + this.#stamps * STAMP_BYTES);
-    return count;
-  }
 }
 
-function encodeStamps(drafts: readonly MiniBatchDraft[], from: number): { bytes: Buffer; count: number } {
-  const count = drafts.reduce((sum, { stamps }) => sum + (stamps?.length ?? 0), 0);
-  const bytes = Buffer.allocUnsafe(count * STAMP_BYTES);
-  let at = 0;
-  for (const [i, { stamps = [] }] of drafts.entries()) {
-    for (const stamp of stamps) {
-      writeStamp(bytes, at, from + i, stamp);
-      at += STAMP_BYTES;
-    }
-  }
-  return { bytes, count };
-}
-
-function encode(drafts: readonly MiniBatchDraft[], from: number): { lines: Buffer; entries: Buffer } {
-  const entries = Buffer.alloc(drafts.length * ENTRY_BYTES);
-  const lines: Buffer[] = [];
-  let offset = from;
-  for (const [i, { source, items }] of drafts.entries()) {
-    // lone surrogates come out as escapes: the line is UTF-8 whatever the file names hold
-    const line = Buffer.from(`${JSON.stringify(source)}\n`, 'utf8');
-    lines.push(line);
-    writeEntry(entries, i * ENTRY_BYTES, { offset, length: line.length - 1, items });
-    offset += line.length;
-  }
-  return { lines: Buffer.concat(lines), entries };
+function joined(all: readonly PackedDrafts[], key: 'lines' | 'entries' | 'stamps'): Uint8Array {
+  const [first] = all;
+  return all.length === 1 && first ? first[key] : Buffer.concat(all.map((one) => one[key]));
 }

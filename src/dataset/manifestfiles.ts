@@ -37,7 +37,7 @@ export async function closeFiles({ data, index, stamps }: ManifestFiles): Promis
   await stamps?.close();
 }
 
-export async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   let written = 0;
   while (written < bytes.length) {
     const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);

@@ -10,6 +10,8 @@ export const CODE = { worker: 0, begun: 1, done: 2 } as const;
 
 export type LedgerRecord = readonly unknown[] | RunEvent;
 
+const NO_ROWS = { offset: -1, bytes: 0, rows: 0, crc32: 0 };
+
 /** A field that stands in the array, or that follows from its code. */
 type DoneField =
   | ('type' | 'at' | 'index' | 'dispatch' | 'try' | 'worker' | 'pid' | 'status' | 'items' | 'succeeded' | 'failed')
@@ -17,29 +19,23 @@ type DoneField =
 type BegunField = 'type' | 'at' | 'index' | 'dispatch' | 'try' | 'worker' | 'pid' | 'items';
 
 /** Where one of these is there, the event is stored as its own JSON. A field that is new must be listed, or be coded. */
-const NOT_IN_DONE: Readonly<Record<Exclude<keyof TryFinished, DoneField>, true>> = {
-  part: true,
-  dead: true,
-  columns: true,
-  failure: true,
-  detail: true,
-  retryAfterMs: true,
-  item: true,
-  peakMemoryBytes: true,
-  lastLines: true,
-};
-const NOT_IN_BEGUN: Readonly<Record<Exclude<keyof TryBegun, BegunField>, true>> = { part: true };
-const NOT_IN_DONE_KEYS = Object.keys(NOT_IN_DONE) as (keyof typeof NOT_IN_DONE)[];
-const NOT_IN_BEGUN_KEYS = Object.keys(NOT_IN_BEGUN) as (keyof typeof NOT_IN_BEGUN)[];
+type DoneExtra =
+  ('part' | 'dead' | 'columns' | 'failure' | 'detail') | ('retryAfterMs' | 'item' | 'peakMemoryBytes' | 'lastLines');
+/** No event at all where a field is neither. */
+type Done = Exclude<keyof TryFinished, DoneField | DoneExtra> extends never ? TryFinished : never;
+type Begun = Exclude<keyof TryBegun, BegunField | 'part'> extends never ? TryBegun : never;
 
-function isPlainDone(event: TryFinished): boolean {
-  if (event.status !== 'RUN_DONE' || event.settles !== 'done') return false;
-  return NOT_IN_DONE_KEYS.every((key) => event[key] === undefined);
+// each by its name: to look for a list of names costs more than all else that is done with an event
+function isPlainDone(e: Done): boolean {
+  const isDone = e.status === 'RUN_DONE' && e.settles === 'done';
+  const hasNone = e.part === undefined && e.dead === undefined && e.columns === undefined && e.failure === undefined;
+  return isDone && hasNone && e.detail === undefined && e.retryAfterMs === undefined && knowsNothing(e);
 }
 
-function isPlainBegun(event: TryBegun): boolean {
-  return NOT_IN_BEGUN_KEYS.every((key) => event[key] === undefined);
-}
+const knowsNothing = (e: Done): boolean =>
+  e.item === undefined && e.peakMemoryBytes === undefined && e.lastLines === undefined;
+
+const isPlainBegun = (e: Begun): boolean => e.part === undefined;
 
 export class Encoder {
   /** Numbers of the workers that have been introduced and have not ended. */
@@ -87,22 +83,17 @@ export class Encoder {
 
   private done(e: TryFinished, worker: number): LedgerRecord {
     const { start1, end1, start2, end2, runSeconds, elapsedSeconds } = e.timing;
+    const rows = e.rows ?? NO_ROWS;
+    // prettier-ignore
     const record: unknown[] = [
-      CODE.done,
-      e.at,
-      e.index,
-      e.dispatch,
-      e.try,
-      worker,
-      e.pid,
-      e.items,
-      e.succeeded,
-      e.failed,
+      CODE.done, e.at, e.index, e.dispatch, e.try, worker, e.pid, e.items, e.succeeded, e.failed,
+      start1, end1, start2, end2, runSeconds, elapsedSeconds,
+      rows.offset, rows.bytes, rows.rows, rows.crc32,
     ];
-    record.push(start1, end1, start2, end2, runSeconds, elapsedSeconds);
-    if (e.rows) record.push(e.rows.offset, e.rows.bytes, e.rows.rows, e.rows.crc32);
-    else record.push(-1, 0, 0, 0);
-    if (e.printed) record.push(...e.printed.stdout, ...e.printed.stderr);
+    if (e.printed) {
+      const { stdout, stderr } = e.printed;
+      record.push(stdout[0], stdout[1], stderr[0], stderr[1]);
+    }
     return record;
   }
 }

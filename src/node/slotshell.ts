@@ -8,7 +8,7 @@ import type { Frame } from '../domain/frame.ts';
 import { epochMs } from '../domain/ids.ts';
 import type { WorkerId } from '../domain/ids.ts';
 import type { Assignment, EngineEvent } from '../domain/ports.ts';
-import type { DebugWaitingMessage, RunMessage, WorkerHello, WorkerMessage } from '../domain/protocol.ts';
+import type { DebugWaitingMessage, OutputMarks, RunMessage, WorkerHello, WorkerMessage } from '../domain/protocol.ts';
 import { WorkerBody } from './body.ts';
 import type { NodeFacts, SlotOutput } from './body.ts';
 import type { Capture } from './capture.ts';
@@ -137,7 +137,7 @@ export class SlotShell implements WatchedSlot {
     for (const frame of frames) {
       const message = asWorkerMessage(frame.header);
       const event: SlotEvent = message
-        ? { ...heard(body, message, frame.body), noRoom: this.#lacksRoom(message) }
+        ? heard(body, message, frame.body, this.#lacksRoom(message))
         : { type: 'garbage', detail: `not a message: ${JSON.stringify(frame.header).slice(0, 200)}` };
       stepSlot(this.#slot, event, now, this.#node.limits, out);
       for (const command of out) this.#execute(command);
@@ -314,17 +314,18 @@ function heard(
   { capture, witness }: WorkerBody,
   message: WorkerMessage,
   body: Uint8Array,
+  noRoom: boolean,
 ): Extract<SlotEvent, { type: 'message' }> {
-  const inStream = capture ? positioned(message, capture) : message;
-  const seen = inStream.m === 'failed' ? witness.ofFailed(inStream) : undefined;
-  return { type: 'message', message: inStream, body, seen };
+  if (capture) position(message, capture);
+  const seen = message.m === 'failed' ? witness.ofFailed(message) : undefined;
+  return { type: 'message', message, body, seen, noRoom };
 }
 
-/** Marks of the raw files as positions in the streams. */
-function positioned(message: WorkerMessage, capture: Capture): WorkerMessage {
-  if (message.m === 'begin') return { ...message, o: capture.positions(message.o, message.w * 1000) };
-  if (message.m !== 'done' && message.m !== 'failed') return message;
-  return { ...message, o: capture.positions(message.o, message.w[1] * 1000) };
+/** Makes positions in the streams of the marks of the raw files. The message is ours alone, just made of its bytes. */
+function position(message: WorkerMessage, capture: Capture): void {
+  if (message.m !== 'begin' && message.m !== 'done' && message.m !== 'failed') return;
+  const own: { o: OutputMarks } = message;
+  own.o = capture.positions(message.o, (message.m === 'begin' ? message.w : message.w[1]) * 1000);
 }
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -84,8 +84,13 @@ export function onBegin(slot: Slot, message: BeginMessage, now: Now, out: SlotCo
 function begin(slot: Slot, next: Handed, message: { w: number; o: OutputMarks }, now: Now): void {
   slot.waiting.shift();
   slot.begun += 1;
+  // field by field: a spread costs more than all the rest
   slot.running = {
-    ...next,
+    index: next.index,
+    dispatch: next.dispatch,
+    try: next.try,
+    items: next.items,
+    part: next.part,
     begunAt: now.mono,
     startedAt: epochMs(message.w * 1000),
     pickedAt: slot.turnSince,

@@ -1,5 +1,5 @@
 import type { RunEvent, SpoolExtent, TryBegun, TryFinished } from '../domain/event.ts';
-import type { WorkerId } from '../domain/ids.ts';
+import type { MiniBatchIndex, WorkerId } from '../domain/ids.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { FailpointPort } from './failpoint.ts';
 import { Patience } from './patience.ts';
@@ -33,7 +33,8 @@ interface CommitterParts {
  */
 export class Committer {
   private queue: Entry[] = [];
-  private begun = new Map<string, TryBegun>();
+  /** Begin marks of what has not ended. */
+  private begun = new Map<MiniBatchIndex, TryBegun>();
   private waiters: (() => void)[] = [];
   private running = false;
   private hurry: (() => void) | undefined;
@@ -137,7 +138,8 @@ export class Committer {
       this.lastGroup = entries.length;
       const events = await this.commit(entries);
       this.publish(events);
-      const workers = events.flatMap((event) => (event.type === 'try-finished' ? [event.worker] : []));
+      const workers: WorkerId[] = [];
+      for (const event of events) if (event.type === 'try-finished') workers.push(event.worker);
       if (workers.length > 0 && this.failed === undefined) this.onCommitted(workers);
       for (const wake of waiters) wake();
     }
@@ -161,7 +163,8 @@ export class Committer {
     if (this.failed !== undefined) return entries.filter((e) => e.rows === undefined).map((e) => e.event);
     const { ledger, spool, failpoint } = this.parts;
     try {
-      const pieces = entries.flatMap((e) => (e.rows ? [e.rows] : []));
+      const pieces: RowsPiece[] = [];
+      for (const { rows } of entries) if (rows) pieces.push(rows);
       if (failpoint && pieces.length > 0) await failpoint('result-taken');
       const extents = pieces.length > 0 ? await this.patience.run(() => spool.write(pieces)) : [];
       if (failpoint && pieces.length > 0) await failpoint('rows-durable');
@@ -169,8 +172,10 @@ export class Committer {
       const durable = this.durable(events);
       await this.patience.run(() => ledger.commit(durable));
       if (failpoint && pieces.length > 0) await failpoint('committed');
-      for (const file of pieces.flatMap(filesOf)) await this.release(file);
-      for (const piece of pieces) this.pendingBytes -= sizeOf(piece);
+      for (const piece of pieces) {
+        if (!('bytes' in piece)) for (const file of filesOf(piece)) await this.release(file);
+        this.pendingBytes -= sizeOf(piece);
+      }
       this.checkPressure();
       return events;
     } catch (error) {
@@ -189,9 +194,13 @@ export class Committer {
   private durable(events: readonly RunEvent[]): RunEvent[] {
     const durable: RunEvent[] = [];
     for (const event of events) {
-      if (event.type === 'try-begun') this.begun.set(`${event.index}.${event.dispatch}`, event);
-      else {
-        if (event.type === 'try-finished') this.begun.delete(`${event.index}.${event.dispatch}`);
+      if (event.type === 'try-begun') {
+        // in the order of their begin, also where one begins anew
+        this.begun.delete(event.index);
+        this.begun.set(event.index, event);
+      } else {
+        if (event.type === 'try-finished' && this.begun.get(event.index)?.dispatch === event.dispatch)
+          this.begun.delete(event.index);
         durable.push(event);
       }
     }
@@ -238,7 +247,8 @@ function withExtents(entries: readonly Entry[], extents: readonly SpoolExtent[])
   return entries.map(({ event, rows }) => {
     if (!rows || event.type !== 'try-finished') return event;
     const extent = extents[next++];
-    return extent ? { ...event, rows: extent } : event;
+    // The event is ours alone until it is published.
+    return extent ? Object.assign(event, { rows: extent }) : event;
   });
 }
 

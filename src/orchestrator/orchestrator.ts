@@ -168,7 +168,9 @@ export class Orchestrator {
     const current = this.core.inFlight.get(event.index);
     if (current?.dispatch !== event.dispatch) return;
     const { try: attempt, part } = current;
-    this.note({ ...event, try: attempt, items: this.items.get(event.index) ?? 0, ...(part && { part }) });
+    const { type, at, index, dispatch, worker, pid } = event;
+    const begun = { type, at, index, dispatch, worker, pid, try: attempt, items: this.items.get(index) ?? 0 };
+    this.note(part ? { ...begun, part } : begun);
   }
 
   private onOutcome(outcome: TryOutcome): void {

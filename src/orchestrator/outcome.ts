@@ -1,5 +1,5 @@
 import { unreachable } from '../domain/assert.ts';
-import type { TryFinished } from '../domain/event.ts';
+import type { TryFinished, TryOutputRange } from '../domain/event.ts';
 import type { Circumstances, TryFailure } from '../domain/failure.ts';
 import type { EpochMs } from '../domain/ids.ts';
 import { describeSource } from '../domain/minibatch.ts';
@@ -21,7 +21,9 @@ export function tryFinished(
   wholeFailure?: TryFailure,
 ): TryFinished {
   const { settles, part } = command;
-  const { result } = outcome;
+  const { result, printed } = outcome;
+  if (result.ok && settles.as === 'done' && !part && printed)
+    return plainlyDone(outcome, printed, command, settles, items);
   const failure = result.ok ? (settles.as === 'failed' ? wholeFailure : undefined) : result.failure;
   return {
     type: 'try-finished',
@@ -43,6 +45,32 @@ export function tryFinished(
     ...(detail !== undefined && { detail }),
     ...(outcome.printed && { printed: outcome.printed }),
     ...(settles.as === 'retry' && { retryAfterMs: settles.retryAfterMs }),
+  };
+}
+
+/** What most are, always of one shape: events of many shapes cost several times as much in all that look at them. */
+function plainlyDone(
+  { at, index, dispatch, worker, pid, timing }: TryOutcome,
+  printed: TryOutputRange,
+  { try: attempt }: Extract<CoreCommand, { type: 'settle' }>,
+  { succeeded, failed }: Extract<Settles, { as: 'done' }>,
+  items: number,
+): TryFinished {
+  return {
+    type: 'try-finished',
+    at,
+    index,
+    dispatch,
+    try: attempt,
+    worker,
+    pid,
+    status: 'RUN_DONE',
+    items,
+    succeeded,
+    failed,
+    timing,
+    settles: 'done',
+    printed,
   };
 }
 

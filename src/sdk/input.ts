@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createMiniBatches, decideSchema, DatasetError } from '../dataset/index.ts';
-import type { CreationOptions } from '../dataset/index.ts';
+import { createInThread, createMiniBatches, decideSchema, DatasetError, HAS_THREAD } from '../dataset/index.ts';
+import type { CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
-import type { Draft } from '../orchestrator/index.ts';
+import type { DraftChunk } from '../orchestrator/index.ts';
 import { refusal } from './host.ts';
 import { Notes } from './notes.ts';
 
@@ -15,8 +15,8 @@ export interface SkippedInput {
   readonly reason: string;
 }
 
-export interface OpenedInput {
-  readonly drafts: AsyncIterable<readonly Draft[]>;
+export interface OpenedInput<Chunk = DraftChunk> {
+  readonly drafts: AsyncIterable<Chunk>;
   /** Of table inputs, decided once for the whole input. */
   readonly columns?: readonly Column[];
   /** Inputs left out while listing, as they come up: to be reported. */
@@ -28,7 +28,21 @@ export interface OpenedInput {
  * anything is started.
  * @throws ParallelRunError exit code 2
  */
-export async function openInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
+export function openInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput<readonly MiniBatchDraft[]>> {
+  return open(plan, createMiniBatches, signal);
+}
+
+/** The same for a run: folders are listed in a thread, ready to be stored. */
+export function openRunInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
+  const isLong = plan.inputs.some((input) => input.kind === 'files' && input.select.by !== 'one');
+  return open<DraftChunk>(plan, HAS_THREAD && isLong ? createInThread : createMiniBatches, signal);
+}
+
+async function open<Chunk>(
+  plan: Plan,
+  cut: (...args: Parameters<typeof createMiniBatches>) => AsyncGenerator<Chunk, void, undefined>,
+  signal?: AbortSignal,
+): Promise<OpenedInput<Chunk>> {
   const skipped: OpenedInput['skipped'] = new Notes();
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
@@ -41,14 +55,14 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   const peeked: SkippedInput[] = [];
   const { copies: _, ...peeking } = options;
   const onSkip: CreationOptions['onSkip'] = isTable ? (path, reason) => peeked.push({ path, reason }) : tell;
-  const begun = createMiniBatches(plan.inputs, plan.cutting, { ...(isTable ? peeking : options), onSkip });
+  const begun = cut(plan.inputs, plan.cutting, { ...(isTable ? peeking : options), onSkip });
   const first = await begun.next().catch((error: unknown) => {
     throw error instanceof DatasetError ? refusal(error.problem) : error;
   });
   if (first.done && !plan.allowEmpty) throw emptyInput(plan, isTable ? peeked : skipped.pending);
   if (!isTable) return { drafts: resume(first, begun), skipped };
   await begun.return();
-  const drafts = createMiniBatches(plan.inputs, plan.cutting, { ...options, onSkip: tell });
+  const drafts = cut(plan.inputs, plan.cutting, { ...options, onSkip: tell });
   return { drafts, skipped, ...(columns && { columns }) };
 }
 

@@ -7,7 +7,7 @@ import type { JobRequest } from '../job/request.ts';
 import { compose } from './compose.ts';
 import { createRun } from './create.ts';
 import { prepareHost } from './host.ts';
-import { openInput } from './input.ts';
+import { openRunInput } from './input.ts';
 import type { RunHandle } from './types.ts';
 
 export interface StartOptions {
@@ -33,7 +33,7 @@ const UNKNOWN: Problem = { code: 'PR1000', severity: 'error', what: 'the job is 
 export async function start(request: JobRequest, options: StartOptions = {}): Promise<RunHandle> {
   const { plan, warnings } = await compile(request);
   const progress = options.onProgress ?? (() => undefined);
-  const input = await openInput(plan, options.signal);
+  const input = await openRunInput(plan, options.signal);
   const prepared = await prepareHost(plan, progress, options.signal);
   options.signal?.throwIfAborted();
   const run = compose(await createRun(plan, warnings, input, prepared));

@@ -36,6 +36,8 @@ describe('depth', () => {
     [5.1, 2],
     [1, 16],
     [1.1, 4],
+    [0.11, 16],
+    [0.1, 64],
   ])('at exactly %f ms is %i', (mean, depth) => {
     expect(depthFor(mean)).toBe(depth);
   });

@@ -382,7 +382,8 @@ describe('dispatch', () => {
     [500, 1],
     [20, 2],
     [2, 4],
-    [0.1, 16],
+    [0.5, 16],
+    [0.05, 64],
   ])('depth at a mean of %s ms is %i', (mean, depth) => {
     expect(depthFor(mean)).toBe(depth);
   });

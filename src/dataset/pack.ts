@@ -1,0 +1,63 @@
+/** Mini-batches as they are stored: the bytes of their lines, index entries and stamps. */
+import type { MiniBatchDraft } from './draft.ts';
+import { ENTRY_BYTES, writeEntry } from './manifestformat.ts';
+import { STAMP_BYTES, writeStamp } from './stampformat.ts';
+
+/** How much a manifest holds: mini-batches, bytes of their lines, and stamps. */
+export interface ManifestEnd {
+  readonly count: number;
+  readonly bytes: number;
+  readonly stamps: number;
+}
+
+/** Mini-batches that are ready to be stored behind so many others. The buffers are of their own and may be transferred. */
+export interface PackedDrafts {
+  readonly length: number;
+  readonly items: number;
+  readonly from: ManifestEnd;
+  readonly lines: Uint8Array;
+  readonly entries: Uint8Array;
+  readonly stamps: Uint8Array;
+}
+
+/** Where the next ones go. */
+export function endOf({ from, length, lines, stamps }: PackedDrafts): ManifestEnd {
+  return {
+    count: from.count + length,
+    bytes: from.bytes + lines.length,
+    stamps: from.stamps + stamps.length / STAMP_BYTES,
+  };
+}
+
+export function packDrafts(drafts: readonly MiniBatchDraft[], from: ManifestEnd): PackedDrafts {
+  const entries = Buffer.from(new ArrayBuffer(drafts.length * ENTRY_BYTES));
+  let text = '';
+  let offset = from.bytes;
+  let items = 0;
+  for (const [i, draft] of drafts.entries()) {
+    // lone surrogates come out as escapes: the line is UTF-8 whatever the file names hold
+    const line = JSON.stringify(draft.source);
+    text += `${line}\n`;
+    const length = Buffer.byteLength(line);
+    writeEntry(entries, i * ENTRY_BYTES, { offset, length, items: draft.items });
+    offset += length + 1;
+    items += draft.items;
+  }
+  const lines = Buffer.from(new ArrayBuffer(offset - from.bytes));
+  lines.write(text);
+  return { length: drafts.length, items, from, lines, entries, stamps: packStamps(drafts, from.count) };
+}
+
+function packStamps(drafts: readonly MiniBatchDraft[], from: number): Buffer {
+  const count = drafts.reduce((sum, { stamps }) => sum + (stamps?.length ?? 0), 0);
+  const bytes = Buffer.from(new ArrayBuffer(count * STAMP_BYTES));
+  let at = 0;
+  for (const [i, { stamps }] of drafts.entries()) {
+    if (!stamps) continue;
+    for (const stamp of stamps) {
+      writeStamp(bytes, at, from + i, stamp);
+      at += STAMP_BYTES;
+    }
+  }
+  return bytes;
+}
