@@ -17,7 +17,7 @@ const CR = 13;
 export async function scanRows(
   path: string,
   csv: CsvDialect,
-  facts: ColumnFacts,
+  facts: FieldSink,
   part: { readonly start: number; readonly end?: number; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
   const scanner = scannerFor(csv, facts);
