@@ -7,6 +7,7 @@ export { DatasetError } from './error.ts';
 export { isCopied } from './copies.ts';
 export { InputCheck } from './inputcheck.ts';
 export type { SomeFiles } from './known.ts';
+export { pathColumns, peekCutting } from './group/check.ts';
 export { createManifest, openManifest, reopenManifest } from './manifest.ts';
 export type { Manifest, ManifestEntry, ManifestPaths, ManifestReader } from './manifest.ts';
 export { ListingDiffers, relist } from './relist.ts';

@@ -41,10 +41,15 @@ export async function* writingCopy(
     }
     await file.truncate(at);
     await file.sync();
-    await writeFile(marker(copy), String(at));
+    await markWhole(copy, at);
   } finally {
     await file.close();
   }
+}
+
+/** The copy has all its bytes on the disk. */
+export async function markWhole(copy: string, bytes: number): Promise<void> {
+  await writeFile(marker(copy), String(bytes));
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
@@ -81,7 +86,7 @@ async function ensureCopy(folder: string, file: string, encoding: string | undef
   while (!(await chunks.next()).done);
 }
 
-async function isWhole(copy: string): Promise<boolean> {
+export async function isWhole(copy: string): Promise<boolean> {
   try {
     const [bytes, { size }] = await Promise.all([readFile(marker(copy), 'utf8'), stat(copy)]);
     return bytes === String(size);

@@ -75,7 +75,7 @@ interface Job {
 export async function testJob(request: JobRequest, options: TestOptions = {}): Promise<ForegroundReport> {
   const { plan } = await compile(request);
   const index = options.index ?? 0;
-  const input = await openInput(plan, options.signal);
+  const input = await openInput(plan, options.signal, true);
   let found: { source: MiniBatchSource; items: number } | undefined;
   let seen = 0;
   for await (const chunk of input.drafts) {

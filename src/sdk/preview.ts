@@ -29,7 +29,7 @@ export interface PlanPreview {
  */
 export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
   const { plan, settings, warnings } = await compile(request);
-  const input = await openInput({ ...plan, allowEmpty: true });
+  const input = await openInput({ ...plan, allowEmpty: true }, undefined, true);
   const first: { index: number; items: number; description: string }[] = [];
   const counts = new Map<number, number>();
   let miniBatches = 0;

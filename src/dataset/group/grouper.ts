@@ -68,6 +68,11 @@ export class Grouper {
     this.#output = new Output(options.output);
   }
 
+  /** Of the output. */
+  get bytes(): number {
+    return this.#output.position;
+  }
+
   /** The next items of the input, all of this key; they lie in `bytes` from `from` up to `to`. @param key well-formed */
   add(key: string, bytes: Uint8Array, from: number, to: number, items = 1): void {
     hash(key);

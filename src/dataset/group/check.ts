@@ -1,0 +1,32 @@
+/** What is looked at before anything is grouped. */
+import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
+import { walk } from '../walk.ts';
+import { checkOneDialect } from './feed.ts';
+import { keysOf } from './groups.ts';
+import type { GroupOptions } from './groups.ts';
+
+/** How an input is cut to see whether there is anything in it. */
+export function peekCutting(cutting: Cutting, isTable: boolean): Cutting {
+  if (cutting.by !== 'keys') return cutting;
+  return isTable ? { by: 'rows', rows: 1 } : { by: 'files', files: 1 };
+}
+
+/**
+ * The columns that mini-batches get of the paths. Only names are read.
+ * @throws DatasetError PR3301, PR3302, PR3303, PR3305 where the keys and the input don't fit together
+ */
+export async function pathColumns(
+  inputs: readonly InputSpec[],
+  cutting: Cutting,
+  { columns, exclude, signal }: GroupOptions,
+): Promise<readonly Column[]> {
+  if (cutting.by !== 'keys') return [];
+  const keys = keysOf(inputs, cutting, columns);
+  const isTable = inputs.some((input) => input.kind === 'table');
+  if (isTable) checkOneDialect(inputs);
+  if (keys.needPaths)
+    for (const input of inputs)
+      for await (const names of walk(input, { exclude, ...(signal && { signal }) }))
+        for (const name of names) keys.ofPath(input, name);
+  return isTable ? keys.pathColumns : [];
+}
