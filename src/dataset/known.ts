@@ -25,6 +25,22 @@ export interface SomeFiles {
   readonly examples: readonly string[];
 }
 
+/** What differs between the listed input and the manifest. */
+export interface ListingDifference {
+  readonly added: SomeFiles;
+  readonly removed: SomeFiles;
+}
+
+/** The input isn't the one that the run began with. */
+export class ListingDiffers extends Error {
+  override readonly name = 'ListingDiffers';
+  readonly difference: ListingDifference;
+  constructor(difference: ListingDifference) {
+    super(`${difference.added.count} files were added, ${difference.removed.count} removed`);
+    this.difference = difference;
+  }
+}
+
 /**
  * Which files of an input, listed anew, are in the manifest already. As long as they come in its order, nothing is
  * remembered; from the first difference on the files left of the manifest are a set in memory, sixteen bytes each.

@@ -23,6 +23,8 @@ import { GroupedFilesWriter } from './listing.ts';
 
 export interface GroupOptions extends CreationOptions {
   readonly memoryBytes?: number;
+  /** The copy is there already: rows are only counted. */
+  readonly counting?: boolean;
 }
 
 /** The file of regrouped rows. @param copies folder */
@@ -86,7 +88,8 @@ export class Grouping {
     this.#options = options;
     this.#folder = folderOf(inputs);
     this.#scratch = scratch;
-    this.#output = this.#isTable && options.copies === undefined ? undefined : `${scratch}/output`;
+    const countsOnly = this.#isTable && (options.copies === undefined || options.counting === true);
+    this.#output = countsOnly ? undefined : `${scratch}/output`;
     this.#grouper = new Grouper({
       scratch: `${scratch}/parts`,
       ...(this.#output !== undefined && { output: this.#output }),
