@@ -14,7 +14,10 @@ import { hasRows } from './table/cut.ts';
 import { joinText } from './bytepath.ts';
 import { walk } from './walk.ts';
 
-export interface RelistOptions extends Pick<CreationOptions, 'exclude' | 'onSkip' | 'copies' | 'columns' | 'groupedFiles'> {
+export interface RelistOptions extends Pick<
+  CreationOptions,
+  'exclude' | 'onSkip' | 'copies' | 'columns' | 'groupedFiles'
+> {
   readonly manifest: ManifestReader;
   /** Mini-batches of the manifest. */
   readonly count: number;

@@ -91,7 +91,9 @@ function describeValue(value: string | null): string {
 /** Rows of a mini-batch by partition keys have no numbers of their own: they count from 0 in it. */
 function describeGroup({ file, rows }: Extract<MiniBatchSource, { kind: 'rows' }>, part?: ItemRange): string {
   if (!part) return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${file}`;
-  return part.to - part.from === 1 ? `row ${part.from} of these in ${file}` : `rows ${part.from} to ${part.to - 1} of these in ${file}`;
+  return part.to - part.from === 1
+    ? `row ${part.from} of these in ${file}`
+    : `rows ${part.from} to ${part.to - 1} of these in ${file}`;
 }
 
 /** Names one item for a person: path of the file, or file and number of the row in it, from 0. Undefined: no such item. */

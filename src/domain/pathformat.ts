@@ -15,7 +15,8 @@ export interface PathFormat {
 export function parsePathFormat(text: string): PathFormat | string {
   const names: string[] = [];
   let pattern = '';
-  if (text === '' || text.startsWith('/') || text.endsWith('/')) return 'it is a path relative to the folder of the input';
+  if (text === '' || text.startsWith('/') || text.endsWith('/'))
+    return 'it is a path relative to the folder of the input';
   for (const segment of text.split('/')) {
     if (segment === '') return 'it has an empty segment';
     if (segment === '**') {
@@ -45,7 +46,8 @@ function parseSegment(segment: string, names: string[]): Parsed {
   for (const [piece] of segment.matchAll(/\{[^{}]*\}|\*+|[^*]/gsu)) {
     const name = /^\{(.*)\}$/s.exec(piece)?.[1];
     if (name !== undefined && name !== '*') {
-      if (name === '' || name.includes(':')) return { wrong: `${piece} is no name: types and formats of values are not read` };
+      if (name === '' || name.includes(':'))
+        return { wrong: `${piece} is no name: types and formats of values are not read` };
       if (afterName) return { wrong: `nothing separates ${piece} from what stands before it` };
       names.push(name);
       pattern += '([^/]+?)';

@@ -55,7 +55,10 @@ export function cutInputs(
     });
   }
   const named = paths.length > 0 && paths.every(isNamedTable);
-  const table = format.value === undefined ? wantsTable || ((keys !== undefined || sizeNow === undefined) && named) : format.value !== 'files';
+  const table =
+    format.value === undefined
+      ? wantsTable || ((keys !== undefined || sizeNow === undefined) && named)
+      : format.value !== 'files';
   const origins = {
     sizeOrigin: byRows === undefined ? size.origin : 'default',
     rowsOrigin: byRows === undefined ? 'default' : rows.origin,

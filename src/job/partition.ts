@@ -48,10 +48,14 @@ export function compilePartition(
     });
   for (const name of ['miniBatchSize', 'miniBatchRows'] as const)
     if (settings[name].at)
-      problems.warning('PR1018', `${name === 'miniBatchSize' ? 'mini_batch_size' : 'mini_batch_rows'} has no effect beside partition_keys`, {
-        where: settings[name].at,
-        why: 'a mini-batch holds everything that has the same keys',
-      });
+      problems.warning(
+        'PR1018',
+        `${name === 'miniBatchSize' ? 'mini_batch_size' : 'mini_batch_rows'} has no effect beside partition_keys`,
+        {
+          where: settings[name].at,
+          why: 'a mini-batch holds everything that has the same keys',
+        },
+      );
   const wrong = format.value === undefined ? undefined : parsePathFormat(format.value);
   if (typeof wrong === 'string')
     problems.error('PR1011', 'partition_format has a value that is not allowed', {
@@ -59,7 +63,10 @@ export function compilePartition(
       why: `found ${JSON.stringify(format.value)}: ${wrong}`,
       next: 'write it like {Store}/{Brand}/{date}.csv',
     });
-  return { cutting: { by: 'keys', keys, ...(format.value !== undefined && { format: format.value }) }, origin: written.origin };
+  return {
+    cutting: { by: 'keys', keys, ...(format.value !== undefined && { format: format.value }) },
+    origin: written.origin,
+  };
 }
 
 function fromFlag(flag: string | readonly string[]): WrittenKeys {

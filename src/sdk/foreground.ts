@@ -118,7 +118,10 @@ export async function replay(
     const layout = { ...(await createRunFolder(scratch)), code: run.layout.code };
     const port = options.port ?? DEBUG_PORTS[run.plan.entry.language];
     const debug = options.debug ? { debug: { port } } : options.pdb ? { debug: { port, postMortem: true } } : {};
-    return runOne({ plan: scratch, layout, columns, exclude, index, source, items, ...(part && { part }), ...debug }, options);
+    return runOne(
+      { plan: scratch, layout, columns, exclude, index, source, items, ...(part && { part }), ...debug },
+      options,
+    );
   });
 }
 

@@ -80,9 +80,7 @@ export async function openPastInput(
       if (found && found.miniBatches > 0) throw refused([doneInputChanged(plan, found)]);
     }
     const listing = { ...options, exclude: await notInput(plan), ...(columns && { columns }) };
-    const drafts = listAgain(plan, past, listing, skipped, notes)[
-      Symbol.asyncIterator
-    ]();
+    const drafts = listAgain(plan, past, listing, skipped, notes)[Symbol.asyncIterator]();
     const first = await lookAhead(plan, past, options, drafts);
     const input = { drafts: from(first, drafts), skipped, ...(columns && { columns }) };
     const { kept, items, close } = past;

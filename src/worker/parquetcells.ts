@@ -16,7 +16,9 @@ export async function parquetCells(
   { from, to }: ItemRange,
 ): Promise<TableCell[][]> {
   const cells: TableCell[][] = columns.map(() => []);
-  const rows = source.keys ? withinPart(groupedRows(source), from, to) : [[source.data ?? source.file, source.start + from, source.start + to] as const];
+  const rows = source.keys
+    ? withinPart(groupedRows(source), from, to)
+    : [[source.data ?? source.file, source.start + from, source.start + to] as const];
   for (const window of windowsOf(rows)) await readWindow(window, source, columns, cells);
   return cells;
 }

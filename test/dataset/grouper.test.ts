@@ -11,7 +11,12 @@ type Item = readonly [key: string, content: string];
 async function grouped(items: readonly Item[], memoryBytes: number, levels?: number) {
   const folder = scratchFolder();
   const output = `${folder}/output`;
-  const grouper = new Grouper({ scratch: `${folder}/spill`, output, memoryBytes, ...(levels !== undefined && { levels }) });
+  const grouper = new Grouper({
+    scratch: `${folder}/spill`,
+    output,
+    memoryBytes,
+    ...(levels !== undefined && { levels }),
+  });
   for (const [key, content] of items) {
     const bytes = Buffer.from(`..${content}.`);
     grouper.add(key, bytes, 2, bytes.length - 1);
@@ -67,9 +72,9 @@ test('groups are those of a naive reference, whatever the memory, and lie in the
 test('many groups of few items and one of most of them', async () => {
   const items = Array.from({ length: 20_000 }, (_, i): Item => [i % 3 === 0 ? `k${i}` : 'most', `${i};`]);
   const { groups, contents } = await grouped(items, 100_000);
-  expect(groups.map((group, i) => ({ key: group.key, first: group.first, items: group.items, content: contents[i] }))).toEqual(
-    reference(items),
-  );
+  expect(
+    groups.map((group, i) => ({ key: group.key, first: group.first, items: group.items, content: contents[i] })),
+  ).toEqual(reference(items));
 }, 60_000);
 
 test('without an output items are only counted, with the same places', async () => {

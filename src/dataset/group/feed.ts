@@ -113,7 +113,8 @@ class RawKeys {
     const raw = raws.length === 1 ? (raws[0] ?? '') : raws.map((each) => `${each.length}:${each}`).join('');
     let key = this.#known.get(raw);
     if (key === undefined) {
-      for (const [i, { column, key: at }] of this.#columns.entries()) this.#values[at] = this.#valueOf(raws[i] ?? '', column.type);
+      for (const [i, { column, key: at }] of this.#columns.entries())
+        this.#values[at] = this.#valueOf(raws[i] ?? '', column.type);
       key = keyOf(this.#values);
       if (this.#known.size >= RAW_MAX) this.#known.clear();
       this.#known.set(raw, key);
@@ -158,7 +159,8 @@ class CsvRows implements FieldSink {
     this.count += 1;
     const key = this.#keys.of(this.#raws);
     // One that is escaped ends no row; a line break too many makes a blank line, which is none either.
-    if (bytes[end - 1] === LF && (end - start < 2 || bytes[end - 2] !== this.#escape)) this.#sink.add(key, bytes, start, end);
+    if (bytes[end - 1] === LF && (end - start < 2 || bytes[end - 2] !== this.#escape))
+      this.#sink.add(key, bytes, start, end);
     else addEnded(this.#sink, key, bytes, start, end);
     return true;
   }
@@ -217,22 +219,26 @@ async function feedNumbered({ path, below, values, keys, sink, options }: TableF
   const { readParquetKeys } = await import('./parquetkeys.ts');
   const row = [...values];
   let seen = 0;
-  await readParquetKeys(path, columns.map(({ column }) => column.name), (firstRow, rows, found) => {
-    options.signal?.throwIfAborted();
-    let from = 0;
-    let last: string | undefined;
-    for (let i = 0; i < rows; i++) {
-      for (const [slot, { key }] of columns.entries()) row[key] = found[slot]?.[i] ?? null;
-      const key = keyOf(row);
-      if (last !== undefined && key !== last) {
-        put(last, firstRow + from, firstRow + i);
-        from = i;
+  await readParquetKeys(
+    path,
+    columns.map(({ column }) => column.name),
+    (firstRow, rows, found) => {
+      options.signal?.throwIfAborted();
+      let from = 0;
+      let last: string | undefined;
+      for (let i = 0; i < rows; i++) {
+        for (const [slot, { key }] of columns.entries()) row[key] = found[slot]?.[i] ?? null;
+        const key = keyOf(row);
+        if (last !== undefined && key !== last) {
+          put(last, firstRow + from, firstRow + i);
+          from = i;
+        }
+        last = key;
       }
-      last = key;
-    }
-    if (last !== undefined) put(last, firstRow + from, firstRow + rows);
-    seen += rows;
-  });
+      if (last !== undefined) put(last, firstRow + from, firstRow + rows);
+      seen += rows;
+    },
+  );
   if (seen === 0) options.onSkip?.(path, 'the table has no rows');
 }
 

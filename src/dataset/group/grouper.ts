@@ -185,7 +185,8 @@ export class Grouper {
     if (part.records === 0) return;
     if (this.#fits(part) || span.to - span.from <= 1) {
       const groups = [...part.read()].map(groupOf).sort((a, b) => a.first - b.first);
-      for (let from = 0; from < groups.length; from += GROUPS_PER_CHUNK) yield groups.slice(from, from + GROUPS_PER_CHUNK);
+      for (let from = 0; from < groups.length; from += GROUPS_PER_CHUNK)
+        yield groups.slice(from, from + GROUPS_PER_CHUNK);
     } else {
       const parts = this.#newParts(true);
       for (const record of part.read()) {

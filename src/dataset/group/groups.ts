@@ -145,7 +145,11 @@ export class Grouping {
 }
 
 /** @param columns of the tables, with or without those that paths name */
-export function keysOf(inputs: readonly InputSpec[], cutting: KeyCutting, columns: readonly Column[] | undefined): Keys {
+export function keysOf(
+  inputs: readonly InputSpec[],
+  cutting: KeyCutting,
+  columns: readonly Column[] | undefined,
+): Keys {
   const isTable = inputs.some((input) => input.kind === 'table');
   return new Keys(cutting, isTable ? (columns ?? []).filter(({ path }) => path !== true) : undefined);
 }
@@ -171,9 +175,14 @@ class GroupFiles {
 
   async draftOf({ key, start, end, items }: Group, keys: Keys): Promise<MiniBatchDraft> {
     checkNames(end - start, this.#folder, items);
-    const names = fill(this.#file, start, end - start).toString('latin1').split('\0').slice(0, -1);
+    const names = fill(this.#file, start, end - start)
+      .toString('latin1')
+      .split('\0')
+      .slice(0, -1);
     const folder = bytesOf(this.#folder);
-    const stamps = await this.#stamper?.stamps(names.map((name) => (folder === '/' ? `/${name}` : `${folder}/${name}`)));
+    const stamps = await this.#stamper?.stamps(
+      names.map((name) => (folder === '/' ? `/${name}` : `${folder}/${name}`)),
+    );
     return {
       source: { kind: 'files', root: this.#folder, files: names.map(textOf), keys: keys.named(key) },
       items,

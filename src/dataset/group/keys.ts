@@ -89,7 +89,9 @@ export class Keys {
         what: `there is no partition key ${JSON.stringify(name)}`,
         file: path,
         why: [
-          columns ? `the columns of the table are ${listed(columns)}` : 'the items are whole files, which have no columns',
+          columns
+            ? `the columns of the table are ${listed(columns)}`
+            : 'the items are whole files, which have no columns',
           this.#format ? `partition_format names ${listed(this.#format.names)}` : 'partition_format is not given',
           `no folder of the path is called ${name}=`,
         ].join('; '),
@@ -106,7 +108,8 @@ export function keyOf(values: readonly (string | null)[]): string {
 
 function nextStep(name: string, known: readonly string[], isFiles: boolean): string {
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');
-  const meant = known.find((each) => plain(each) === plain(name)) ?? known.find((each) => isNear(plain(each), plain(name)));
+  const meant =
+    known.find((each) => plain(each) === plain(name)) ?? known.find((each) => isNear(plain(each), plain(name)));
   if (meant !== undefined) return `did you mean ${JSON.stringify(meant)}?`;
   return isFiles
     ? 'name it with --partition-format, such as {Store}/{date}.csv; for columns of a table give --input-format'
@@ -128,7 +131,12 @@ const foldersOf = (path: string): string[] =>
 const SHOWN = 20;
 function listed(names: readonly string[]): string {
   const more = names.length - SHOWN;
-  return names.slice(0, SHOWN).map((name) => JSON.stringify(name)).join(', ') + (more > 0 ? ` and ${more} more` : '');
+  return (
+    names
+      .slice(0, SHOWN)
+      .map((name) => JSON.stringify(name))
+      .join(', ') + (more > 0 ? ` and ${more} more` : '')
+  );
 }
 
 function noMatch(path: string, file: string, format: string): DatasetError {

@@ -16,7 +16,10 @@ type Visit = (firstRow: number, rows: number, values: readonly (readonly (string
 export async function readParquetKeys(path: string, names: readonly string[], visit: Visit): Promise<void> {
   await withParquet(path, async (file, metadata) => {
     const elements = names.map((name) => elementOf(metadata, name, path));
-    const stored = { ...metadata, schema: metadata.schema.map((element) => (elements.includes(element) ? plain(element) : element)) };
+    const stored = {
+      ...metadata,
+      schema: metadata.schema.map((element) => (elements.includes(element) ? plain(element) : element)),
+    };
     const parsers = { timestampFromNanoseconds: (nanos: bigint) => nanos };
     const scan = await parquetScan({ file, metadata: stored, columns: [...names], compressors, utf8: false, parsers });
     for (const { rowStart, rowEnd } of scan.ranges) {
