@@ -264,3 +264,166 @@ describe('groups are those of a table in memory', () => {
     );
   }, 120_000);
 });
+
+describe('keys in paths', () => {
+  test('of files: those of one key in listed order, keys by first appearance', async () => {
+    const root = scratchFolder();
+    writeFiles(
+      root,
+      Object.fromEntries(['d1/x/f', 'd1/y/f', 'd1/y/g', 'd2/x/f', 'd3/\xff"/f', 'd3/x/f'].map((name) => [name, ''])),
+    );
+    const cutting: KeyCutting = { by: 'keys', keys: ['store'], format: '{date}/{store}/*' };
+    const copies = `${scratchFolder()}/copies`;
+    for (const memoryBytes of [0, 1_000_000]) {
+      const drafts = await collect(
+        cutGroups([filesAt(root)], cutting, { exclude: [], copies, stamps: true, memoryBytes }),
+      );
+      expect(drafts.map(({ source }) => source)).toEqual([
+        { kind: 'files', root, files: ['d1/x/f', 'd2/x/f', 'd3/x/f'], keys: [['store', 'x']] },
+        { kind: 'files', root, files: ['d1/y/f', 'd1/y/g'], keys: [['store', 'y']] },
+        { kind: 'files', root, files: ['d3/\udcff"/f'], keys: [['store', '\udcff"']] },
+      ]);
+      expect(drafts.map(({ stamps }) => stamps?.map(({ bytes }) => bytes))).toEqual([[0, 0, 0], [0, 0], [0]]);
+      expect(readdirSync(copies)).toEqual([]);
+    }
+  });
+
+  test('of files in several inputs', async () => {
+    const root = scratchFolder();
+    writeFiles(root, { 'one/k=1/a': '', 'two/k=2/b': '', 'two/k=1/c': '' });
+    const drafts = await collect(
+      cutGroups([filesAt(`${root}/two`), filesAt(`${root}/one`)], { by: 'keys', keys: ['k'] }, { exclude: [] }),
+    );
+    expect(drafts.map(({ source }) => source.kind === 'files' && source.files)).toEqual([
+      ['two/k=1/c', 'one/k=1/a'],
+      ['two/k=2/b'],
+    ]);
+  });
+
+  test.each(['csv', 'jsonl', 'parquet'] as const)('of %s: columns behind those of the files', async (format) => {
+    const root = scratchFolder();
+    const rows = (ids: readonly number[]): string | Uint8Array => {
+      if (format === 'csv') return `id,t\n${ids.map((id) => `${id},t${id % 2}\n`).join('')}`;
+      if (format === 'jsonl') return ids.map((id) => `{"id":${id},"t":"t${id % 2}"}\n`).join('');
+      const columnData = [
+        { name: 'id', data: ids, type: 'INT32' as const },
+        { name: 't', data: ids.map((id) => `t${id % 2}`), type: 'STRING' as const },
+      ];
+      return Buffer.from(parquetWriteBuffer({ columnData }));
+    };
+    writeFiles(root, {
+      [`k=a%2Fb/1.${format}`]: rows([1, 2, 3]),
+      [`k=__HIVE_DEFAULT_PARTITION__/1.${format}`]: rows([4, 5]),
+      [`k=a%2Fb/2.${format}`]: rows([6]),
+    });
+    const input = tableAt(root, format === 'csv' ? CSV : { format });
+    const { groups, drafts } = await group([input], { by: 'keys', keys: ['k', 't'] });
+    expect(groups).toEqual([
+      [{ id: 4, t: 't0', k: null }],
+      [{ id: 5, t: 't1', k: null }],
+      [1, 3].map((id) => ({ id, t: 't1', k: 'a/b' })),
+      [2, 6].map((id) => ({ id, t: 't0', k: 'a/b' })),
+    ]);
+    expect(drafts.map(({ source }) => describeSource(source))).toEqual([
+      `k=null, t=t0: 1 row of ${root}`,
+      `k=null, t=t1: 1 row of ${root}`,
+      `k=a/b, t=t1: 2 rows of ${root}`,
+      `k=a/b, t=t0: 2 rows of ${root}`,
+    ]);
+    const whole = await group([input], { by: 'keys', keys: ['k'] });
+    expect(whole.groups.map((found) => found.map(({ id }) => id))).toEqual([
+      [4, 5],
+      [1, 2, 3, 6],
+    ]);
+  });
+});
+
+describe('what is refused', () => {
+  const refusal = async (inputs: readonly InputSpec[], cutting: KeyCutting): Promise<string> => {
+    const columns = inputs[0]?.kind === 'table' ? await schemaOf(inputs) : undefined;
+    const error: unknown = await pathColumns(inputs, cutting, { exclude: [], ...(columns && { columns }) }).then(
+      () => undefined,
+      (caught: unknown) => caught,
+    );
+    const { problem } = error as {
+      problem: { code: string; what: string; why?: string; next?: string; where: { file: string } };
+    };
+    return `${problem.code} ${problem.where.file}: ${problem.what}; ${problem.why ?? ''}; ${problem.next ?? ''}`;
+  };
+
+  test('a key that is nowhere, with the one that is meant', async () => {
+    const root = scratchFolder();
+    writeFiles(root, { 'y=1/a.csv': 'Store,x\n1,2\n' });
+    expect(await refusal([tableAt(root, CSV)], { by: 'keys', keys: ['store'] })).toBe(
+      `PR3301 ${root}/y=1/a.csv: there is no partition key "store"; the columns of the table are "Store", "x"; partition_format is not given; no folder of the path is called store=; did you mean "Store"?`,
+    );
+    expect(await refusal([filesAt(root)], { by: 'keys', keys: ['z'] })).toContain('whole files, which have no columns');
+  });
+
+  test('a file that is not of the format', async () => {
+    const root = scratchFolder();
+    writeFiles(root, { 'a/b/1': '', c: '' });
+    expect(await refusal([filesAt(root)], { by: 'keys', keys: ['s'], format: '{s}/*/*' })).toMatch(/^PR3303 .*\/c: /);
+  });
+
+  test('a key that is both in the path and a column', async () => {
+    const root = scratchFolder();
+    writeFiles(root, { 'a/1.csv': 's\n1\n' });
+    expect(await refusal([tableAt(root, CSV)], { by: 'keys', keys: ['s'], format: '{s}/*' })).toMatch(/^PR3302 /);
+  });
+
+  test('inputs of different dialects', async () => {
+    const root = scratchFolder();
+    writeFiles(root, { 'a/1.csv': 's,t\n1,2\n', 'b/1.tsv': 's\tt\n1\t2\n' });
+    const inputs = [tableAt(`${root}/a`, CSV), tableAt(`${root}/b`, { ...CSV, delimiter: '\t' })];
+    expect(await refusal(inputs, { by: 'keys', keys: ['s'] })).toMatch(/^PR3305 /);
+  });
+});
+
+test('a value that is not of its column, and a line that is no object, have mini-batches of their own', async () => {
+  const root = scratchFolder();
+  writeFiles(root, { '1.jsonl': '{"a":1}\n{"a":null}\n{"a":\n{"b":1}\n' });
+  const columns: Column[] = [{ name: 'a', type: 'float64' }];
+  const drafts = await collect(
+    cutGroups([tableAt(root, { format: 'jsonl' })], { by: 'keys', keys: ['a'] }, { exclude: [], columns }),
+  );
+  expect(drafts.map(({ items }) => items)).toEqual([1, 2, 1]);
+});
+
+describe('one mini-batch without the copy of all', () => {
+  test.each(['csv', 'parquet'] as const)('%s', async (format) => {
+    const root = scratchFolder();
+    const columnData = [{ name: 'a', data: [1, 2, 1, 2, 1], type: 'INT32' as const }];
+    const bytes = format === 'csv' ? 'a\n1\n2\n1\n2\n1' : Buffer.from(parquetWriteBuffer({ columnData }));
+    writeFiles(root, { [`1.${format}`]: bytes });
+    const input = tableAt(root, format === 'csv' ? CSV : { format });
+    const cutting: KeyCutting = { by: 'keys', keys: ['a'] };
+    const columns = await schemaOf([input]);
+    const [first, second] = await collect(cutGroups([input], cutting, { exclude: [], columns }));
+    expect((first?.source as Rows).data).toBeUndefined();
+    const copies = scratchFolder();
+    const context = { inputs: [input], cutting, columns, exclude: [] };
+    const source = await withCopy(second?.source as Rows, copies, context);
+    expect(await rowsOf(source, input, columns)).toEqual([{ a: 2 }, { a: 2 }]);
+    writeFiles(root, { [`2.${format}`]: bytes });
+    await expect(withCopy(second?.source as Rows, copies, context)).rejects.toMatchObject({
+      problem: { code: 'PR3307' },
+    });
+  });
+});
+
+test('a copy is not changed where somebody may be reading it, and is whole before anybody is sent there', async () => {
+  const root = scratchFolder();
+  writeFiles(root, { '1.csv': `a\n${'1\n2\n'.repeat(100)}` });
+  const input = tableAt(root, CSV);
+  const columns = await schemaOf([input]);
+  const copies = `${scratchFolder()}/copies`;
+  const options = { exclude: [], columns, copies, groupedFiles: `${root}.grouped` };
+  const first = cutGroups([input], { by: 'keys', keys: ['a'] }, options);
+  const { value } = await first.next();
+  expect(readFileSync(`${copies}/groups.whole`, 'utf8')).toBe('400');
+  expect(existsSync(`${root}.grouped`)).toBe(true);
+  expect(value).toHaveLength(2);
+  await first.return();
+  expect(readdirSync(copies).sort()).toEqual(['groups', 'groups.whole']);
+});
