@@ -21,6 +21,8 @@ export interface CreationOptions {
   readonly columns?: readonly Column[];
   /** With partition keys: file that says which files were grouped. */
   readonly groupedFiles?: string;
+  /** Bytes that grouping holds; default 256 MiB. */
+  readonly memoryBytes?: number;
   /** Only what isn't known becomes mini-batches. Chunks may then be empty. */
   readonly known?: KnownFiles;
 }

@@ -16,7 +16,7 @@ import { walk } from './walk.ts';
 
 export interface RelistOptions extends Pick<
   CreationOptions,
-  'exclude' | 'onSkip' | 'copies' | 'columns' | 'groupedFiles'
+  'exclude' | 'onSkip' | 'copies' | 'columns' | 'groupedFiles' | 'memoryBytes'
 > {
   readonly manifest: ManifestReader;
   /** Mini-batches of the manifest. */

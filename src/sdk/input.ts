@@ -7,6 +7,7 @@ import { runLayout } from '../domain/layout.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Draft } from '../orchestrator/index.ts';
+import { groupingMemory } from './failpoints.ts';
 import { refusal } from './host.ts';
 import { Notes } from './notes.ts';
 
@@ -34,7 +35,7 @@ export async function openInput(plan: Plan, signal?: AbortSignal, looking = fals
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
   const { copies, groupedFiles } = runLayout(plan.runFolder);
-  const writing = looking ? {} : { copies, groupedFiles };
+  const writing = looking ? {} : { copies, groupedFiles, ...groupingMemory(process.env) };
   const options = { exclude, stamps: true, ...(signal && { signal }), ...(columns && { columns }) };
   const tell: CreationOptions['onSkip'] = (path, reason) => {
     skipped.tell({ path, reason });

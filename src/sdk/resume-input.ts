@@ -19,6 +19,7 @@ import type { Column, Cutting, Plan } from '../domain/plan.ts';
 import type { Draft, OrchestratorParts } from '../orchestrator/index.ts';
 import { counted } from '../views/text/words.ts';
 import { someFiles } from '../views/text/inputdiffers.ts';
+import { groupingMemory } from './failpoints.ts';
 import { notInput } from './input.ts';
 import type { OpenedInput } from './input.ts';
 import { Notes } from './notes.ts';
@@ -105,6 +106,7 @@ async function checkGroups(
   await ensureGroups(plan.inputs, cutting, {
     copies,
     groupedFiles,
+    ...groupingMemory(process.env),
     ...(columns && { columns }),
     manifest,
     count,
@@ -178,6 +180,7 @@ async function* listAgain(
     exclude: options.exclude,
     copies: runLayout(plan.runFolder).copies,
     groupedFiles: runLayout(plan.runFolder).groupedFiles,
+    ...groupingMemory(process.env),
     ...(options.columns && { columns: options.columns }),
     // Of a complete listing it was told when that was made.
     ...(listing === 'interrupted' && {

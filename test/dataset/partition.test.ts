@@ -306,7 +306,7 @@ describe('keys in paths', () => {
       if (format === 'csv') return `id,t\n${ids.map((id) => `${id},t${id % 2}\n`).join('')}`;
       if (format === 'jsonl') return ids.map((id) => `{"id":${id},"t":"t${id % 2}"}\n`).join('');
       const columnData = [
-        { name: 'id', data: ids, type: 'INT32' as const },
+        { name: 'id', data: [...ids], type: 'INT32' as const },
         { name: 't', data: ids.map((id) => `t${id % 2}`), type: 'STRING' as const },
       ];
       return Buffer.from(parquetWriteBuffer({ columnData }));

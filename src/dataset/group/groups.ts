@@ -22,7 +22,6 @@ import type { KeyCutting } from './keys.ts';
 import { GroupedFilesWriter } from './listing.ts';
 
 export interface GroupOptions extends CreationOptions {
-  readonly memoryBytes?: number;
   /** The copy is there already: rows are only counted. */
   readonly counting?: boolean;
 }
