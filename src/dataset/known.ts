@@ -2,7 +2,7 @@ import type { InputSpec } from '../domain/plan.ts';
 import { DatasetError, datasetProblem } from './error.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { PathSet } from './pathset.ts';
-import type { RowRange } from './table/rowcutter.ts';
+import type { RowRange } from './table/ranges.ts';
 import { sourceAt, storedFiles } from './storedfiles.ts';
 import { joinText } from './bytepath.ts';
 

@@ -231,7 +231,7 @@ test(
     const base = ['--entry-script', 'score.ts', '--input', 'in/*.csv', '--partition-keys', 'store,brand'];
     const replayed = await space.cli('replay', 'r/17');
     expect(replayed.stdout + replayed.stderr).toContain((EXPECTED[17] ?? '').slice(0, 60));
-    const tested = await space.cli('test', ...base, '--mini-batch', '17');
+    const tested = await space.cli('test', ...base, '--index', '17');
     expect(tested.stdout + tested.stderr).toContain((EXPECTED[17] ?? '').slice(0, 60));
     const planned = await space.cli('plan', ...base);
     expect(planned.stdout).toContain(`${EXPECTED.length} mini-batches of ${COUNT.toLocaleString('en')} items`);

@@ -2,7 +2,7 @@
 import { markLength, readChunks } from '../read.ts';
 import { findFault } from './cut.ts';
 import { holdsText } from './linecutter.ts';
-import { ROW_BYTES_MAX } from './rowcutter.ts';
+import { ROW_BYTES_MAX } from './ranges.ts';
 
 const LF = 10;
 
