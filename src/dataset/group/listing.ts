@@ -3,7 +3,7 @@
  * many. There only once all of them have been read.
  */
 import { createWriteStream } from 'node:fs';
-import { open, readFile, rename } from 'node:fs/promises';
+import { open, rename } from 'node:fs/promises';
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { bytesOf } from '../bytepath.ts';

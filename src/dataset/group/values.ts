@@ -43,6 +43,6 @@ function parsed(text: string): unknown {
 }
 
 function shown(value: unknown): string {
-  if (typeof value === 'number' && Number.isInteger(value)) return String(BigInt(value));
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+  if (typeof value === 'number') return Number.isInteger(value) ? String(BigInt(value)) : String(value);
+  return typeof value === 'bigint' ? String(value) : JSON.stringify(value);
 }
