@@ -9,7 +9,7 @@ export { InputCheck } from './inputcheck.ts';
 export { ListingDiffers } from './known.ts';
 export type { ListingDifference, SomeFiles } from './known.ts';
 export { ensureGroups } from './group/regroup.ts';
-export { pathColumns, peekCutting } from './group/check.ts';
+export { isLongToGroup, pathColumns, peekCutting } from './group/check.ts';
 export { createManifest, openManifest, reopenManifest } from './manifest.ts';
 export type { Manifest, ManifestEntry, ManifestPaths, ManifestReader } from './manifest.ts';
 export { relist } from './relist.ts';

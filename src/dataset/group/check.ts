@@ -1,5 +1,7 @@
 /** What is looked at before anything is grouped. */
 import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
+import { joinText } from '../bytepath.ts';
+import { sizeOf } from '../read.ts';
 import { walk } from '../walk.ts';
 import { checkOneDialect } from './feed.ts';
 import { keysOf } from './groups.ts';
@@ -29,4 +31,25 @@ export async function pathColumns(
       for await (const names of walk(input, { exclude, ...(signal && { signal }) }))
         for (const name of names) keys.ofPath(input, name);
   return isTable ? keys.pathColumns : [];
+}
+
+/** Grouping up to so much is a matter of seconds. */
+const SMALL_BYTES = 256 * 1024 * 1024;
+
+/** Whether grouping only to have a look takes long. Of files only names are read: that is no matter. */
+export async function isLongToGroup(
+  inputs: readonly InputSpec[],
+  cutting: Cutting,
+  exclude: readonly string[],
+): Promise<boolean> {
+  let bytes = 0;
+  for (const input of cutting.by === 'keys' ? inputs : []) {
+    if (input.kind === 'files') continue;
+    for await (const names of walk(input, { exclude }))
+      for (const name of names) {
+        bytes += await sizeOf(joinText(input.root, name));
+        if (bytes > SMALL_BYTES) return true;
+      }
+  }
+  return false;
 }
