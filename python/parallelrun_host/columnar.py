@@ -5,9 +5,10 @@ doesn't show in what the script gets.
 import collections
 import os
 
+from .frames import from_json
 from .handover import TypeChanged
 from .minibatch import InputError
-from .slices import changed, is_failure, path_of, reason, system_error
+from .slices import changed, is_failure, path_of, read_slice, reason, system_error
 
 #: So many files are kept open: a worker's mini-batches come from one, or from a few in turn.
 _OPEN_FILES_MAX = 4
@@ -15,13 +16,14 @@ _OPEN_FILES_MAX = 4
 
 class Numbered:
     """
-    Rows of one table. `opener(path)` opens a file, which has `rows`, `names` and `read(start, end, names)`; `convert`
-    makes of what that returns what the script gets.
+    Rows of one table. `opener(path)` opens a file, which has `rows`, `names` and `read(ranges, names)`; `join` makes one
+    of several things that this returned, `convert` what the script gets.
     """
 
-    def __init__(self, table, opener, convert):
+    def __init__(self, table, opener, join, convert):
         self._names = [column["name"] for column in table["schema"]["columns"]]
         self._open = opener
+        self._join = join
         self._convert = convert
         self._files = collections.OrderedDict()
 
@@ -32,12 +34,8 @@ class Numbered:
     def read_part(self, source, start, end):
         """The rows `start` to `end` of a source: those around them are not looked at. Raises InputError."""
         try:
-            file = self._file(source)
-            self._check(file, source)
-            data = file.read(source["start"] + start, source["start"] + end, self._names)
-            if len(data) != end - start:
-                raise changed(source, "%d rows of it are there, not %d" % (len(data), end - start))
-            return self._convert(data)
+            pieces = [self._piece(part, ranges) for part, ranges in _files_of(source, start, end)]
+            return self._convert(pieces[0] if len(pieces) == 1 else self._join(pieces))
         except InputError:
             raise
         except TypeChanged as error:
@@ -49,10 +47,19 @@ class Numbered:
                 raise system_error(source, error) from error
             raise InputError(source["file"], reason("cannot read", source, error)) from error
 
-    def _check(self, file, source):
-        if file.rows < source["end"]:
-            raise changed(source, "it has %d rows, %d were there when the mini-batches were made" % (
-                file.rows, source["end"]))
+    def _piece(self, source, ranges):
+        """`source`: as of one file; `ranges`: of its rows, ascending."""
+        file = self._file(source)
+        self._check(file, source, ranges[-1][1])
+        data = file.read(ranges, self._names)
+        rows = sum(end - start for start, end in ranges)
+        if len(data) != rows:
+            raise changed(source, "%d rows of it are there, not %d" % (len(data), rows))
+        return data
+
+    def _check(self, file, source, end):
+        if file.rows < end:
+            raise changed(source, "it has %d rows, %d were there when the mini-batches were made" % (file.rows, end))
         lacking = [name for name in self._names if name not in file.names]
         if lacking:
             raise changed(source, "it has no column %r" % lacking[0])
@@ -75,3 +82,22 @@ class Numbered:
         if len(self._files) > _OPEN_FILES_MAX:
             self._files.popitem(last=False)
         return file
+
+
+def _files_of(source, start, end):
+    """-> pairs of a source as of one file, and ranges of its rows: where the rows `start` to `end` of a source lie."""
+    if "keys" not in source:
+        return [(source, [(source["start"] + start, source["start"] + end)])]
+    found = []
+    at = 0
+    for line in read_slice(source).split(b"\n")[:-1]:
+        below, first, behind = from_json(line)
+        rows = max(first, first + start - at), min(behind, first + end - at)
+        at += behind - first
+        if rows[0] >= rows[1]:
+            continue
+        path = source["file"].rstrip("/") + "/" + below
+        if not found or found[-1][0]["file"] != path:
+            found.append(({"file": path, "firstRow": rows[0], "rows": behind - rows[0]}, []))
+        found[-1][1].append(rows)
+    return found

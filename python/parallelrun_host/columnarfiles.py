@@ -1,4 +1,7 @@
-"""Open Parquet and Arrow IPC files: `rows`, `names` of the columns, `read(start, end, names)`."""
+"""
+Open Parquet and Arrow IPC files: `rows`, `names` of the columns, `read(ranges, names)`, where `ranges` are pairs of a
+row's number and that of the one behind the last, ascending.
+"""
 import bisect
 import importlib
 import os
@@ -6,6 +9,9 @@ import warnings
 
 #: A part of a file that was read for some of its rows is kept for the next mini-batch up to this size.
 _KEPT_BYTES_MAX = 256 * 1024 * 1024
+#: Rows between wanted ones that cost polars less than another look at the file, and rows it reads at once for that.
+_GAP_ROWS = 65536
+_WINDOW_ROWS = 1 << 20
 
 
 class _Parts:
@@ -23,17 +29,35 @@ class _Parts:
         self.rows = self._starts[-1]
         self._kept = None, None
 
-    def read(self, start, end, names):
+    def read(self, ranges, names):
         """-> pyarrow Table of plain columns, without the notes of whoever wrote the file."""
         tables = []
-        number = bisect.bisect_right(self._starts, start) - 1
-        while number < len(self._starts) - 1 and self._starts[number] < end:
+        for number, wanted in self._by_part(ranges):
             first, behind = self._starts[number], self._starts[number + 1]
-            table = self._part(number, keep=end < behind)
-            tables.append(table.slice(max(0, start - first), min(end, behind) - max(start, first)))
-            number += 1
+            table = self._part(number, keep=wanted[-1][1] < behind or len(wanted) > 1)
+            if len(wanted) == 1:
+                (start, end), = wanted
+                tables.append(table.slice(start - first, end - start))
+            else:
+                rows = [row for start, end in wanted for row in range(start - first, end - first)]
+                tables.append(table.take(self._arrow.array(rows)))
         table = self._arrow.concat_tables(tables)
         return self._arrow.Table.from_arrays([self._plain(table.column(name)) for name in names], names)
+
+    def _by_part(self, ranges):
+        """-> pairs of a part's number and the ranges that lie in it."""
+        found = []
+        for start, end in ranges:
+            number = bisect.bisect_right(self._starts, start) - 1
+            while start < end:
+                behind = min(end, self._starts[number + 1])
+                if start < behind:
+                    if not found or found[-1][0] != number:
+                        found.append((number, []))
+                    found[-1][1].append((start, behind))
+                    start = behind
+                number += 1
+        return found
 
     def _part(self, number, keep):
         known, table = self._kept
@@ -92,11 +116,30 @@ class PolarsParts:
             self._polars.col(name).cast(self._polars.Utf8) for name, kind in types.items()
             if str(kind).startswith(("Categorical", "Enum"))])
 
-    def read(self, start, end, names):
+    def read(self, ranges, names):
         """-> polars DataFrame of plain columns."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # merging the categories of parts costs something: no news for the script
-            return self._scan.slice(start, end - start).collect().select(names)
+            frames = [self._window(window).select(names) for window in _windows(ranges)]
+            return frames[0] if len(frames) == 1 else self._polars.concat(frames)
+
+    def _window(self, ranges):
+        first, behind = ranges[0][0], ranges[-1][1]
+        frame = self._scan.slice(first, behind - first).collect()
+        if len(ranges) == 1:
+            return frame
+        return frame[[row for start, end in ranges for row in range(start - first, end - first)]]
+
+
+def _windows(ranges):
+    """Ranges that lie near each other, to be read at once with what is between them."""
+    found = []
+    for start, end in ranges:
+        if found and start - found[-1][-1][1] <= _GAP_ROWS and end - found[-1][0][0] <= _WINDOW_ROWS:
+            found[-1].append((start, end))
+        else:
+            found.append([(start, end)])
+    return found
 
 
 def polars_parquet(libraries, path):

@@ -40,6 +40,14 @@ class ToList:
     def of_polars(self, frame):
         return self.of_columns([column.to_list() for column in frame.get_columns()], frame.height)
 
+    def with_texts(self, rows, columns):
+        for row in rows:
+            row.update(columns)
+        return rows
+
+    def first_value(self, rows, name):
+        return rows[0][name]
+
 
 class ToPandas:
     def __init__(self, columns, libraries):
@@ -79,6 +87,17 @@ class ToPandas:
         return self._pandas.DataFrame(
             {column.name: self._of_polars(column) for column in frame.get_columns()},
             index=self._pandas.RangeIndex(frame.height))
+
+    def with_texts(self, frame, columns):
+        for name, value in columns:
+            frame[name] = self._pandas.Series([_NAN if value is None else value] * len(frame), dtype=object)
+        return frame
+
+    def first_value(self, frame, name):
+        value = frame[name].iloc[0]
+        if type(value).__module__ == "numpy" and value.ndim == 0:
+            value = value.item()
+        return value if type(value) in (str, list, dict) or value == value else None
 
     def _of_polars(self, column):
         """As pyarrow's `to_pandas` makes it, which polars' own needs."""
@@ -127,6 +146,14 @@ class ToArrow:
     def of_arrow(self, table):
         return table
 
+    def with_texts(self, table, columns):
+        for name, value in columns:
+            table = table.append_column(name, self._arrow.array([value] * table.num_rows, self._arrow.string()))
+        return table
+
+    def first_value(self, table, name):
+        return table.column(name)[0].as_py()
+
     def _table(self, arrays):
         return self._arrow.Table.from_arrays(arrays, [name for name, _ in self._columns])
 
@@ -160,6 +187,13 @@ class ToPolars:
 
     def of_polars(self, frame):
         return frame
+
+    def with_texts(self, frame, columns):
+        return frame.with_columns([
+            self._polars.Series(name, [value] * frame.height, self._polars.Utf8) for name, value in columns])
+
+    def first_value(self, frame, name):
+        return frame.get_column(name)[0]
 
     def _aligned(self, column):
         """polars takes wrong decimals where they don't lie at multiples of 16 bytes, as in an Arrow file."""

@@ -39,10 +39,10 @@ class MarkedMiniBatch(MiniBatch):
 class MiniBatchContext:
     """Second argument of `run(mini_batch, mini_batch_context)`."""
 
-    def __init__(self, index, try_number):
+    def __init__(self, index, try_number, key_values):
         self.minibatch_index = index
         self.try_number = try_number
-        self.partition_key_value = {}
+        self.partition_key_value = key_values
         self.dataset = None
 
     def __repr__(self):
@@ -97,6 +97,17 @@ def make_mini_batch(body, index, tables, part=None):
         raise SourceError("source of mini-batch %d: %r: %s" % (index, error, bytes(body[:200]))) from error
     batch.task_id = batch.minibatch_index = index
     return batch, len(batch)
+
+
+def key_values(body, batch, tables):
+    """Partition keys and their values: those of columns as the batch has them, others as texts. None: no value."""
+    if body.find(b'"keys":') < 0:
+        return {}
+    source = from_json(body)
+    keys = source.get("keys", ())
+    if source["kind"] == "rows":
+        return {name: tables.first_value(source, batch, name) for name, _ in keys}
+    return dict(keys)
 
 
 def position_of_file(error, body, part):

@@ -44,15 +44,29 @@ class Tables:
             raise ModuleNotFoundError(LIBRARY_MISSING.format(
                 library=hand_over, python=sys.executable, received=_RECEIVED[hand_over]), name=hand_over)
         readers = {"csv": self._csv, "jsonl": self._jsonl, "parquet": self._numbered, "arrow": self._numbered}
-        self._tables = [readers[table["format"]](table) for table in tables]
+        self._tables = [readers[table["format"]](_in_file(table)) for table in tables]
+        self._targets = [self._target(table) for table in tables]
+        self._in_path = [[column["name"] for column in table["schema"]["columns"] if column.get("path")]
+                         for table in tables]
 
     def read(self, source):
         """The rows of one source. Raises InputError."""
-        return self._tables[source["table"]].read(source)
+        return self._with_path_keys(source, self._tables[source["table"]].read(source))
 
     def read_part(self, source, start, end):
         """Only the rows `start` to `end` of one source, as if they were a source of their own. Raises InputError."""
-        return self._tables[source["table"]].read_part(source, start, end)
+        return self._with_path_keys(source, self._tables[source["table"]].read_part(source, start, end))
+
+    def first_value(self, source, batch, name):
+        """The value of a column in the first row of what `read` gave; None where it is missing."""
+        return self._targets[source["table"]].first_value(batch, name)
+
+    def _with_path_keys(self, source, batch):
+        names = self._in_path[source["table"]]
+        if not names:
+            return batch
+        values = dict(source["keys"])
+        return self._targets[source["table"]].with_texts(batch, [(name, values[name]) for name in names])
 
     def _find(self, library):
         """The module, imported; None where it is not installed."""
@@ -82,6 +96,13 @@ class Tables:
         for library, method in (("pyarrow", "of_arrow"), ("polars", "of_polars")):
             if self._find(library):
                 opener = _OPENERS[table["format"], library]
-                return Numbered(table, lambda path: opener(self._libraries, path), getattr(target, method))
+                join = getattr(self._libraries[library], "concat_tables" if library == "pyarrow" else "concat")
+                return Numbered(table, lambda path: opener(self._libraries, path), join, getattr(target, method))
         raise ModuleNotFoundError(NO_READER.format(format=_FORMATS[table["format"]], python=sys.executable),
                                   name="pyarrow")
+
+
+def _in_file(table):
+    """The table with the columns that its files have: values of the others stand in the source."""
+    columns = [column for column in table["schema"]["columns"] if not column.get("path")]
+    return dict(table, schema=dict(table["schema"], columns=columns))

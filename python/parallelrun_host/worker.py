@@ -15,7 +15,8 @@ from .formats import FORMATS
 from .frames import FrameError, frame_of_text, to_json
 from .itemmark import ItemMarker
 from .minibatch import (
-    InputError, MarkedMiniBatch, MiniBatch, MiniBatchContext, SourceError, make_mini_batch, position_of_file,
+    InputError, MarkedMiniBatch, MiniBatch, MiniBatchContext, SourceError, key_values, make_mini_batch,
+    position_of_file,
     unreadable_input,
 )
 from .process import peak_memory_bytes
@@ -143,7 +144,8 @@ class Worker:
         started = self._monotonic()
         try:
             if self._entry.takes_context:
-                result = self._run(batch, MiniBatchContext(hand.index, hand.try_number))
+                result = self._run(batch, MiniBatchContext(
+                    hand.index, hand.try_number, key_values(hand.source, batch, self._tables)))
             else:
                 result = self._run(batch)
             seconds = self._monotonic() - started

@@ -23,6 +23,8 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   miniBatchSize: JOB,
   miniBatchRows: JOB,
   miniBatchFormat: JOB,
+  partitionKeys: JOB,
+  partitionFormat: JOB,
   rankMiniBatchCount: JOB,
   processes: JOB,
   python: JOB,

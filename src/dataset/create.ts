@@ -1,7 +1,8 @@
 import { unreachable } from '../domain/assert.ts';
-import type { Cutting, InputSpec } from '../domain/plan.ts';
+import type { Column, Cutting, InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
 import { cutFiles } from './files.ts';
+import { cutGroups } from './group/groups.ts';
 import type { KnownFiles } from './known.ts';
 import { cutTables } from './tables.ts';
 
@@ -16,6 +17,12 @@ export interface CreationOptions {
   readonly stamps?: boolean;
   /** Folder for copies of compressed files; without one mini-batches can be listed, not read. */
   readonly copies?: string;
+  /** Of table inputs; needed for partition keys. */
+  readonly columns?: readonly Column[];
+  /** With partition keys: file that says which files were grouped. */
+  readonly groupedFiles?: string;
+  /** Bytes that grouping holds; default 256 MiB. */
+  readonly memoryBytes?: number;
   /** Only what isn't known becomes mini-batches. Chunks may then be empty. */
   readonly known?: KnownFiles;
 }
@@ -40,6 +47,8 @@ export function createMiniBatches(
       return cutTables(inputs, { bytes: cutting.bytes, rows: Infinity }, options);
     case 'rows':
       return cutTables(inputs, { bytes: Infinity, rows: cutting.rows }, options);
+    case 'keys':
+      return cutGroups(inputs, cutting, options);
     case 'rank':
       return makeRanks(cutting.count, options.signal);
     default:

@@ -69,7 +69,7 @@ class FileGroup {
       this.#files.push(file);
       if (stamps) this.#stamps.push(stamps[i] ?? UNKNOWN);
       this.#characters += file.length;
-      if (this.#characters > NAMES_CHARACTERS_MAX) throw tooLarge(this.#input, this.#files.length, this.#size);
+      if (this.#characters > NAMES_CHARACTERS_MAX) throw tooLarge(this.#input.root, this.#files.length, this.#size);
       if (this.#files.length === this.#size) drafts.push(this.#close());
     }
     return drafts;
@@ -95,14 +95,19 @@ class FileGroup {
   }
 }
 
-function tooLarge(input: InputSpec, files: number, size: number): DatasetError {
+/** @throws DatasetError PR3009 where a mini-batch of files has too many to be sent. @param bytes of their names */
+export function checkNames(bytes: number, folder: string, files: number): void {
+  if (bytes > NAMES_CHARACTERS_MAX) throw tooLarge(folder, files, files);
+}
+
+function tooLarge(folder: string, files: number, size: number): DatasetError {
   return new DatasetError(
     datasetProblem({
       code: 'PR3009',
       what: 'a mini-batch has too many files',
-      file: input.root,
+      file: folder,
       why: `the names of its first ${files} files hold more than ${NAMES_CHARACTERS_MAX / 1024 / 1024} million characters`,
-      next: `choose a mini-batch size well below ${Math.min(files, size)}`,
+      next: `choose a mini-batch size, or partition keys, with well below ${Math.min(files, size)} files each`,
     }),
   );
 }

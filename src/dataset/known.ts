@@ -2,7 +2,7 @@ import type { InputSpec } from '../domain/plan.ts';
 import { DatasetError, datasetProblem } from './error.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { PathSet } from './pathset.ts';
-import type { RowRange } from './table/rowcutter.ts';
+import type { RowRange } from './table/ranges.ts';
 import { sourceAt, storedFiles } from './storedfiles.ts';
 import { joinText } from './bytepath.ts';
 
@@ -23,6 +23,22 @@ export interface KnownOptions {
 export interface SomeFiles {
   readonly count: number;
   readonly examples: readonly string[];
+}
+
+/** What differs between the listed input and the manifest. */
+export interface ListingDifference {
+  readonly added: SomeFiles;
+  readonly removed: SomeFiles;
+}
+
+/** The input isn't the one that the run began with. */
+export class ListingDiffers extends Error {
+  override readonly name = 'ListingDiffers';
+  readonly difference: ListingDifference;
+  constructor(difference: ListingDifference) {
+    super(`${difference.added.count} files were added, ${difference.removed.count} removed`);
+    this.difference = difference;
+  }
 }
 
 /**

@@ -4,8 +4,9 @@ import { bytesOf } from './bytepath.ts';
 import { createMiniBatches } from './create.ts';
 import type { CreationOptions } from './create.ts';
 import type { MiniBatchDraft } from './draft.ts';
-import { FileCount, KnownFiles } from './known.ts';
-import type { SomeFiles } from './known.ts';
+import { regroup } from './group/regroup.ts';
+import { FileCount, KnownFiles, ListingDiffers } from './known.ts';
+import type { ListingDifference } from './known.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { differs, keepsInodes, stampOf } from './stamp.ts';
 import type { Stamps } from './stamps.ts';
@@ -13,23 +14,10 @@ import { hasRows } from './table/cut.ts';
 import { joinText } from './bytepath.ts';
 import { walk } from './walk.ts';
 
-/** What differs between the listed input and the manifest. */
-export interface ListingDifference {
-  readonly added: SomeFiles;
-  readonly removed: SomeFiles;
-}
-
-/** The input isn't the one that the run began with. */
-export class ListingDiffers extends Error {
-  override readonly name = 'ListingDiffers';
-  readonly difference: ListingDifference;
-  constructor(difference: ListingDifference) {
-    super(`${difference.added.count} files were added, ${difference.removed.count} removed`);
-    this.difference = difference;
-  }
-}
-
-export interface RelistOptions extends Pick<CreationOptions, 'exclude' | 'onSkip' | 'copies'> {
+export interface RelistOptions extends Pick<
+  CreationOptions,
+  'exclude' | 'onSkip' | 'copies' | 'columns' | 'groupedFiles' | 'memoryBytes'
+> {
   readonly manifest: ManifestReader;
   /** Mini-batches of the manifest. */
   readonly count: number;
@@ -57,6 +45,10 @@ export async function* relist(
   options: RelistOptions,
 ): AsyncGenerator<readonly MiniBatchDraft[], void, undefined> {
   if (cutting.by === 'rank') return yield* ranksFrom(inputs, cutting, options);
+  if (cutting.by === 'keys') {
+    const { copies = '', groupedFiles = '', listing } = options;
+    return yield* regroup(inputs, cutting, listing === 'complete', { ...options, stamps: true, copies, groupedFiles });
+  }
   const known = new KnownFiles({
     manifest: options.manifest,
     count: options.count,

@@ -22,7 +22,8 @@ export function stampedFiles(
   index: number,
   stamps: Stamps | undefined,
 ): readonly StampedFile[] {
-  if (source.kind === 'rank') return [];
+  // Rows that were grouped are those of the copy, whatever has become of the files.
+  if (source.kind === 'rank' || (source.kind === 'rows' && source.keys)) return [];
   if (source.kind === 'rows') return [{ path: source.file, was: stamps?.covering(index)?.stamp ?? UNKNOWN }];
   const { root, files } = source;
   const first = stamps?.firstFrom(index) ?? 0;

@@ -25,7 +25,7 @@ export async function* storedFiles(
     for (let index = from; index < Math.min(count, from + LINES_PER_TURN); index++) {
       const source = sourceAt(manifest, index);
       if (source.kind === 'files') for (const file of source.files) paths.push(joinText(source.root, file));
-      else if (source.kind === 'rows' && source.firstRow === 0) paths.push(source.file);
+      else if (source.kind === 'rows' && !source.keys && source.firstRow === 0) paths.push(source.file);
     }
     yield paths;
     await nextTurn();

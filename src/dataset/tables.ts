@@ -4,7 +4,7 @@ import type { MiniBatchDraft } from './draft.ts';
 import { bytesOf, joinText } from './bytepath.ts';
 import type { CreationOptions } from './create.ts';
 import { cutFile } from './table/cut.ts';
-import type { RangeLimits } from './table/rowcutter.ts';
+import type { RangeLimits } from './table/ranges.ts';
 import { Stamper, UNKNOWN } from './stamp.ts';
 import { copyOf } from './unpack.ts';
 import { walk } from './walk.ts';

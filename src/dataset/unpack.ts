@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
-import type { InputSpec } from '../domain/plan.ts';
+import type { Column, Cutting, InputSpec } from '../domain/plan.ts';
 import { DatasetError } from './error.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { isDerived, readChunks } from './read.ts';
@@ -41,10 +41,15 @@ export async function* writingCopy(
     }
     await file.truncate(at);
     await file.sync();
-    await writeFile(marker(copy), String(at));
+    await markWhole(copy, at);
   } finally {
     await file.close();
   }
+}
+
+/** The copy has all its bytes on the disk. */
+export async function markWhole(copy: string, bytes: number): Promise<void> {
+  await writeFile(marker(copy), String(bytes));
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
@@ -54,17 +59,26 @@ async function writeAll(file: FileHandle, bytes: Buffer, position: number): Prom
   }
 }
 
-/** A source with a copy below this folder, where it needs one; written first where it isn't whole. @throws as `ensureCopy` */
-export async function withCopy(
-  source: MiniBatchSource,
+/** What a copy is made of. */
+export interface CopyContext {
+  readonly inputs: readonly InputSpec[];
+  readonly cutting: Cutting;
+  /** Of table inputs. */
+  readonly columns?: readonly Column[] | undefined;
+  /** As in `CreationOptions`. */
+  readonly exclude: readonly string[];
+}
+
+/** The copy below this folder, where the rows need one; written first where it isn't whole. @throws as `ensureCopy` */
+export async function copyFor(
+  { file, table }: Extract<MiniBatchSource, { kind: 'rows' }>,
   folder: string,
   inputs: readonly InputSpec[],
-): Promise<MiniBatchSource> {
-  const encoding = source.kind === 'rows' ? encodingOf(inputs, source.table) : undefined;
-  const data = source.kind === 'rows' ? copyOf(folder, source.file, encoding) : undefined;
-  if (source.kind !== 'rows' || data === undefined) return source;
-  await ensureCopy(folder, source.file, encoding);
-  return { ...source, data };
+): Promise<string | undefined> {
+  const encoding = encodingOf(inputs, table);
+  const data = copyOf(folder, file, encoding);
+  if (data !== undefined) await ensureCopy(folder, file, encoding);
+  return data;
 }
 
 /** @param table position among the inputs */
@@ -81,7 +95,7 @@ async function ensureCopy(folder: string, file: string, encoding: string | undef
   while (!(await chunks.next()).done);
 }
 
-async function isWhole(copy: string): Promise<boolean> {
+export async function isWhole(copy: string): Promise<boolean> {
   try {
     const [bytes, { size }] = await Promise.all([readFile(marker(copy), 'utf8'), stat(copy)]);
     return bytes === String(size);

@@ -10,8 +10,8 @@ export interface FieldSink {
   beginRow(): void;
   /** The field lies between `start` and `end` of `bytes`, quotes removed. */
   field(column: number, bytes: Buffer, start: number, end: number): void;
-  /** @returns false: enough. */
-  endRow(fields: number): boolean;
+  /** The row, its line break included, lies between `start` and `end` of `bytes`. @returns false: enough. */
+  endRow(fields: number, bytes: Buffer, start: number, end: number): boolean;
 }
 
 export interface FieldScanner {
@@ -65,7 +65,7 @@ export class DialectScanner implements FieldScanner {
         this.#at = rowStart;
         return rowStart;
       }
-      if (!this.#sink.endRow(fields)) return this.#at;
+      if (!this.#sink.endRow(fields, bytes, rowStart, this.#at)) return this.#at;
     }
   }
 

@@ -4,8 +4,8 @@
 export interface MiniBatchContext {
   /** Position of the mini-batch in the order of the input, from 0. */
   readonly minibatchIndex: number;
-  /** Column to value for inputs that are split by partition keys, else empty. */
-  readonly partitionKeyValue: Readonly<Record<string, string>>;
+  /** Partition key to value, of columns as rows have it; empty for inputs that aren't split by partition keys. */
+  readonly partitionKeyValue: Readonly<Record<string, TableCell>>;
   /** Name of the input the items come from, where it is known. */
   readonly dataset: string | null;
   /** 1 for the first try. Losses that are not the script's fault don't raise it. */

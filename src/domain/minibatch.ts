@@ -1,5 +1,8 @@
 import type { MiniBatchIndex } from './ids.ts';
 
+/** Partition keys and their values, as texts; null: the value is missing. In the order in which they were asked for. */
+export type KeyValues = readonly (readonly [name: string, value: string | null])[];
+
 /**
  * Where the data of one mini-batch is; never the data itself. Its JSON is a line of the manifest and, byte for
  * byte, the body of the `run` message to a worker: nobody parses it on the way.
@@ -12,6 +15,7 @@ export type MiniBatchSource =
       readonly kind: 'files';
       /** Absolute folder. */ readonly root: string;
       /** Relative to root. */ readonly files: readonly string[];
+      /** Of a mini-batch by partition keys. */ readonly keys?: KeyValues;
     }
   | {
       readonly kind: 'rows';
@@ -30,6 +34,12 @@ export type MiniBatchSource =
       readonly rows: number;
       /** Position in the `tables` of the worker's hello. */
       readonly table: number;
+      /**
+       * Of a mini-batch by partition keys, whose rows come from anywhere in the input: `file` is then the folder of it.
+       * Of rows that are found by their number, `data` holds lines `["path below the folder",first row,row behind the last]`
+       * and `start` and `end` are a range of its bytes.
+       */
+      readonly keys?: KeyValues;
     }
   | { readonly kind: 'rank'; readonly rank: number };
 
@@ -52,16 +62,38 @@ export function describeSource(source: MiniBatchSource, part?: ItemRange): strin
     case 'files': {
       const files = part ? source.files.slice(part.from, part.to) : source.files;
       const more = files.length - 1;
-      return `${source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
+      return `${describeKeys(source.keys)}${source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
     }
     case 'rows': {
       const first = source.firstRow + (part?.from ?? 0);
       const last = source.firstRow + (part?.to ?? source.rows) - 1;
+      if (source.keys) return `${describeKeys(source.keys)}${describeGroup(source, part)}`;
       return first === last ? `${source.file} row ${first}` : `${source.file} rows ${first} to ${last}`;
     }
     case 'rank':
       return `rank ${source.rank}`;
   }
+}
+
+const KEY_CHARACTERS_MAX = 60;
+
+/** `Store=1, Brand="a b": `; nothing without keys. */
+function describeKeys(keys: KeyValues | undefined): string {
+  return keys ? `${keys.map(([name, value]) => `${name}=${describeValue(value)}`).join(', ')}: ` : '';
+}
+
+function describeValue(value: string | null): string {
+  if (value === null) return 'null';
+  const cut = value.length > KEY_CHARACTERS_MAX ? `${value.slice(0, KEY_CHARACTERS_MAX)}...` : value;
+  return /^[\p{L}\p{N}_.:/+-]+$/u.test(cut) && cut !== 'null' ? cut : JSON.stringify(cut);
+}
+
+/** Rows of a mini-batch by partition keys have no numbers of their own: they count from 0 in it. */
+function describeGroup({ file, rows }: Extract<MiniBatchSource, { kind: 'rows' }>, part?: ItemRange): string {
+  if (!part) return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${file}`;
+  return part.to - part.from === 1
+    ? `row ${part.from} of these in ${file}`
+    : `rows ${part.from} to ${part.to - 1} of these in ${file}`;
 }
 
 /** Names one item for a person: path of the file, or file and number of the row in it, from 0. Undefined: no such item. */

@@ -6,9 +6,9 @@ export type Origin = 'command line' | 'environment variable' | 'profile' | 'prog
 /**
  * Format of a run folder, raised when an older version of ParallelRun would misread a newer folder.
  * 1: up to 0.1; 2: mini-batches may end in part (`partial`), stamps of input files, the job file; 3: tables of formats
- * other than CSV.
+ * other than CSV; 4: partition keys.
  */
-export const RUN_FORMAT = 3;
+export const RUN_FORMAT = 4;
 
 /**
  * A compiled job: everything absolute, in milliseconds and bytes, nothing optional that has a default.
@@ -16,7 +16,7 @@ export const RUN_FORMAT = 3;
  */
 export interface Plan {
   /** Of the whole run folder: `RUN_FORMAT`, or an older one that can still be read. */
-  readonly formatVersion: 1 | 2 | 3;
+  readonly formatVersion: 1 | 2 | 3 | 4;
   readonly runId: RunId;
   /** Absolute; `<root>/<run id>`. */
   readonly runFolder: string;
@@ -143,6 +143,13 @@ export type Cutting =
   | { readonly by: 'files'; readonly files: number }
   | { readonly by: 'bytes'; readonly bytes: number }
   | { readonly by: 'rows'; readonly rows: number }
+  | {
+      /** A mini-batch for each combination of key values, in the order of their first appearance. */
+      readonly by: 'keys';
+      readonly keys: readonly string[];
+      /** How paths below the root name values: `{Store}/{date}.csv`, see `pathformat.ts`. */
+      readonly format?: string;
+    }
   | { readonly by: 'rank'; readonly count: number };
 
 export type OutputFormat = 'txt' | 'csv' | 'jsonl';
@@ -197,4 +204,6 @@ export interface Column {
   readonly native?: string;
   /** Of `native`: somewhere in the input a value is missing, so whole numbers are floats in every slice, as in pandas. */
   readonly missing?: boolean;
+  /** A partition key that paths name: it isn't in the files, and has one value in all rows of a mini-batch. */
+  readonly path?: true;
 }

@@ -28,6 +28,8 @@ import { resolveReferences } from './references.ts';
 import type { JobRequest } from './request.ts';
 import type { RunPlace } from './run-folder.ts';
 import { decideRunPlace, systemSurroundings } from './run-folder.ts';
+import { compilePartition } from './partition.ts';
+import type { Partition } from './partition.ts';
 import type { ScriptArguments } from './script-arguments.ts';
 import { readScriptArguments } from './script-arguments.ts';
 import { readSettings } from './settings.ts';
@@ -76,6 +78,7 @@ interface Parts {
   readonly settings: JobContext['settings'];
   readonly script: ScriptArguments;
   readonly variables: Variables;
+  readonly partition: Partition;
 }
 
 /** Stage 2: what needs no look at the user's files. */
@@ -118,12 +121,8 @@ function readParts(
   );
   checkUnsupported(settings, problems);
   const keys = child(job?.job, 'partition_keys');
-  if (keys !== undefined)
-    problems.error('PR1007', 'partition_keys are not supported yet', {
-      where: keys.at(),
-      next: 'remove them; mini_batch_size or mini_batch_rows cut a table',
-    });
-  return { references, settings, script, variables };
+  const partition = compilePartition(keys, request.flags.partitionKeys, settings, references.names, problems);
+  return { references, settings, script, variables, partition };
 }
 
 /** Stage 3: looks at the files, and puts the plan together. */
@@ -136,7 +135,7 @@ async function finish(
   const { settings, problems, job, request, base } = context;
   const entry = await compileEntry(context);
   const environment = await compileEnvironment(context, entry);
-  const inputs = await compileInputs(context);
+  const inputs = await compileInputs(context, parts.partition);
   const output = await compileOutput(context, inputs.inputs);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
   const advertise = compileAdvertise(settings, problems);
@@ -144,7 +143,7 @@ async function finish(
   const origins = originsOf(settings, {
     programArguments: parts.script.origin,
     input: inputs.origin,
-    partitionKeys: 'default',
+    partitionKeys: parts.partition.origin,
     appendRowTo: output.appendOrigin,
     environmentVariables: parts.variables.origin,
     environment: environment.origin,
@@ -185,7 +184,7 @@ async function finish(
     tries: { maxTries: (settings.maxRetries.value ?? 2) + 1 },
     isolate: compileIsolate(settings, inputs.cutting),
     ...compileWorkerLife(settings),
-    limits: compileLimits(settings),
+    limits: compileLimits(settings, inputs.cutting),
     processesPerNode,
     nodeCount: 1,
     loggingLevel: settings.loggingLevel.value ?? 'INFO',

@@ -26,7 +26,13 @@ const STRENGTH: readonly Origin[] = [
 ];
 const strength = (origin: Origin): number => STRENGTH.indexOf(origin);
 
-export function cutInputs(paths: readonly SeenPath[], settings: Settings, problems: Problems): CutInputs {
+/** @param keys win over sizes, which then only say whether the items are rows of tables */
+export function cutInputs(
+  paths: readonly SeenPath[],
+  settings: Settings,
+  problems: Problems,
+  keys?: Extract<Cutting, { by: 'keys' }>,
+): CutInputs {
   const { miniBatchSize: size, miniBatchRows: rows, inputFormat: format } = settings;
   const bothGiven = size.value !== undefined && rows.value !== undefined;
   if (bothGiven && strength(size.origin) === strength(rows.origin)) {
@@ -49,19 +55,23 @@ export function cutInputs(paths: readonly SeenPath[], settings: Settings, proble
     });
   }
   const named = paths.length > 0 && paths.every(isNamedTable);
-  const table = format.value === undefined ? wantsTable || (sizeNow === undefined && named) : format.value !== 'files';
+  const table =
+    format.value === undefined
+      ? wantsTable || ((keys !== undefined || sizeNow === undefined) && named)
+      : format.value !== 'files';
   const origins = {
     sizeOrigin: byRows === undefined ? size.origin : 'default',
     rowsOrigin: byRows === undefined ? 'default' : rows.origin,
   } as const;
   if (!table) {
     const inputs = paths.map(({ name, root, select }): InputSpec => ({ kind: 'files', name, root, select }));
-    return { inputs, cutting: { by: 'files', files: sizeNow?.amount ?? FILES_PER_MINI_BATCH }, ...origins };
+    return { inputs, cutting: keys ?? { by: 'files', files: sizeNow?.amount ?? FILES_PER_MINI_BATCH }, ...origins };
   }
   const cutting: Cutting =
-    byRows === undefined
+    keys ??
+    (byRows === undefined
       ? { by: 'bytes', bytes: sizeNow?.amount ?? TABLE_BYTES_PER_MINI_BATCH }
-      : { by: 'rows', rows: byRows };
+      : { by: 'rows', rows: byRows });
   const dialect = dialectOf(settings, problems);
   const inputs = paths.map((input) => tableInput(input, format.value, dialect, problems));
   checkOneFormat(inputs, paths, problems);

@@ -50,10 +50,11 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   csvQuote: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.quote ?? '"')),
   csvEscape: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.escape ?? '')),
   csvComment: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.comment ?? '')),
-  miniBatchSize: ({ plan }) => (plan.cutting.by === 'rows' ? '' : showCutting(plan.cutting)),
+  miniBatchSize: ({ plan }) => (['rows', 'keys'].includes(plan.cutting.by) ? '' : showCutting(plan.cutting)),
   miniBatchRows: ({ plan }) => (plan.cutting.by === 'rows' ? showCutting(plan.cutting) : ''),
   miniBatchFormat: ({ plan }) => plan.miniBatchFormat ?? 'pandas',
-  partitionKeys: () => '',
+  partitionKeys: ({ plan }) => (plan.cutting.by === 'keys' ? plan.cutting.keys.map(quoted).join(' ') : ''),
+  partitionFormat: ({ plan }) => (plan.cutting.by === 'keys' ? (plan.cutting.format ?? '') : ''),
   rankMiniBatchCount: ({ plan }) => (plan.cutting.by === 'rank' ? String(plan.cutting.count) : '0'),
   processes: ({ plan }) => String(plan.processesPerNode),
   nodeCount: ({ plan }) => String(plan.nodeCount),
@@ -129,6 +130,7 @@ function showCutting(cutting: Cutting): string {
       return `${cutting.bytes} bytes`;
     case 'rows':
       return `${cutting.rows} ${cutting.rows === 1 ? 'row' : 'rows'}`;
+    case 'keys':
     case 'rank':
       return '';
     default:

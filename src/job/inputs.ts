@@ -6,6 +6,7 @@ import { cutInputs } from './cutting.ts';
 import { similarName, wholeExpression } from './expressions.ts';
 import { entriesIn } from './paths.ts';
 import { listed, onCommandLine } from './problems.ts';
+import type { Partition } from './partition.ts';
 import type { JobInput } from './references.ts';
 import type { SplitPath } from './selection.ts';
 import { checkSideInput, selectFiles } from './selection.ts';
@@ -22,7 +23,7 @@ export interface CompiledInputs {
   readonly rowsOrigin: Origin;
 }
 
-export async function compileInputs(context: JobContext): Promise<CompiledInputs> {
+export async function compileInputs(context: JobContext, partition: Partition): Promise<CompiledInputs> {
   const { settings, problems } = context;
   const ranks = settings.rankMiniBatchCount.value ?? 0;
   const split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
@@ -44,7 +45,7 @@ export async function compileInputs(context: JobContext): Promise<CompiledInputs
       sizeOrigin: 'default',
       rowsOrigin: 'default',
     };
-  return { ...cutInputs(seen, settings, problems), written, origin: split.origin };
+  return { ...cutInputs(seen, settings, problems, partition.cutting), written, origin: split.origin };
 }
 
 interface Split {

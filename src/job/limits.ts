@@ -16,7 +16,10 @@ export const PROCESSES_MAX = 1000;
 /** More workers per core than this is more often a slip than a wish. */
 const PROCESSES_PER_CORE_UNUSUAL = 16;
 
-export function compileLimits(settings: Settings): Limits {
+/** All of an input is grouped before the first mini-batch. */
+const FIRST_GROUP_TIMEOUT_MS = 24 * 3_600_000;
+
+export function compileLimits(settings: Settings, cutting: Cutting): Limits {
   const run = settings.timeout.value ?? 60_000;
   const overhead = settings.taskOverheadTimeout.value ?? 30_000;
   const limits: Limits = {
@@ -25,7 +28,10 @@ export function compileLimits(settings: Settings): Limits {
     initTimeoutMs: settings.initTimeout.value ?? Math.max(INIT_TIMEOUT_MS_MIN, run),
     shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS,
     progressTimeoutMs: settings.progressUpdateTimeout.value ?? 3 * (run + overhead),
-    firstMiniBatchTimeoutMs: settings.firstTaskCreationTimeout.value ?? 600_000,
+    firstMiniBatchTimeoutMs:
+      cutting.by === 'keys' && settings.firstTaskCreationTimeout.origin === 'default'
+        ? FIRST_GROUP_TIMEOUT_MS
+        : (settings.firstTaskCreationTimeout.value ?? 600_000),
     captureBytesPerTry: CAPTURE_BYTES_PER_TRY,
   };
   const clamp = (ms: number): number => Math.min(ms, TIMER_MS_MAX);
@@ -74,9 +80,9 @@ export function compileProcesses(settings: Settings, processors: number, problem
   return value;
 }
 
-/** A rank mini-batch is a whole: it has no items that could be at fault. */
+/** A rank mini-batch has no items that could be at fault; one by partition keys is handed out as a whole or not at all. */
 export function compileIsolate(settings: Settings, cutting: Cutting): NonNullable<Plan['isolate']> {
-  if (cutting.by === 'rank' || settings.isolate.value === false) return 'off';
+  if (cutting.by === 'rank' || cutting.by === 'keys' || settings.isolate.value === false) return 'off';
   return settings.isolate.value === true ? 'on' : 'auto';
 }
 

@@ -124,8 +124,14 @@ export const OPTIONS = {
   },
   partitionKeys: {
     name: 'partition_keys', yaml: 'partition_keys', v1: 'partition_keys',
-    value: { type: 'structure', allowed: 'a list of column names' },
-    help: 'one mini-batch per combination of these columns (not supported yet)',
+    cli: { flag: '--partition-keys', argument: '<name,...>', repeatable: true },
+    value: { type: 'structure', allowed: 'a list of names' },
+    help: 'one mini-batch per combination of the values of these: columns of a table, or what paths name (partition_format, folders called name=value)',
+  },
+  partitionFormat: {
+    name: 'partition_format', yaml: 'partition_format', cli: { flag: '--partition-format', argument: '<format>' },
+    value: { type: 'text' }, fallbackText: 'folders called name=value',
+    help: 'how paths below the folder of the input name partition keys, such as {Store}/{Brand}/{date}.csv; * and ** as in globs',
   },
   rankMiniBatchCount: {
     name: 'rank_mini_batch_count', runtimeFlag: 'rank_mini_batch_count',
@@ -206,7 +212,7 @@ export const OPTIONS = {
   firstTaskCreationTimeout: {
     name: 'first_task_creation_timeout', runtimeFlag: 'first_task_creation_timeout',
     cli: { flag: '--first-task-creation-timeout', argument: '<time>' }, value: timerSeconds, fallback: 600, unit: 's',
-    help: 'the run fails where no mini-batch was created by then',
+    help: 'the run fails where no mini-batch was created by then; with partition keys, by which all of the input is grouped first, a day unless it is given',
   },
   memoryLimit: {
     name: 'memory_limit', yaml: 'memory_limit', cli: { flag: '--memory-limit', argument: '<size>' },
@@ -305,7 +311,7 @@ export const OPTIONS = {
     name: 'isolate', yaml: 'isolate', cli: { flag: '--isolate', argument: '<true|false>' }, value: { type: 'switch' },
     fallbackText: "yes, until a part shows that the script's rows don't belong to items one by one",
     help: 'narrow a mini-batch that failed all its tries down to the items that are at fault, so that the others keep ' +
-      'their rows; true: whatever its parts return; false: never; rank mini-batches have no items',
+      'their rows; true: whatever its parts return; false: never; rank mini-batches have no items, and those by partition keys are a whole',
   },
 } as const satisfies Record<keyof WrittenFlags, OptionSpec> & Record<string, OptionSpec>;
 

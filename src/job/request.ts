@@ -32,6 +32,9 @@ export interface WrittenFlags {
   readonly miniBatchSize?: string | number;
   readonly miniBatchFormat?: string;
   readonly miniBatchRows?: string | number;
+  /** Names; on the command line also several in one text, with commas between them. */
+  readonly partitionKeys?: string | readonly string[];
+  readonly partitionFormat?: string;
   readonly processes?: string | number;
   readonly output?: string;
   readonly appendRowTo?: string;

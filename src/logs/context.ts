@@ -108,6 +108,8 @@ function cuttingText(cutting: Cutting): string {
       return bytes(cutting.bytes);
     case 'rows':
       return counted(cutting.rows, 'row');
+    case 'keys':
+      return safeText(`partition keys ${cutting.keys.join(', ')}`);
     case 'rank':
       return `none: ${count(cutting.count)} mini-batches without input`;
     default:

@@ -28,3 +28,9 @@ function armed(point: Failpoint, count: number, action: string): FailpointPort {
     return new Promise(() => undefined);
   };
 }
+
+/** `PARALLELRUN_GROUPING_BYTES=100000`: what grouping by partition keys may hold in memory. For tests only, as above. */
+export function groupingMemory(env: Readonly<Record<string, string | undefined>>): { readonly memoryBytes?: number } {
+  const text = env['PARALLELRUN_GROUPING_BYTES'];
+  return text === undefined || env['PARALLELRUN_TEST'] !== '1' ? {} : { memoryBytes: Number(text) };
+}

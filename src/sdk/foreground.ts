@@ -2,7 +2,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { miniBatchIndex } from '../domain/ids.ts';
-import { withCopy } from '../dataset/index.ts';
+import { DatasetError, withCopy } from '../dataset/index.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { StartFailure, TryFailure } from '../domain/failure.ts';
 import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
@@ -18,7 +18,7 @@ import type { JobRequest } from '../job/request.ts';
 import { systemClock } from './clock.ts';
 import { createRunFolder, notCode } from './folder.ts';
 import { prepareEntry, prepareHost, refusal, workerOptions } from './host.ts';
-import { openInput } from './input.ts';
+import { notInput, openInput } from './input.ts';
 import { compile } from './start.ts';
 import { openRun } from './stored.ts';
 
@@ -63,6 +63,8 @@ interface Job {
   readonly plan: Plan;
   readonly layout: RunLayout;
   readonly columns: readonly Column[] | undefined;
+  /** Folders below the input that are none of it. */
+  readonly exclude: readonly string[];
   readonly index: number;
   readonly source: MiniBatchSource;
   /** Of the whole mini-batch. */
@@ -75,7 +77,7 @@ interface Job {
 export async function testJob(request: JobRequest, options: TestOptions = {}): Promise<ForegroundReport> {
   const { plan } = await compile(request);
   const index = options.index ?? 0;
-  const input = await openInput(plan, options.signal);
+  const input = await openInput(plan, options.signal, true);
   let found: { source: MiniBatchSource; items: number } | undefined;
   let seen = 0;
   for await (const chunk of input.drafts) {
@@ -85,12 +87,13 @@ export async function testJob(request: JobRequest, options: TestOptions = {}): P
   }
   if (!found) throw noSuchMiniBatch(index, seen);
   const miniBatch = found;
+  const exclude = await notInput(plan);
   return inScratch(plan, async (scratch) => {
     const layout = await createRunFolder(scratch);
     const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
     if (!snapshot.ok) throw refusal(snapshot.error);
     const debug = options.debugPort === undefined ? {} : { debug: { port: options.debugPort } };
-    return runOne({ plan: scratch, layout, columns: input.columns, index, ...miniBatch, ...debug }, options);
+    return runOne({ plan: scratch, layout, columns: input.columns, exclude, index, ...miniBatch, ...debug }, options);
   });
 }
 
@@ -109,18 +112,26 @@ export async function replay(
   const entry = await run.manifestEntry(index);
   const columns = await columnsOf(run.layout.ledger);
   const { source, items } = entry;
+  const exclude = await notInput(run.plan);
   const part = options.item === undefined ? undefined : onlyItem(index, items, options.item);
   return inScratch(run.plan, async (scratch) => {
     const layout = { ...(await createRunFolder(scratch)), code: run.layout.code };
     const port = options.port ?? DEBUG_PORTS[run.plan.entry.language];
     const debug = options.debug ? { debug: { port } } : options.pdb ? { debug: { port, postMortem: true } } : {};
-    return runOne({ plan: scratch, layout, columns, index, source, items, ...(part && { part }), ...debug }, options);
+    return runOne(
+      { plan: scratch, layout, columns, exclude, index, source, items, ...(part && { part }), ...debug },
+      options,
+    );
   });
 }
 
 async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundReport> {
   const { plan, layout, index, items, part } = job;
-  const source = await withCopy(job.source, layout.copies, plan.inputs);
+  const { inputs, cutting } = plan;
+  const context = { inputs, cutting, columns: job.columns, exclude: job.exclude };
+  const source = await withCopy(job.source, layout.copies, context).catch((error: unknown) => {
+    throw error instanceof DatasetError ? refusal(error.problem) : error;
+  });
   const prepared = await prepareHost(plan, () => undefined, options.signal);
   const entry = await prepareEntry(plan, layout);
   const result = await runInForeground({

@@ -1,12 +1,21 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createInThread, createMiniBatches, decideSchema, DatasetError, HAS_THREAD } from '../dataset/index.ts';
+import {
+  createInThread,
+  createMiniBatches,
+  decideSchema,
+  DatasetError,
+  HAS_THREAD,
+  pathColumns,
+  peekCutting,
+} from '../dataset/index.ts';
 import type { CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { DraftChunk } from '../orchestrator/index.ts';
+import { groupingMemory } from './failpoints.ts';
 import { refusal } from './host.ts';
 import { Notes } from './notes.ts';
 
@@ -26,44 +35,59 @@ export interface OpenedInput<Chunk = DraftChunk> {
 /**
  * Starts cutting the input and looks at the first chunk: an input that is missing or empty is refused before
  * anything is started.
+ * @param looking nothing is written for the mini-batches: they can be listed, not read
  * @throws ParallelRunError exit code 2
  */
-export function openInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput<readonly MiniBatchDraft[]>> {
-  return open(plan, createMiniBatches, signal);
+export function openInput(
+  plan: Plan,
+  signal?: AbortSignal,
+  looking = false,
+): Promise<OpenedInput<readonly MiniBatchDraft[]>> {
+  return open(plan, createMiniBatches, signal, looking);
 }
 
 /** The same for a run: folders are listed in a thread, ready to be stored. */
 export function openRunInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
-  const isLong = plan.inputs.some((input) => input.kind === 'files' && input.select.by !== 'one');
-  return open<DraftChunk>(plan, HAS_THREAD && isLong ? createInThread : createMiniBatches, signal);
+  const isFolder = plan.cutting.by === 'files' && plan.inputs.some(({ select }) => select.by !== 'one');
+  return open<DraftChunk>(plan, HAS_THREAD && isFolder ? createInThread : createMiniBatches, signal);
 }
 
 async function open<Chunk>(
   plan: Plan,
   cut: (...args: Parameters<typeof createMiniBatches>) => AsyncGenerator<Chunk, void, undefined>,
   signal?: AbortSignal,
+  looking = false,
 ): Promise<OpenedInput<Chunk>> {
   const skipped: OpenedInput['skipped'] = new Notes();
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
-  const options = { exclude, stamps: true, copies: runLayout(plan.runFolder).copies, ...(signal && { signal }) };
+  const { copies, groupedFiles } = runLayout(plan.runFolder);
+  const writing = looking ? {} : { copies, groupedFiles, ...groupingMemory(process.env) };
+  const options = { exclude, stamps: true, ...(signal && { signal }), ...(columns && { columns }) };
   const tell: CreationOptions['onSkip'] = (path, reason) => {
     skipped.tell({ path, reason });
   };
   // Of compressed tables copies are made while they are cut, and there is no run folder yet: that must begin later.
+  // Nor is an input grouped only to see that there is something in it.
   const isTable = plan.inputs.some((input) => input.kind === 'table');
+  const isLater = isTable || plan.cutting.by === 'keys';
   const peeked: SkippedInput[] = [];
-  const { copies: _, ...peeking } = options;
-  const onSkip: CreationOptions['onSkip'] = isTable ? (path, reason) => peeked.push({ path, reason }) : tell;
-  const begun = cut(plan.inputs, plan.cutting, { ...(isTable ? peeking : options), onSkip });
-  const first = await begun.next().catch((error: unknown) => {
-    throw error instanceof DatasetError ? refusal(error.problem) : error;
+  const onSkip: CreationOptions['onSkip'] = isLater ? (path, reason) => peeked.push({ path, reason }) : tell;
+  const begun = cut(plan.inputs, isLater ? peekCutting(plan.cutting, isTable) : plan.cutting, {
+    ...options,
+    onSkip,
   });
-  if (first.done && !plan.allowEmpty) throw emptyInput(plan, isTable ? peeked : skipped.pending);
-  if (!isTable) return { drafts: resume(first, begun), skipped };
+  const first = await begun.next().catch(refused);
+  if (first.done && !plan.allowEmpty) throw emptyInput(plan, isLater ? peeked : skipped.pending);
+  if (!isLater) return { drafts: resume(first, begun), skipped };
   await begun.return();
-  const drafts = cut(plan.inputs, plan.cutting, { ...options, onSkip: tell });
-  return { drafts, skipped, ...(columns && { columns }) };
+  const added = first.done ? [] : await pathColumns(plan.inputs, plan.cutting, options).catch(refused);
+  const drafts = cut(plan.inputs, plan.cutting, { ...options, ...writing, onSkip: tell });
+  return { drafts, skipped, ...(columns && { columns: [...columns, ...added] }) };
+}
+
+function refused(error: unknown): never {
+  throw error instanceof DatasetError ? refusal(error.problem) : error;
 }
 
 async function schemaOf(

@@ -3,7 +3,8 @@ import type { Column, Plan } from '../domain/plan.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { EffectiveSetting } from '../job/index.ts';
 import type { JobRequest } from '../job/request.ts';
-import { openInput } from './input.ts';
+import { isLongToGroup } from '../dataset/index.ts';
+import { notInput, openInput } from './input.ts';
 import { compile } from './start.ts';
 
 const FIRST_MAX = 10;
@@ -21,6 +22,8 @@ export interface PlanPreview {
   readonly first: readonly { readonly index: number; readonly items: number; readonly description: string }[];
   readonly schema?: readonly Column[];
   readonly truncated?: boolean;
+  /** By partition keys of tables so large that they are not grouped only to be looked at. */
+  readonly uncounted?: boolean;
 }
 
 /**
@@ -29,12 +32,13 @@ export interface PlanPreview {
  */
 export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
   const { plan, settings, warnings } = await compile(request);
-  const input = await openInput({ ...plan, allowEmpty: true });
+  const input = await openInput({ ...plan, allowEmpty: true }, undefined, true);
   const first: { index: number; items: number; description: string }[] = [];
   const counts = new Map<number, number>();
   let miniBatches = 0;
   let items = 0;
-  for await (const chunk of input.drafts) {
+  const uncounted = await isLongToGroup(plan.inputs, plan.cutting, await notInput(plan));
+  for await (const chunk of uncounted ? [] : input.drafts) {
     for (const draft of chunk) {
       if (first.length < FIRST_MAX)
         first.push({ index: miniBatches, items: draft.items, description: describeSource(draft.source) });
@@ -55,6 +59,7 @@ export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
     first,
     ...(columns && { schema: columns }),
     ...(miniBatches >= COUNT_MAX && { truncated: true }),
+    ...(uncounted && { uncounted }),
   };
 }
 

@@ -105,8 +105,8 @@ export function withChanges(plan: Plan, changes: ResumeChanges): Plan {
     limits: limitsWith(plan, changes),
     processesPerNode: changes.processes ?? plan.processesPerNode,
     loggingLevel: changes.loggingLevel ?? plan.loggingLevel,
-    // A rank mini-batch has no items that could be at fault.
-    ...(isolate !== undefined && plan.cutting.by !== 'rank' && { isolate: isolate ? 'on' : 'off' }),
+    // A rank mini-batch has no items that could be at fault, one by partition keys is a whole.
+    ...(isolate !== undefined && !['rank', 'keys'].includes(plan.cutting.by) && { isolate: isolate ? 'on' : 'off' }),
     ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
     ...(Object.keys(recycle).length > 0 && { recycle }),
   };

@@ -2,6 +2,7 @@
 import {
   DatasetError,
   ensureCopies,
+  ensureGroups,
   InputCheck,
   ListingDiffers,
   Stamps,
@@ -14,14 +15,15 @@ import type { ChangedSince, ListingDifference } from '../dataset/index.ts';
 import type { Recovery } from '../core/recover.ts';
 import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
-import type { Column, Plan } from '../domain/plan.ts';
+import type { Column, Cutting, Plan } from '../domain/plan.ts';
 import type { Draft, OrchestratorParts } from '../orchestrator/index.ts';
 import { counted } from '../views/text/words.ts';
 import { someFiles } from '../views/text/inputdiffers.ts';
+import { groupingMemory } from './failpoints.ts';
 import { notInput } from './input.ts';
 import type { OpenedInput } from './input.ts';
 import { Notes } from './notes.ts';
-import { doneInputChanged, doneInputChangedNote, inputDiffers, refused } from './resume-problems.ts';
+import { doneInputChanged, doneInputChangedNote, inputDiffers, noRescan, refused } from './resume-problems.ts';
 
 export interface InputOptions {
   /** Changed files of what is still to be done are taken as they are now. */
@@ -67,18 +69,19 @@ export async function openPastInput(
 ): Promise<PastInput> {
   const past = openPast(plan, layout, recovery, options);
   try {
-    if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0) notes.tell(NO_STAMPS);
+    if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0 && plan.cutting.by !== 'keys')
+      notes.tell(NO_STAMPS);
     else if (!past.inodes && past.stamps) notes.tell(COPIED);
     if (past.stamps && plan.inputs.some((input) => input.kind === 'table'))
       await ensureCopies(past.manifest, past.stamps, { below: past.kept, folder: layout.copies, inputs: plan.inputs });
+    if (plan.cutting.by === 'keys') await checkGroups(plan, plan.cutting, layout, columns, past, options);
     const skipped: OpenedInput['skipped'] = new Notes();
     if (options.strict === true) {
       const found = await lookedAt(past);
       if (found && found.miniBatches > 0) throw refused([doneInputChanged(plan, found)]);
     }
-    const drafts = listAgain(plan, past, { ...options, exclude: await notInput(plan) }, skipped, notes)[
-      Symbol.asyncIterator
-    ]();
+    const listing = { ...options, exclude: await notInput(plan), ...(columns && { columns }) };
+    const drafts = listAgain(plan, past, listing, skipped, notes)[Symbol.asyncIterator]();
     const first = await lookAhead(plan, past, options, drafts);
     const input = { drafts: from(first, drafts), skipped, ...(columns && { columns }) };
     const { kept, items, close } = past;
@@ -88,6 +91,31 @@ export async function openPastInput(
     past.close();
     throw error;
   }
+}
+
+/** @throws ParallelRunError exit code 4 */
+async function checkGroups(
+  plan: Plan,
+  cutting: Extract<Cutting, { by: 'keys' }>,
+  { copies, groupedFiles }: RunLayout,
+  columns: readonly Column[] | undefined,
+  { manifest, kept: count }: OpenPast,
+  { rescan, acceptChangedInput }: InputOptions,
+): Promise<void> {
+  if (rescan === true) throw refused([noRescan(plan)]);
+  await ensureGroups(plan.inputs, cutting, {
+    copies,
+    groupedFiles,
+    ...groupingMemory(process.env),
+    ...(columns && { columns }),
+    manifest,
+    count,
+    acceptChanged: acceptChangedInput === true,
+    exclude: await notInput(plan),
+  }).catch((error: unknown) => {
+    if (error instanceof ListingDiffers) throw refused([inputDiffers(plan, error.difference)]);
+    throw error instanceof DatasetError ? refused([error.problem]) : error;
+  });
 }
 
 const NO_STAMPS =
@@ -136,7 +164,7 @@ function openPast(plan: Plan, layout: RunLayout, recovery: Recovery, options: In
 async function* listAgain(
   plan: Plan,
   past: OpenPast,
-  options: InputOptions & { readonly exclude: readonly string[] },
+  options: InputOptions & { readonly exclude: readonly string[]; readonly columns?: readonly Column[] },
   skipped: OpenedInput['skipped'],
   notes: Notes,
 ): AsyncGenerator<readonly Draft[], void, undefined> {
@@ -151,6 +179,9 @@ async function* listAgain(
     inodes: past.inodes,
     exclude: options.exclude,
     copies: runLayout(plan.runFolder).copies,
+    groupedFiles: runLayout(plan.runFolder).groupedFiles,
+    ...groupingMemory(process.env),
+    ...(options.columns && { columns: options.columns }),
     // Of a complete listing it was told when that was made.
     ...(listing === 'interrupted' && {
       onSkip: (path: string, reason: string) => {

@@ -69,7 +69,21 @@ export function inputDiffers(plan: Plan, difference: ListingDifference): Problem
     what: `the input of run ${plan.runId} is not the one that it began with: ${differenceText(difference)}`,
     where: { file: plan.inputs[0]?.root ?? '' },
     why: differenceExamples(difference),
-    next: `${resumeWith(plan, '--rescan')} takes the input as it is now; or put it back as it was and resume`,
+    next:
+      plan.cutting.by === 'keys'
+        ? 'put it back as it was and resume, or start a new run'
+        : `${resumeWith(plan, '--rescan')} takes the input as it is now; or put it back as it was and resume`,
+  };
+}
+
+export function noRescan(plan: Plan): Problem {
+  return {
+    code: 'PR3308',
+    severity: 'error',
+    what: 'a run with partition keys cannot take new files',
+    where: { file: plan.inputs[0]?.root ?? '' },
+    why: 'a mini-batch holds everything that has the same keys, and what is new may belong to one that is done',
+    next: `${resumeWith(plan, 'without --rescan')}, or start a new run`,
   };
 }
 

@@ -15,11 +15,19 @@ import type { RowsSource } from './slice.ts';
 export async function readTableSlice(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<ReadItems> {
   const count = range.to - range.from;
   try {
-    return { ok: true, items: tableOf(table.schema.columns, await cellsOf(source, table, range)), count };
+    const inFile = table.schema.columns.filter(({ path }) => path !== true);
+    const inPath = table.schema.columns.filter(({ path }) => path === true);
+    const cells = await cellsOf(source, { ...table, schema: { columns: inFile } }, range);
+    for (const { name } of inPath) cells.push(new Array<TableCell>(count).fill(keyValue(source, name)));
+    return { ok: true, items: tableOf([...inFile, ...inPath], cells), count };
   } catch (error) {
     const row = error instanceof SliceError ? error.row : undefined;
     return { ok: false, error: explain(error, source), count, ...(row !== undefined && { item: row - range.from }) };
   }
+}
+
+function keyValue({ keys = [] }: RowsSource, wanted: string): string | null {
+  return keys.find(([name]) => name === wanted)?.[1] ?? null;
 }
 
 async function cellsOf(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<TableCell[][]> {

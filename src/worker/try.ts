@@ -51,7 +51,7 @@ export async function runTry(hand: HandOut, tools: TryTools): Promise<FinishedTr
 async function attempt(hand: HandOut, tools: TryTools): Promise<FinishedTry> {
   const { message, range, items } = hand;
   const start = monotonicSeconds();
-  const call = invoke(tools, items, contextOf(message));
+  const call = invoke(tools, items, contextOf(hand));
   const settled = call instanceof Promise ? await call : call;
   const seconds = monotonicSeconds() - start;
   if (settled.kind !== 'returned') return failedCall(settled, hand, seconds, tools);
@@ -118,8 +118,23 @@ function exceptionOf(error: unknown, tools: TryTools): FailedMessage['error'] {
   return { kind: 'exception', ...tools.exceptions.read(error) };
 }
 
-function contextOf(message: RunMessage): MiniBatchContext {
-  return { minibatchIndex: message.i, partitionKeyValue: {}, dataset: null, tryNumber: message.t };
+function contextOf({ message, source, items }: HandOut): MiniBatchContext {
+  let values: MiniBatchContext['partitionKeyValue'] | undefined;
+  return {
+    minibatchIndex: message.i,
+    // only where it is asked for: rows as objects are made for it
+    get partitionKeyValue() {
+      return (values ??= keyValues(source, items));
+    },
+    dataset: null,
+    tryNumber: message.t,
+  };
+}
+
+function keyValues(source: MiniBatchSource, items: MiniBatchItems): MiniBatchContext['partitionKeyValue'] {
+  const keys = source.kind === 'rank' ? [] : (source.keys ?? []);
+  const row = 'rows' in items ? items.rows[0] : undefined;
+  return Object.fromEntries(keys.map(([name, value]) => [name, row ? (row[name] ?? null) : value]));
 }
 
 /** `return paths.map(async (path) => ...)`: the rows are what the promises come to. */

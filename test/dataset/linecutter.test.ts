@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LineCutter } from '../../src/dataset/table/linecutter.ts';
-import type { RowRange } from '../../src/dataset/table/rowcutter.ts';
+import type { RowRange } from '../../src/dataset/table/ranges.ts';
 
 function cut(text: string, limits: { rows: number; bytes: number }, chunkBytes: number): RowRange[] {
   const bytes = Buffer.from(text);

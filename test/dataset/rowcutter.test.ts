@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { RowCutter } from '../../src/dataset/table/rowcutter.ts';
-import type { RangeLimits, RowFault, RowRange } from '../../src/dataset/table/rowcutter.ts';
+import type { RangeLimits, RowFault, RowRange } from '../../src/dataset/table/ranges.ts';
 import { referenceRows } from './csvreference.ts';
 import { csvText } from './csvtext.ts';
 

@@ -13,7 +13,7 @@ describe('a run without job file', () => {
     expect(warnings).toEqual([]);
     const { origins, ...rest } = plan;
     expect(rest).toEqual({
-      formatVersion: 3,
+      formatVersion: 4,
       runId: '20260412-093015-k7m2',
       runFolder: `${cwd}/runs/20260412-093015-k7m2`,
       displayName: 'score.py',
@@ -215,6 +215,18 @@ describe('what is split', () => {
       { by: 'rows', rows: 7 },
     ],
     [
+      'keys of a table, whose size is given as if it were files',
+      { input: 'data/a.csv', partitionKeys: 'a, b', miniBatchSize: 3 },
+      { kind: 'table', root: 'data', table: comma },
+      { by: 'keys', keys: ['a', 'b'] },
+    ],
+    [
+      'keys of files',
+      { input: 'images', partitionKeys: ['a', 'b'], partitionFormat: '{a}/{b}' },
+      { kind: 'files', root: 'images' },
+      { by: 'keys', keys: ['a', 'b'], format: '{a}/{b}' },
+    ],
+    [
       'a folder by rows',
       { input: 'data/', miniBatchRows: 2 },
       {
@@ -383,6 +395,7 @@ describe('isolation', () => {
     [{ isolate: 'true' }, 'on', 'true'],
     [{ isolate: false }, 'off', 'false'],
     [{ input: 'rows.csv' }, 'auto', 'where rows belong to items'],
+    [{ input: 'rows.csv', partitionKeys: 'a', isolate: 'true' }, 'off', 'false'],
     [{ input: 'rows.csv', miniBatchRows: 3, isolate: 'no' }, 'off', 'false'],
   ] as const)('%j: %s', async (flags, isolate, shown) => {
     const cwd = await workspace({ 'rows.csv': 'a\n1\n' });

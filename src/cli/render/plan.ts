@@ -57,6 +57,8 @@ function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen)
 
 function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[] {
   const { sizes, first } = preview;
+  if (preview.uncounted === true)
+    return ['  one for each combination of the partition keys; not counted: the table is larger than 256 MiB'];
   const atLeast = preview.truncated === true ? 'at least ' : '';
   const spread =
     sizes.min === sizes.max

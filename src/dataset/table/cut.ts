@@ -7,8 +7,9 @@ import { writingCopy } from '../unpack.ts';
 import type { WalkOptions } from '../walk.ts';
 import { LineCutter } from './linecutter.ts';
 import { readParquetFacts } from './parquet.ts';
-import { ROW_BYTES_MAX, RowCutter } from './rowcutter.ts';
-import type { RangeLimits, RowFault, RowRange } from './rowcutter.ts';
+import { ROW_BYTES_MAX } from './ranges.ts';
+import { RowCutter } from './rowcutter.ts';
+import type { RangeLimits, RowFault, RowRange } from './ranges.ts';
 
 export interface CutOptions extends Pick<WalkOptions, 'onSkip' | 'signal'> {
   readonly chunkBytes?: number;

@@ -4,7 +4,7 @@ import { columnNames, numberedNames } from './names.ts';
 import { markLength, notUtf8, readChunks, sizeOf } from '../read.ts';
 import { scannerFor } from './scanner.ts';
 import type { FieldSink } from '../../domain/dialect.ts';
-import { ROW_BYTES_MAX } from './rowcutter.ts';
+import { ROW_BYTES_MAX } from './ranges.ts';
 import { findFault } from './cut.ts';
 
 export interface TableHead {

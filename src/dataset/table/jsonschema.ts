@@ -1,11 +1,9 @@
 import type { TableFormat, TableSchema } from '../../domain/plan.ts';
-import { isDerived, markLength, readChunks, sizeOf } from '../read.ts';
+import { isDerived, sizeOf } from '../read.ts';
 import { Sampling, filesOf, isSampled } from './files.ts';
 import type { SchemaOptions, TableInput } from './files.ts';
 import { JsonFacts } from './jsonfacts.ts';
-import { holdsText } from './linecutter.ts';
-
-const LF = 10;
+import { readLines } from './lines.ts';
 
 /** Columns are the keys of all objects, in the order in which they first come. @throws DatasetError */
 export async function jsonSchema(
@@ -34,32 +32,4 @@ export async function jsonSchema(
     }
   }
   return { columns: facts.columns(sampled), ...(sampled && { sampled }) };
-}
-
-interface Part {
-  readonly start: number;
-  readonly end?: number;
-  readonly signal: AbortSignal | undefined;
-  readonly encoding: string | undefined;
-}
-
-/** The lines that lie wholly in the part; all of them begin behind a line break, or at the start of the file. */
-async function readLines(file: string, facts: JsonFacts, part: Part): Promise<void> {
-  let rest = Buffer.alloc(0);
-  let inside = part.start === 0;
-  let first = true;
-  for await (const chunk of readChunks(file, part)) {
-    const mark = first && part.start === 0 ? markLength(chunk, file) : 0;
-    first = false;
-    const bytes = rest.length > 0 ? Buffer.concat([rest, chunk]) : chunk;
-    let from = mark;
-    for (let at = bytes.indexOf(LF, from); at >= 0; at = bytes.indexOf(LF, from)) {
-      if (inside && holdsText(bytes, from, at)) facts.line(bytes, from, at);
-      inside = true;
-      from = at + 1;
-    }
-    // a copy: the chunk's memory is filled anew
-    rest = Buffer.from(bytes.subarray(from));
-  }
-  if (part.end === undefined && inside && holdsText(rest, 0, rest.length)) facts.line(rest, 0, rest.length);
 }

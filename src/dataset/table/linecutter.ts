@@ -1,35 +1,33 @@
 /** Cuts JSON Lines into ranges of rows: each line that holds anything is a row. Pure: bytes in, ranges out. */
-import { ROW_BYTES_MAX } from './rowcutter.ts';
-import type { RangeLimits, RowFault, RowRange } from './rowcutter.ts';
+import { ROW_BYTES_MAX, Ranges } from './ranges.ts';
+import type { RangeLimits, RowFault, RowRange } from './ranges.ts';
 
 const LF = 10;
 
 export class LineCutter {
-  /** Set once a line turns out to have no end; nothing more comes of it then. */
-  fault: RowFault | undefined;
   readonly headerSeen = false;
-  readonly #limits: RangeLimits;
   readonly #rowBytesMax: number;
-  #ranges: RowRange[] = [];
+  readonly #ranges: Ranges;
   /** Offset of the next byte to come. */
   #offset: number;
   #lineStart: number;
   /** The part of the line before this chunk holds something. */
   #hasContent = false;
-  #rangeStart: number;
-  #rangeEnd: number;
-  #rows = 0;
-  #firstRow = 0;
 
   /** @param options.start offset of the first byte to come (after a byte order mark) */
   constructor(options: { readonly limits: RangeLimits; readonly start: number; readonly rowBytesMax?: number }) {
-    this.#limits = options.limits;
+    this.#ranges = new Ranges(options.limits, options.start);
     this.#rowBytesMax = options.rowBytesMax ?? ROW_BYTES_MAX;
-    this.#offset = this.#lineStart = this.#rangeStart = this.#rangeEnd = options.start;
+    this.#offset = this.#lineStart = options.start;
   }
 
   get rowsTotal(): number {
-    return this.#firstRow + this.#rows;
+    return this.#ranges.rowsTotal;
+  }
+
+  /** Set once a line turns out to have no end; nothing more comes of it then. */
+  get fault(): RowFault | undefined {
+    return this.#ranges.fault;
   }
 
   /** @param chunk the next bytes of the file. @returns the ranges that are complete now */
@@ -43,47 +41,26 @@ export class LineCutter {
     this.#offset = base + chunk.length;
     if (!this.#hasContent) this.#hasContent = holdsText(chunk, from, chunk.length);
     if (this.#offset - this.#lineStart > this.#rowBytesMax) this.#tooLong();
-    return this.#taken();
+    return this.#ranges.taken();
   }
 
   /** The file ends here. @returns the last ranges */
   finish(): RowRange[] {
     if (this.#hasContent) this.#endLine(this.#offset, true);
-    if (this.#rows > 0) this.#cut();
-    return this.#taken();
+    this.#ranges.finish();
+    return this.#ranges.taken();
   }
 
   #endLine(end: number, isRow: boolean): void {
     if (end - this.#lineStart > this.#rowBytesMax) this.#tooLong();
     this.#lineStart = end;
     this.#hasContent = false;
-    if (!isRow) {
-      if (this.#rows === 0) this.#rangeStart = end;
-      return;
-    }
-    this.#rows += 1;
-    this.#rangeEnd = end;
-    if (this.#rows >= this.#limits.rows || end - this.#rangeStart >= this.#limits.bytes) this.#cut();
-  }
-
-  #cut(): void {
-    if (this.fault === undefined) {
-      const [start, end, firstRow, rows] = [this.#rangeStart, this.#rangeEnd, this.#firstRow, this.#rows];
-      this.#ranges.push({ start, end, firstRow, rows });
-    }
-    this.#firstRow += this.#rows;
-    this.#rows = 0;
-    this.#rangeStart = this.#rangeEnd;
+    if (isRow) this.#ranges.add(end);
+    else this.#ranges.pass(end);
   }
 
   #tooLong(): void {
-    this.fault ??= { kind: 'row-too-long', offset: this.#lineStart };
-  }
-
-  #taken(): RowRange[] {
-    const ranges = this.#ranges;
-    this.#ranges = [];
-    return ranges;
+    this.#ranges.fault ??= { kind: 'row-too-long', offset: this.#lineStart };
   }
 }
 

@@ -1,7 +1,7 @@
 /** What the end of a Parquet file says: its columns, and its rows by groups. No values are read. */
 import type { FileHandle } from 'node:fs/promises';
 import { parquetMetadataAsync } from 'hyparquet';
-import type { FileMetaData, SchemaElement } from 'hyparquet';
+import type { AsyncBuffer, FileMetaData, SchemaElement } from 'hyparquet';
 import type { Column } from '../../domain/plan.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { withFile } from '../read.ts';
@@ -21,17 +21,26 @@ const SMALLEST_BYTES = 12;
 
 /** @param path absolute, as text. @throws DatasetError PR3003, PR3011 */
 export async function readParquetFacts(path: string): Promise<ParquetFacts> {
+  return withParquet(path, (_, metadata) =>
+    Promise.resolve({ columns: columnsOf(metadata), groups: groupsOf(metadata) }),
+  );
+}
+
+/** @param path absolute, as text. @throws DatasetError PR3003, PR3011 where it is no Parquet file, or `use` can't read it */
+export async function withParquet<T>(
+  path: string,
+  use: (reader: AsyncBuffer, metadata: FileMetaData) => Promise<T>,
+): Promise<T> {
   return withFile(path, async (file) => {
     const { size } = await file.stat();
     if (size < SMALLEST_BYTES) throw noParquet(path, `it has ${size} bytes, fewer than the smallest there is`);
-    let metadata: FileMetaData;
+    const reader = { byteLength: size, slice: (from: number, to?: number) => readAt(file, from, to ?? size) };
     try {
-      const reader = { byteLength: size, slice: (from: number, to?: number) => readAt(file, from, to ?? size) };
-      metadata = await parquetMetadataAsync(reader, { geoparquet: false });
+      return await use(reader, await parquetMetadataAsync(reader, { geoparquet: false }));
     } catch (error) {
-      throw error instanceof DatasetError ? error : noParquet(path, (error as Error).message);
+      if (error instanceof DatasetError || (error instanceof Error && 'syscall' in error)) throw error;
+      throw noParquet(path, (error as Error).message);
     }
-    return { columns: columnsOf(metadata), groups: groupsOf(metadata) };
   });
 }
 
@@ -50,22 +59,20 @@ function groupsOf({ row_groups: groups }: FileMetaData): RowGroup[] {
   return groups.map((group) => ({ rows: Number(group.num_rows), bytes: Number(group.total_byte_size) }));
 }
 
-/** Columns of the first level; what is nested in them is theirs. */
 function columnsOf(metadata: FileMetaData): Column[] {
-  const columns: Column[] = [];
-  const { schema } = metadata;
-  for (let at = 1; at < schema.length;) {
-    const element = schema[at];
-    if (!element) break;
-    columns.push({
-      name: element.name,
-      type: 'native',
-      native: typeName(element),
-      ...(mayBeMissing(metadata, element) && { missing: true }),
-    });
-    at = behind(schema, at);
-  }
-  return columns;
+  return firstLevel(metadata).map((element) => ({
+    name: element.name,
+    type: 'native',
+    native: typeName(element),
+    ...(mayBeMissing(metadata, element) && { missing: true }),
+  }));
+}
+
+/** Columns; what is nested in them is theirs. */
+export function firstLevel({ schema }: FileMetaData): readonly SchemaElement[] {
+  const found: SchemaElement[] = [];
+  for (let at = 1; at < schema.length; at = behind(schema, at)) found.push(...schema.slice(at, at + 1));
+  return found;
 }
 
 /** Position behind an element and all that is nested in it. */

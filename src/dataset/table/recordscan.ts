@@ -37,7 +37,7 @@ export class RecordScanner implements FieldScanner {
       if (blank === 'unknown') return rowStart;
       const fields = this.#row(bytes, ended);
       if (fields === 0) return rowStart;
-      if (!this.#sink.endRow(fields)) return this.#at;
+      if (!this.#sink.endRow(fields, bytes, rowStart, this.#at)) return this.#at;
     }
   }
 

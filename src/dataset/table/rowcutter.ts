@@ -7,31 +7,8 @@
  * byte is text.
  */
 import type { CsvDialect } from '../../domain/plan.ts';
-
-export interface RowRange {
-  /** First byte of the first row. */
-  readonly start: number;
-  /** First byte after the last row and its line break. */
-  readonly end: number;
-  /** Number of its first row among the data rows of the file, from 0. */
-  readonly firstRow: number;
-  readonly rows: number;
-}
-
-/** A range ends with the row that reaches one of these; `Infinity` switches a limit off. */
-export interface RangeLimits {
-  readonly bytes: number;
-  readonly rows: number;
-}
-
-export interface RowFault {
-  readonly kind: 'row-too-long' | 'open-quote';
-  /** Byte offset of the quote that was never closed, or of the row where none is open. */
-  readonly offset: number;
-}
-
-/** Longer than any row of sense: a quote must be missing. */
-export const ROW_BYTES_MAX = 64 * 1024 * 1024;
+import { ROW_BYTES_MAX, Ranges } from './ranges.ts';
+import type { RangeLimits, RowFault, RowRange } from './ranges.ts';
 
 const LF = 10;
 const CR = 13;
@@ -43,8 +20,6 @@ const NONE = -1;
 const byteOf = (character: string | undefined): number => (character ? character.charCodeAt(0) : NONE);
 
 export class RowCutter {
-  /** Set once the file turns out to be no CSV; nothing more comes of it then. */
-  fault: RowFault | undefined;
   /** True once a row with the column names has been seen. */
   headerSeen = false;
   readonly #delimiter: number;
@@ -53,9 +28,8 @@ export class RowCutter {
   readonly #comment: number;
   /** Of a dialect with more than quotes: 1 for the bytes that mean something outside of them. */
   readonly #meaning: Uint8Array | undefined;
-  readonly #limits: RangeLimits;
   readonly #rowBytesMax: number;
-  #ranges: RowRange[] = [];
+  readonly #ranges: Ranges;
   /** Offset of the next byte to come. */
   #offset: number;
   /** The byte before it. */
@@ -76,10 +50,6 @@ export class RowCutter {
   #commentAt = -1;
   /** A CR ended the chunk: whether an LF belongs to it is still to be seen. */
   #afterCr: 'no' | 'row' | 'blank' = 'no';
-  #rangeStart: number;
-  #rangeEnd: number;
-  #rows = 0;
-  #firstRow = 0;
 
   /** @param options.start offset of the first byte to come (after a byte order mark) */
   constructor(
@@ -94,14 +64,19 @@ export class RowCutter {
       for (const byte of [LF, CR, this.#quote, this.#escape, this.#comment]) if (byte !== NONE) this.#meaning[byte] = 1;
     }
     this.#headerPending = options.header;
-    this.#limits = options.limits;
+    this.#ranges = new Ranges(options.limits, options.start);
     this.#rowBytesMax = options.rowBytesMax ?? ROW_BYTES_MAX;
-    this.#offset = this.#rowStart = this.#rangeStart = this.#rangeEnd = options.start;
+    this.#offset = this.#rowStart = options.start;
   }
 
   /** Data rows found so far. */
   get rowsTotal(): number {
-    return this.#firstRow + this.#rows;
+    return this.#ranges.rowsTotal;
+  }
+
+  /** Set once the file turns out to be no CSV; nothing more comes of it then. */
+  get fault(): RowFault | undefined {
+    return this.#ranges.fault;
   }
 
   /** @param chunk the next bytes of the file. @returns the ranges that are complete now */
@@ -114,7 +89,7 @@ export class RowCutter {
     if (this.#meaning === undefined) this.#scan(chunk, from);
     else this.#scanDialect(chunk, from, this.#meaning);
     this.#endChunk(chunk);
-    return this.#taken();
+    return this.#ranges.taken();
   }
 
   /** Quotes are `"`, and nothing else means anything. */
@@ -218,12 +193,12 @@ export class RowCutter {
   finish(): RowRange[] {
     if (this.#afterCr !== 'no') this.#endCr(this.#offset);
     if (this.#quoted) {
-      this.fault ??= { kind: 'open-quote', offset: this.#quoteAt };
+      this.#ranges.fault ??= { kind: 'open-quote', offset: this.#quoteAt };
       return [];
     }
     if (this.#hasContent) this.#endRow(this.#offset, false);
-    if (this.#rows > 0) this.#cut();
-    return this.#taken();
+    this.#ranges.finish();
+    return this.#ranges.taken();
   }
 
   #endChunk(chunk: Uint8Array): void {
@@ -257,43 +232,17 @@ export class RowCutter {
     this.#hasContent = false;
     this.#inComment = false;
     if (blank) {
-      if (this.#rows === 0) this.#rangeStart = end;
-      return;
-    }
-    if (this.#headerPending) {
+      this.#ranges.pass(end);
+    } else if (this.#headerPending) {
       this.#headerPending = false;
       this.headerSeen = true;
-      this.#rangeStart = end;
-      return;
-    }
-    this.#rows += 1;
-    this.#rangeEnd = end;
-    if (this.#rows >= this.#limits.rows || end - this.#rangeStart >= this.#limits.bytes) this.#cut();
-  }
-
-  #cut(): void {
-    if (this.fault === undefined) {
-      this.#ranges.push({
-        start: this.#rangeStart,
-        end: this.#rangeEnd,
-        firstRow: this.#firstRow,
-        rows: this.#rows,
-      });
-    }
-    this.#firstRow += this.#rows;
-    this.#rows = 0;
-    this.#rangeStart = this.#rangeEnd;
+      this.#ranges.pass(end);
+    } else this.#ranges.add(end);
   }
 
   #tooLong(inQuotes: boolean): void {
-    this.fault ??= inQuotes
+    this.#ranges.fault ??= inQuotes
       ? { kind: 'open-quote', offset: this.#quoteAt }
       : { kind: 'row-too-long', offset: this.#rowStart };
-  }
-
-  #taken(): RowRange[] {
-    const ranges = this.#ranges;
-    this.#ranges = [];
-    return ranges;
   }
 }

@@ -4,7 +4,7 @@ import type { ColumnFacts } from './columns.ts';
 import { readChunks } from '../read.ts';
 import { scannerFor } from './scanner.ts';
 import type { FieldSink } from '../../domain/dialect.ts';
-import { ROW_BYTES_MAX } from './rowcutter.ts';
+import { ROW_BYTES_MAX } from './ranges.ts';
 import { findFault } from './cut.ts';
 
 const LF = 10;
@@ -17,7 +17,7 @@ const CR = 13;
 export async function scanRows(
   path: string,
   csv: CsvDialect,
-  facts: ColumnFacts,
+  facts: FieldSink,
   part: { readonly start: number; readonly end?: number; readonly signal?: AbortSignal | undefined },
 ): Promise<void> {
   const scanner = scannerFor(csv, facts);

@@ -1,0 +1,275 @@
+/** Goes through all items of an input once, in listed order, and says of each which key it has. */
+import { invariant, unreachable } from '../../domain/assert.ts';
+import type { FieldSink } from '../../domain/dialect.ts';
+import type { Column, InputSpec, TableFormat } from '../../domain/plan.ts';
+import { bytesOf, joinText } from '../bytepath.ts';
+import { DatasetError, datasetProblem } from '../error.ts';
+import { readHead } from '../table/head.ts';
+import { MemberScanner } from '../table/jsonmembers.ts';
+import { readLines } from '../table/lines.ts';
+import type { LineSink } from '../table/lines.ts';
+import { readParquetFacts } from '../table/parquet.ts';
+import { scanRows } from '../table/sample.ts';
+import { walk } from '../walk.ts';
+import type { WalkOptions } from '../walk.ts';
+import { keyOf } from './keys.ts';
+import type { Keys } from './keys.ts';
+import { csvValue, jsonValue } from './values.ts';
+
+/** Takes items in their order; those of one call lie in `bytes` from `from` up to `to`. */
+export interface ItemSink {
+  add(key: string, bytes: Uint8Array, from: number, to: number, items?: number): void;
+}
+
+export interface FeedOptions extends WalkOptions {
+  /** A file is next. @param path absolute, as text */
+  readonly onFile?: (path: string) => Promise<void>;
+}
+
+/**
+ * Rows of tables: of text, their bytes, each row ended by a line break; of rows that are found by their number, a line
+ * `["path below the folder",first row,row behind the last]` for some that follow each other.
+ * Files: their paths below the folder, as bytes, a zero behind each.
+ * @param folder that all inputs lie in. @throws DatasetError
+ */
+export async function feed(
+  inputs: readonly InputSpec[],
+  folder: string,
+  keys: Keys,
+  sink: ItemSink,
+  options: FeedOptions,
+): Promise<void> {
+  for (const input of inputs) {
+    for await (const names of walk(input, options)) {
+      for (const name of names) {
+        const path = joinText(input.root, name);
+        await options.onFile?.(path);
+        const values = keys.ofPath(input, name);
+        const below = path.slice(folder === '/' ? 1 : folder.length + 1);
+        if (input.kind === 'table') await feedTable({ path, below, values, table: input.table, keys, sink, options });
+        else {
+          const bytes = Buffer.from(`${bytesOf(below)}\0`, 'latin1');
+          sink.add(keyOf(values), bytes, 0, bytes.length);
+        }
+      }
+    }
+  }
+}
+
+interface TableFile {
+  readonly path: string;
+  readonly below: string;
+  /** Of the keys that the path names. */
+  readonly values: readonly (string | null)[];
+  readonly table: TableFormat;
+  readonly keys: Keys;
+  readonly sink: ItemSink;
+  readonly options: FeedOptions;
+}
+
+async function feedTable(file: TableFile): Promise<void> {
+  const { path, table, options } = file;
+  const { signal } = options;
+  switch (table.format) {
+    case 'csv': {
+      const head = await readHead(path, table);
+      const rows = new CsvRows(file, table.escape);
+      if (head) await scanRows(path, table, rows, { start: head.dataStart, signal });
+      if (rows.count === 0) options.onSkip?.(path, head ? 'the table has a header and no rows' : 'the table is empty');
+      return;
+    }
+    case 'jsonl': {
+      const rows = new JsonRows(file);
+      await readLines(path, rows, { start: 0, signal, encoding: table.encoding });
+      if (rows.count === 0) options.onSkip?.(path, 'the table is empty');
+      return;
+    }
+    case 'parquet':
+      return feedNumbered(file);
+    case 'arrow':
+      throw unsupported(path);
+    default:
+      return unreachable(table);
+  }
+}
+
+const RAW_MAX = 65_536;
+const LF = 10;
+
+/** Of the raw values of the key columns, the key; the same ones come again and again. */
+class RawKeys {
+  readonly #columns: Keys['columns'];
+  readonly #values: (string | null)[];
+  readonly #valueOf: (raw: string, type: Column['type']) => string | null;
+  readonly #known = new Map<string, string>();
+
+  constructor({ values, keys }: TableFile, valueOf: (raw: string, type: Column['type']) => string | null) {
+    this.#columns = keys.columns;
+    this.#values = [...values];
+    this.#valueOf = valueOf;
+  }
+
+  of(raws: readonly string[]): string {
+    const raw = raws.length === 1 ? (raws[0] ?? '') : raws.map((each) => `${each.length}:${each}`).join('');
+    let key = this.#known.get(raw);
+    if (key === undefined) {
+      for (const [i, { column, key: at }] of this.#columns.entries())
+        this.#values[at] = this.#valueOf(raws[i] ?? '', column.type);
+      key = keyOf(this.#values);
+      if (this.#known.size >= RAW_MAX) this.#known.clear();
+      this.#known.set(raw, key);
+    }
+    return key;
+  }
+}
+
+/** A slot for each column of the table: which of the key columns it is. */
+function slotsOf(keys: Keys): Int32Array {
+  const slots = new Int32Array(Math.max(0, ...keys.columns.map(({ position }) => position + 1))).fill(-1);
+  for (const [slot, { position }] of keys.columns.entries()) slots[position] = slot;
+  return slots;
+}
+
+class CsvRows implements FieldSink {
+  count = 0;
+  readonly #keys: RawKeys;
+  readonly #sink: ItemSink;
+  readonly #escape: number;
+  readonly #slots: Int32Array;
+  readonly #raws: string[];
+
+  constructor(file: TableFile, escape = '') {
+    this.#keys = new RawKeys(file, csvValue);
+    this.#sink = file.sink;
+    this.#escape = escape === '' ? -1 : escape.charCodeAt(0);
+    this.#slots = slotsOf(file.keys);
+    this.#raws = file.keys.columns.map(() => '');
+  }
+
+  beginRow(): void {
+    this.#raws.fill('');
+  }
+
+  field(column: number, bytes: Buffer, start: number, end: number): void {
+    const slot = column < this.#slots.length ? (this.#slots[column] as number) : -1;
+    if (slot >= 0) this.#raws[slot] = bytes.toString('latin1', start, end);
+  }
+
+  endRow(_fields: number, bytes: Buffer, start: number, end: number): boolean {
+    this.count += 1;
+    const key = this.#keys.of(this.#raws);
+    // One that is escaped ends no row; a line break too many makes a blank line, which is none either.
+    if (bytes[end - 1] === LF && (end - start < 2 || bytes[end - 2] !== this.#escape))
+      this.#sink.add(key, bytes, start, end);
+    else addEnded(this.#sink, key, bytes, start, end);
+    return true;
+  }
+}
+
+function addEnded(sink: ItemSink, key: string, bytes: Buffer, start: number, end: number): void {
+  const ended = Buffer.allocUnsafe(end - start + 1);
+  bytes.copy(ended, 0, start, end);
+  ended[end - start] = LF;
+  sink.add(key, ended, 0, ended.length);
+}
+
+class JsonRows implements LineSink {
+  count = 0;
+  readonly #keys: RawKeys;
+  readonly #sink: ItemSink;
+  readonly #slots: ReadonlyMap<string, number>;
+  readonly #raws: string[];
+  readonly #members = new MemberScanner((name, bytes, start, end) => {
+    const slot = this.#slots.get(name);
+    if (slot !== undefined) this.#raws[slot] = bytes.toString('latin1', start, end);
+  });
+
+  constructor(file: TableFile) {
+    this.#keys = new RawKeys(file, jsonValue);
+    this.#sink = file.sink;
+    this.#slots = new Map(file.keys.columns.map(({ column }, slot) => [column.name, slot]));
+    this.#raws = file.keys.columns.map(() => '');
+  }
+
+  line(bytes: Buffer, from: number, to: number): void {
+    this.count += 1;
+    this.#raws.fill('');
+    // A line that is no object doesn't share the mini-batch of the rows without a key: it would fail them all.
+    if (!this.#members.scan(bytes, from, to)) this.#raws.fill(NO_OBJECT);
+    const key = this.#keys.of(this.#raws);
+    if (bytes[to] === LF && to < bytes.length) this.#sink.add(key, bytes, from, to + 1);
+    else addEnded(this.#sink, key, bytes, from, to);
+  }
+}
+
+const NO_OBJECT = '{no object';
+
+async function feedNumbered({ path, below, values, keys, sink, options }: TableFile): Promise<void> {
+  const put = (key: string, start: number, end: number): void => {
+    const line = Buffer.from(`${JSON.stringify([below, start, end])}\n`);
+    sink.add(key, line, 0, line.length, end - start);
+  };
+  const { columns } = keys;
+  if (columns.length === 0) {
+    const rows = (await readParquetFacts(path)).groups.reduce((sum, group) => sum + group.rows, 0);
+    if (rows > 0) put(keyOf(values), 0, rows);
+    else options.onSkip?.(path, 'the table has no rows');
+    return;
+  }
+  const { readParquetKeys } = await import('./parquetkeys.ts');
+  const row = [...values];
+  let seen = 0;
+  await readParquetKeys(
+    path,
+    columns.map(({ column }) => column.name),
+    (firstRow, rows, found) => {
+      options.signal?.throwIfAborted();
+      let from = 0;
+      let last: string | undefined;
+      for (let i = 0; i < rows; i++) {
+        for (const [slot, { key }] of columns.entries()) row[key] = found[slot]?.[i] ?? null;
+        const key = keyOf(row);
+        if (last !== undefined && key !== last) {
+          put(last, firstRow + from, firstRow + i);
+          from = i;
+        }
+        last = key;
+      }
+      if (last !== undefined) put(last, firstRow + from, firstRow + rows);
+      seen += rows;
+    },
+  );
+  if (seen === 0) options.onSkip?.(path, 'the table has no rows');
+}
+
+/** @throws DatasetError PR3305 where rows of the inputs can't lie in one file */
+export function checkOneDialect(inputs: readonly InputSpec[]): void {
+  const [first, ...others] = inputs.map((input) => {
+    invariant(input.kind === 'table', 'all inputs are tables');
+    // Neither is looked at any more where rows are grouped.
+    const { header: _, encoding: __, ...dialect } = { header: true, encoding: '', ...input.table };
+    return { root: input.root, dialect: JSON.stringify(dialect) };
+  });
+  const other = others.find(({ dialect }) => dialect !== first?.dialect);
+  if (!first || !other) return;
+  throw new DatasetError(
+    datasetProblem({
+      code: 'PR3305',
+      what: 'inputs that are written in different ways cannot be grouped together',
+      file: other.root,
+      why: `the rows of a partition key come from all inputs, and those of ${first.root} have other delimiters or quotes`,
+      next: 'give the inputs to runs of their own, or write them in one way',
+    }),
+  );
+}
+
+function unsupported(path: string): DatasetError {
+  return new DatasetError(
+    datasetProblem({
+      code: 'PR3306',
+      what: 'Arrow files cannot be grouped by partition keys',
+      file: path,
+      next: 'convert them to Parquet, or cut them with mini_batch_rows',
+    }),
+  );
+}

@@ -1,0 +1,195 @@
+/**
+ * Mini-batches by partition keys: all items of the input are gone through once and brought together by their keys; then
+ * each group is a mini-batch, in the order of first appearance.
+ */
+import { closeSync, openSync } from 'node:fs';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import type { MiniBatchSource } from '../../domain/minibatch.ts';
+import type { Column, InputSpec } from '../../domain/plan.ts';
+import { bytesOf, textOf } from '../bytepath.ts';
+import type { CreationOptions } from '../create.ts';
+import type { MiniBatchDraft } from '../draft.ts';
+import { checkNames } from '../files.ts';
+import { fill } from '../fill.ts';
+import { Stamper, UNKNOWN } from '../stamp.ts';
+import { markWhole } from '../unpack.ts';
+import { checkOneDialect, feed } from './feed.ts';
+import { Grouper } from './grouper.ts';
+import type { Group } from './grouper.ts';
+import { Keys } from './keys.ts';
+import type { KeyCutting } from './keys.ts';
+import { GroupedFilesWriter } from './listing.ts';
+
+export interface GroupOptions extends CreationOptions {
+  /** The copy is there already: rows are only counted. */
+  readonly counting?: boolean;
+}
+
+/** The file of regrouped rows. @param copies folder */
+export const groupedCopy = (copies: string): string => `${copies}/groups`;
+
+/**
+ * Gives nothing before all of the input was read. Rows lie in a copy below `copies` then, which is whole on the disk;
+ * without `copies` mini-batches can be listed, not read.
+ * @throws DatasetError
+ */
+export async function* cutGroups(
+  inputs: readonly InputSpec[],
+  cutting: KeyCutting,
+  options: GroupOptions,
+): AsyncGenerator<MiniBatchDraft[], void, undefined> {
+  const grouping = await Grouping.open(inputs, cutting, options);
+  try {
+    for await (const drafts of grouping.drafts()) {
+      await grouping.publish();
+      yield drafts;
+    }
+    await grouping.publish();
+  } finally {
+    await grouping.close();
+  }
+}
+
+export class Grouping {
+  readonly #inputs: readonly InputSpec[];
+  readonly #keys: Keys;
+  readonly #options: GroupOptions;
+  readonly #folder: string;
+  readonly #scratch: string;
+  readonly #grouper: Grouper;
+  readonly #isTable: boolean;
+  /** Where items are put together; undefined: they are only counted. */
+  readonly #output: string | undefined;
+  #listing: GroupedFilesWriter | undefined;
+  #published = false;
+
+  static async open(inputs: readonly InputSpec[], cutting: KeyCutting, options: GroupOptions): Promise<Grouping> {
+    const { copies } = options;
+    if (copies !== undefined) await mkdir(copies, { recursive: true, mode: 0o700 });
+    const scratch = copies === undefined ? await mkdtemp(`${tmpdir()}/parallelrun-groups-`) : `${copies}/grouping`;
+    // What a crash has left.
+    await rm(scratch, { recursive: true, force: true });
+    await mkdir(scratch, { recursive: true, mode: 0o700 });
+    try {
+      return new Grouping(inputs, cutting, scratch, options);
+    } catch (error) {
+      await rm(scratch, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  private constructor(inputs: readonly InputSpec[], cutting: KeyCutting, scratch: string, options: GroupOptions) {
+    this.#inputs = inputs;
+    this.#isTable = inputs.some((input) => input.kind === 'table');
+    if (this.#isTable) checkOneDialect(inputs);
+    this.#keys = keysOf(inputs, cutting, options.columns);
+    this.#options = options;
+    this.#folder = folderOf(inputs);
+    this.#scratch = scratch;
+    const countsOnly = this.#isTable && (options.copies === undefined || options.counting === true);
+    this.#output = countsOnly ? undefined : `${scratch}/output`;
+    this.#grouper = new Grouper({
+      scratch: `${scratch}/parts`,
+      ...(this.#output !== undefined && { output: this.#output }),
+      ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
+    });
+  }
+
+  /** Reads the input, then gives its mini-batches. Rows are not where these say before `publish`. */
+  async *drafts(): AsyncGenerator<MiniBatchDraft[], void, undefined> {
+    const { exclude, onSkip, signal, copies, groupedFiles } = this.#options;
+    if (groupedFiles !== undefined) this.#listing = new GroupedFilesWriter(groupedFiles);
+    const listing = this.#listing;
+    await feed(this.#inputs, this.#folder, this.#keys, this.#grouper, {
+      exclude,
+      ...(onSkip && { onSkip }),
+      ...(signal && { signal }),
+      ...(listing && { onFile: (path) => listing.add(path) }),
+    });
+    const data = copies === undefined ? undefined : groupedCopy(copies);
+    const files = this.#isTable ? undefined : new GroupFiles(this.#output ?? '', this.#folder, this.#options);
+    try {
+      for await (const groups of this.#grouper.groups()) {
+        signal?.throwIfAborted();
+        if (!files) yield groups.map((group) => ({ source: this.#rowsOf(group, data), items: group.items }));
+        else for (const group of groups) yield [await files.draftOf(group, this.#keys)];
+      }
+    } finally {
+      files?.close();
+    }
+  }
+
+  /** Everything is where the mini-batches say; workers may go there. */
+  async publish(): Promise<void> {
+    if (this.#published) return;
+    this.#published = true;
+    await this.#listing?.finish();
+    const { copies } = this.#options;
+    if (!this.#isTable || copies === undefined || this.#output === undefined) return;
+    // In place of what was there, not into it: after a crash workers may be reading it.
+    await rename(this.#output, groupedCopy(copies));
+    await markWhole(groupedCopy(copies), this.#grouper.bytes);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#published) this.#listing?.drop();
+    await rm(this.#scratch, { recursive: true, force: true });
+  }
+
+  #rowsOf({ key, start, end, items }: Group, data: string | undefined): MiniBatchSource {
+    const place = { file: this.#folder, start, end, ...(data !== undefined && { data }) };
+    return { kind: 'rows', ...place, firstRow: 0, rows: items, table: 0, keys: this.#keys.named(key) };
+  }
+}
+
+/** @param columns of the tables, with or without those that paths name */
+export function keysOf(
+  inputs: readonly InputSpec[],
+  cutting: KeyCutting,
+  columns: readonly Column[] | undefined,
+): Keys {
+  const isTable = inputs.some((input) => input.kind === 'table');
+  return new Keys(cutting, isTable ? (columns ?? []).filter(({ path }) => path !== true) : undefined);
+}
+
+/** The deepest folder that holds all inputs. */
+export function folderOf(inputs: readonly InputSpec[]): string {
+  const [first = [], ...others] = inputs.map(({ root }) => root.split('/'));
+  const common = first.findIndex((name, i) => others.some((other) => other[i] !== name));
+  return (common < 0 ? first : first.slice(0, common)).join('/') || '/';
+}
+
+/** Mini-batches of files: their names are read from where they were put together. */
+class GroupFiles {
+  readonly #file: number;
+  readonly #folder: string;
+  readonly #stamper: Stamper | undefined;
+
+  constructor(output: string, folder: string, { stamps }: GroupOptions) {
+    this.#file = openSync(output, 'r');
+    this.#folder = folder;
+    this.#stamper = stamps === true ? new Stamper() : undefined;
+  }
+
+  async draftOf({ key, start, end, items }: Group, keys: Keys): Promise<MiniBatchDraft> {
+    checkNames(end - start, this.#folder, items);
+    const names = fill(this.#file, start, end - start)
+      .toString('latin1')
+      .split('\0')
+      .slice(0, -1);
+    const folder = bytesOf(this.#folder);
+    const stamps = await this.#stamper?.stamps(
+      names.map((name) => (folder === '/' ? `/${name}` : `${folder}/${name}`)),
+    );
+    return {
+      source: { kind: 'files', root: this.#folder, files: names.map(textOf), keys: keys.named(key) },
+      items,
+      ...(stamps && { stamps: stamps.map((stamp) => (stamp === 'gone' ? UNKNOWN : stamp)) }),
+    };
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
