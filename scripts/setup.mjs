@@ -50,5 +50,5 @@ export async function prepareCommand() {
   installNodePackages();
   await python();
   await ensureVenvModule();
-  build();
+  await build();
 }

@@ -30,8 +30,8 @@ const AHEAD = 8;
 /** MiB; it keeps next to nothing. */
 const YOUNG_MB_MAX = 8;
 
-/** False where this runs from its sources, for which Node has no loader in a thread. */
-export const HAS_THREAD = import.meta.url.endsWith('.js');
+/** As it was built: from the sources, too, for which Node has no loader in a thread. */
+const PROGRAM = fileURLToPath(new URL('../../dist/dataset/threadmain.js', import.meta.url));
 
 /**
  * As `createMiniBatches`, ready to be stored in a new manifest.
@@ -43,7 +43,7 @@ export async function* createInThread(
   { signal, onSkip, exclude, stamps, copies }: Omit<CreationOptions, 'known'>,
 ): AsyncGenerator<PackedDrafts, void, undefined> {
   const options = { exclude, ...(stamps !== undefined && { stamps }), ...(copies !== undefined && { copies }) };
-  const thread = new Worker(fileURLToPath(new URL('./threadmain.js', import.meta.url)), {
+  const thread = new Worker(PROGRAM, {
     workerData: { inputs, cutting, options, ahead: AHEAD } satisfies ThreadTask,
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB_MAX },
     // nothing of how this process was started is for it

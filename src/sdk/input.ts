@@ -6,7 +6,6 @@ import {
   createMiniBatches,
   decideSchema,
   DatasetError,
-  HAS_THREAD,
   pathColumns,
   peekCutting,
 } from '../dataset/index.ts';
@@ -49,7 +48,7 @@ export function openInput(
 /** The same for a run: folders are listed in a thread, ready to be stored. */
 export function openRunInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
   const isFolder = plan.cutting.by === 'files' && plan.inputs.some(({ select }) => select.by !== 'one');
-  return open<DraftChunk>(plan, HAS_THREAD && isFolder ? createInThread : createMiniBatches, signal);
+  return open<DraftChunk>(plan, isFolder ? createInThread : createMiniBatches, signal);
 }
 
 async function open<Chunk>(

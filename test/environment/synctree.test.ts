@@ -2,12 +2,12 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
 import { expect, test } from 'vitest';
 import { syncTree } from '../../src/environment/index.ts';
 import { scratchFolder } from './scratch.ts';
 
 const HAVE_STRACE = spawnSync('strace', ['-f', '-o', '/dev/null', 'true']).status === 0;
-const MODULE = fileURLToPath(new URL('../../dist/environment/index.js', import.meta.url));
 
 function tree(): string {
   const folder = join(scratchFolder(), 'code');
@@ -24,9 +24,12 @@ test('names of any bytes and links that lead nowhere or up are no obstacle', asy
   await expect(syncTree(tree())).resolves.toBeUndefined();
 });
 
-test.skipIf(!HAVE_STRACE)('every file and folder is synced, files before the folders that name them', () => {
+test.skipIf(!HAVE_STRACE)('every file and folder is synced, files before the folders that name them', async () => {
   const folder = tree();
-  const code = `const { syncTree } = await import(${JSON.stringify(MODULE)}); await syncTree(${JSON.stringify(folder)});`;
+  const outfile = join(scratchFolder(), 'environment.mjs');
+  const entry = fileURLToPath(new URL('../../src/environment/synctree.ts', import.meta.url));
+  await build({ entryPoints: [entry], outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm' });
+  const code = `const { syncTree } = await import(${JSON.stringify(outfile)}); await syncTree(${JSON.stringify(folder)});`;
   const args = ['-f', '-qq', '-y', '-e', 'trace=fsync', process.execPath, '--input-type=module', '-e', code];
   const { stderr } = spawnSync('strace', args, { encoding: 'latin1' });
   const synced = [...stderr.matchAll(/fsync\(\d+<([^>]*)>/g)].map((match) => (match[1] ?? '').slice(folder.length));
