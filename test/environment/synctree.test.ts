@@ -26,10 +26,10 @@ test('names of any bytes and links that lead nowhere or up are no obstacle', asy
 
 test.skipIf(!HAVE_STRACE)('every file and folder is synced, files before the folders that name them', async () => {
   const folder = tree();
-  const outfile = join(scratchFolder(), 'environment.mjs');
+  const outfile = join(scratchFolder(), 'synctree.cjs');
   const entry = fileURLToPath(new URL('../../src/environment/synctree.ts', import.meta.url));
-  await build({ entryPoints: [entry], outfile, bundle: true, packages: 'external', platform: 'node', format: 'esm' });
-  const code = `const { syncTree } = await import(${JSON.stringify(outfile)}); await syncTree(${JSON.stringify(folder)});`;
+  await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'cjs' });
+  const code = `const { default: { syncTree } } = await import(${JSON.stringify(outfile)}); await syncTree(${JSON.stringify(folder)});`;
   const args = ['-f', '-qq', '-y', '-e', 'trace=fsync', process.execPath, '--input-type=module', '-e', code];
   const { stderr } = spawnSync('strace', args, { encoding: 'latin1' });
   const synced = [...stderr.matchAll(/fsync\(\d+<([^>]*)>/g)].map((match) => (match[1] ?? '').slice(folder.length));
