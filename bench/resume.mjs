@@ -17,15 +17,15 @@ import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync } from 'node:fs
 import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { option } from '../scripts/crash-lib.mjs';
 import { root } from '../scripts/lib.mjs';
+import { importTypeScript } from '../scripts/typescript.mjs';
 
 const dist = option('dist', join(root, 'dist'));
-const load = (path) => import(pathToFileURL(join(dist, path)).href);
-const { LedgerWriter, readLedger } = await load('ledger/index.js');
-const { SpoolWriter } = await load('output/index.js');
-const { crc32 } = await load('domain/crc32.js');
+const load = async (folder) => (await importTypeScript(`src/${folder}.ts`, `bench/${folder}`)).module;
+const { LedgerWriter, readLedger } = await load('ledger/index');
+const { SpoolWriter } = await load('output/index');
+const { crc32 } = await load('domain/crc32');
 
 const ROW = Buffer.from('scored\n');
 const ROW_CRC = crc32(ROW);

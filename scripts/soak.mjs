@@ -26,11 +26,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { clearInterval, setInterval } from 'node:timers';
 import { check, option, processesBelow, random, seconds, Space } from './crash-lib.mjs';
 import { isMain, root } from './lib.mjs';
 import { judge, paceFor, tableText } from './soak-lib.mjs';
+import { importTypeScript } from './typescript.mjs';
 
 const ITEMS = 2;
 /** One item in so many raises each time. */
@@ -288,7 +288,7 @@ async function soak() {
   const folder = option('folder', mkdtempSync(join(tmpdir(), 'soak-')));
   const cli = option('cli', join(root, 'dist/cli/main.js'));
   const samplesFile = option('samples', undefined);
-  const { LedgerReader } = await import(pathToFileURL(join(cli, '../../ledger/index.js')).href);
+  const { LedgerReader } = (await importTypeScript('src/ledger/index.ts', 'ledger')).module;
   const more = ['--timeout', String(LIMIT_SECONDS), '--max-retries', '4', '--mini-batch-size', String(ITEMS)];
   const space = new Space(join(folder, 'space'), { cli, count: 0, workers, script: SCRIPT, more });
   space.fresh();
