@@ -72,9 +72,9 @@ export const OPTIONS = {
   },
   inputFormat: {
     name: 'input_format', yaml: 'input_format', cli: { flag: '--input-format', argument: '<format>' },
-    value: { type: 'choice', choices: ['files', 'csv', 'jsonl', 'parquet'] },
-    fallbackText: 'a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl or .parquet; else files',
-    help: 'whether items are whole files or rows of tables, and the format of these: files, csv, jsonl, parquet',
+    value: { type: 'choice', choices: ['files', 'csv', 'jsonl', 'parquet', 'arrow'] },
+    fallbackText: 'a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl, .parquet, .arrow or .feather; else files',
+    help: 'whether items are whole files or rows of tables, and the format of these: files, csv, jsonl, parquet, arrow',
   },
   tableEncoding: {
     name: 'table_encoding', yaml: 'table_encoding', cli: { flag: '--table-encoding', argument: '<name>' },

@@ -46,6 +46,13 @@ const KINDS: readonly Kind[] = [
     table: { format: 'parquet' },
   },
   {
+    format: 'arrow',
+    name: /\.(?:arrow|feather)$/i,
+    pattern: '**/*.{[aA][rR][rR][oO][wW],[fF][eE][aA][tT][hH][eE][rR]}',
+    extension: '.arrow',
+    table: { format: 'arrow' },
+  },
+  {
     format: 'jsonl',
     name: /\.(?:jsonl|ndjson)(?:\.gz|\.zst)?$/i,
     pattern: '**/*.{[jJ][sS][oO][nN][lL],[nN][dD][jJ][sS][oO][nN]}{,.[gG][zZ],.[zZ][sS][tT]}',
@@ -54,7 +61,7 @@ const KINDS: readonly Kind[] = [
   },
 ];
 /** Names of tables that later versions read. */
-const OTHER_TABLES = /\.(?:json|xlsx?|avro|orc|feather|arrow|gz|bz2|zip|zst|xz)$/i;
+const OTHER_TABLES = /\.(?:json|xlsx?|avro|orc|arrows|gz|bz2|zip|zst|xz)$/i;
 
 /** Whether the name of the path alone says that it is a table. */
 export function isNamedTable(path: SeenPath): boolean {

@@ -1,6 +1,6 @@
 /** Table mini-batches: a slice of a table to an Arrow table. Loaded with the first one, because Arrow is heavy. */
 import { unreachable } from '../domain/assert.ts';
-import type { TableCell } from '../domain/entry.ts';
+import type { TableCell, TableMiniBatch } from '../domain/entry.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
 import { tableOf } from './arrowtable.ts';
@@ -15,14 +15,23 @@ import type { RowsSource } from './slice.ts';
 export async function readTableSlice(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<ReadItems> {
   const count = range.to - range.from;
   try {
-    return { ok: true, items: tableOf(table.schema.columns, await cellsOf(source, table, range)), count };
+    return { ok: true, items: await itemsOf(source, table, range), count };
   } catch (error) {
     const row = error instanceof SliceError ? error.row : undefined;
     return { ok: false, error: explain(error, source), count, ...(row !== undefined && { item: row - range.from }) };
   }
 }
 
-async function cellsOf(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<TableCell[][]> {
+async function itemsOf(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<TableMiniBatch> {
+  const { schema } = table;
+  if (table.format !== 'arrow') return tableOf(schema.columns, await cellsOf(source, table, range));
+  const { arrowSlice } = await import('./arrowslice.ts');
+  return arrowSlice(source, schema, range);
+}
+
+type TableOfCells = Exclude<WorkerTable, { readonly format: 'arrow' }>;
+
+async function cellsOf(source: RowsSource, table: TableOfCells, range: ItemRange): Promise<TableCell[][]> {
   switch (table.format) {
     case 'csv':
       return csvCells(readRange(source), source, table, range);
@@ -32,8 +41,6 @@ async function cellsOf(source: RowsSource, table: WorkerTable, range: ItemRange)
       const { parquetCells } = await import('./parquetcells.ts');
       return parquetCells(source, table.schema, range);
     }
-    case 'arrow':
-      throw new SliceError('TypeScript scripts cannot read Arrow files yet');
     default:
       return unreachable(table);
   }
