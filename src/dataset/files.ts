@@ -1,3 +1,4 @@
+import { pathOfInput } from '../domain/input.ts';
 import { invariant } from '../domain/assert.ts';
 import type { InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
@@ -90,9 +91,19 @@ class FileGroup {
     this.#files = [];
     this.#stamps = [];
     this.#characters = 0;
-    const source = { kind: 'files', root: this.#input.root, files } as const;
+    const { root, select } = this.#input;
+    const source = { kind: 'files', ...(select.by === 'list' ? shortened(files) : { root, files }) } as const;
     return { source, items: files.length, ...(stamps.length > 0 && { stamps }) };
   }
+}
+
+/** The folder that files of a list have in common, and their names below it. @param paths relative to `/` */
+function shortened(paths: readonly string[]): { readonly root: string; readonly files: readonly string[] } {
+  const [first = ''] = paths;
+  let length = first.lastIndexOf('/') + 1;
+  for (const path of paths)
+    while (!path.startsWith(first.slice(0, length))) length = first.lastIndexOf('/', length - 2) + 1;
+  return { root: `/${first.slice(0, Math.max(0, length - 1))}`, files: paths.map((path) => path.slice(length)) };
 }
 
 function tooLarge(input: InputSpec, files: number, size: number): DatasetError {
@@ -100,7 +111,7 @@ function tooLarge(input: InputSpec, files: number, size: number): DatasetError {
     datasetProblem({
       code: 'PR3009',
       what: 'a mini-batch has too many files',
-      file: input.root,
+      file: pathOfInput(input),
       why: `the names of its first ${files} files hold more than ${NAMES_CHARACTERS_MAX / 1024 / 1024} million characters`,
       next: `choose a mini-batch size well below ${Math.min(files, size)}`,
     }),

@@ -4,12 +4,12 @@ import { bytesOf } from './bytepath.ts';
 import { createMiniBatches } from './create.ts';
 import type { CreationOptions } from './create.ts';
 import type { MiniBatchDraft } from './draft.ts';
+import { hasItems } from './empty.ts';
 import { FileCount, KnownFiles } from './known.ts';
 import type { SomeFiles } from './known.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { differs, keepsInodes, stampOf } from './stamp.ts';
 import type { Stamps } from './stamps.ts';
-import { hasRows } from './table/cut.ts';
 import { joinText } from './bytepath.ts';
 import { walk } from './walk.ts';
 
@@ -135,11 +135,6 @@ async function* ranksFrom(
     yield drafts.slice(Math.max(0, count - index));
     index += drafts.length;
   }
-}
-
-/** False for a table without rows: it makes no mini-batch. */
-async function hasItems(input: InputSpec, path: string): Promise<boolean> {
-  return input.kind === 'table' ? hasRows(path, input.table) : true;
 }
 
 function noteFiles({ source }: MiniBatchDraft, into: FileCount): void {

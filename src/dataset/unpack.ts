@@ -4,9 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
+import { encodingOf } from '../domain/input.ts';
 import type { InputSpec } from '../domain/plan.ts';
 import { DatasetError } from './error.ts';
 import type { ManifestReader } from './manifestreader.ts';
@@ -18,6 +20,23 @@ import { sourceAt } from './storedfiles.ts';
 export function copyOf(folder: string | undefined, file: string, encoding: string | undefined): string | undefined {
   if (folder === undefined || !isDerived(file, encoding)) return undefined;
   return `${folder}/${createHash('sha256').update(file).digest('hex').slice(0, 32)}`;
+}
+
+/** Of a copy that is written and synced. */
+export async function markWhole(copy: string): Promise<void> {
+  const mark = await open(marker(copy), 'w', 0o600);
+  try {
+    await mark.writeFile(String((await stat(copy)).size));
+    await mark.sync();
+  } finally {
+    await mark.close();
+  }
+  const folder = await open(dirname(copy), 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
 }
 
 const marker = (copy: string): string => `${copy}.whole`;
@@ -60,7 +79,7 @@ export async function withCopy(
   folder: string,
   inputs: readonly InputSpec[],
 ): Promise<MiniBatchSource> {
-  const encoding = source.kind === 'rows' ? encodingOf(inputs, source.table) : undefined;
+  const encoding = source.kind === 'rows' ? encodingAt(inputs, source.table) : undefined;
   const data = source.kind === 'rows' ? copyOf(folder, source.file, encoding) : undefined;
   if (source.kind !== 'rows' || data === undefined) return source;
   await ensureCopy(folder, source.file, encoding);
@@ -68,9 +87,9 @@ export async function withCopy(
 }
 
 /** @param table position among the inputs */
-function encodingOf(inputs: readonly InputSpec[], table: number): string | undefined {
+function encodingAt(inputs: readonly InputSpec[], table: number): string | undefined {
   const input = inputs[table];
-  return input?.kind === 'table' && 'encoding' in input.table ? input.table.encoding : undefined;
+  return input?.kind === 'table' ? encodingOf(input.table) : undefined;
 }
 
 /** Writes the copy anew where it isn't whole. @throws DatasetError, or the system's error of the copy */
@@ -81,7 +100,7 @@ async function ensureCopy(folder: string, file: string, encoding: string | undef
   while (!(await chunks.next()).done);
 }
 
-async function isWhole(copy: string): Promise<boolean> {
+export async function isWhole(copy: string): Promise<boolean> {
   try {
     const [bytes, { size }] = await Promise.all([readFile(marker(copy), 'utf8'), stat(copy)]);
     return bytes === String(size);
@@ -104,7 +123,7 @@ export async function ensureCopies(
     if (index === undefined || index >= below) continue;
     const source = sourceAt(manifest, index);
     if (source.kind !== 'rows' || source.data === undefined) continue;
-    await ensureCopy(folder, source.file, encodingOf(inputs, source.table)).catch((error: unknown) => {
+    await ensureCopy(folder, source.file, encodingAt(inputs, source.table)).catch((error: unknown) => {
       if (!(error instanceof DatasetError)) throw error;
     });
   }

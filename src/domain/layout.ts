@@ -29,6 +29,8 @@ export function runLayout(folder: string) {
     parts: `${state}/parts`,
     /** Compressed tables as what they hold; made while they are cut. */
     copies: `${state}/copies`,
+    /** Rows of queries, which stay: the query may give others the next time. */
+    queries: `${state}/queries`,
     /** Raw captured output of workers. */
     capture: `${state}/capture`,
     /** Snapshot of the user's code; first on the import path of every worker. */

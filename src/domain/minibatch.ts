@@ -28,6 +28,8 @@ export type MiniBatchSource =
       /** Number of the first row among the data rows of the file, from 0. */
       readonly firstRow: number;
       readonly rows: number;
+      /** Of rows of a query: the database it was put to; `file` holds its rows. */
+      readonly query?: string;
       /** Position in the `tables` of the worker's hello. */
       readonly table: number;
     }
@@ -52,12 +54,13 @@ export function describeSource(source: MiniBatchSource, part?: ItemRange): strin
     case 'files': {
       const files = part ? source.files.slice(part.from, part.to) : source.files;
       const more = files.length - 1;
-      return `${source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
+      return `${source.root === '/' ? '' : source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
     }
     case 'rows': {
       const first = source.firstRow + (part?.from ?? 0);
       const last = source.firstRow + (part?.to ?? source.rows) - 1;
-      return first === last ? `${source.file} row ${first}` : `${source.file} rows ${first} to ${last}`;
+      const from = source.query === undefined ? source.file : `${source.query} query`;
+      return first === last ? `${from} row ${first}` : `${from} rows ${first} to ${last}`;
     }
     case 'rank':
       return `rank ${source.rank}`;

@@ -1,11 +1,13 @@
 /** What kind of table the files of an input are, by their names. Pure. */
-import type { CsvDialect, InputSpec, TableFormat } from '../domain/plan.ts';
+import type { CsvDialect, InputSpec, QuerySpec, TableFormat } from '../domain/plan.ts';
 import type { Problems } from './problems.ts';
 import type { SelectedPath } from './selection.ts';
 
 /** A selected path with the first names of its folder, where it is one. */
 export interface SeenPath extends SelectedPath {
   readonly names: readonly string[];
+  /** To be put to it. */
+  readonly query?: QuerySpec;
 }
 
 type TableInput = InputSpec & { readonly kind: 'table' };
@@ -78,11 +80,18 @@ export function tableInput(
   dialect: WrittenDialect,
   problems: Problems,
 ): TableInput {
+  if (input.query) return queryInput(input, input.query);
   const found = namedTable(input, wanted, problems);
   const { table } = found;
   if (table.format === 'csv') return { ...found, table: { ...table, ...dialect } };
   if (table.format !== 'jsonl' || dialect.encoding === undefined) return found;
   return { ...found, table: { ...table, encoding: dialect.encoding } };
+}
+
+/** DuckDB writes Parquet, which knows all its types; the rows of SQLite have the types that their values have. */
+function queryInput({ name, root, select }: SeenPath, query: QuerySpec): TableInput {
+  const table: TableFormat = query.engine === 'duckdb' ? { format: 'parquet' } : { format: 'jsonl' };
+  return { kind: 'table', name, root, select, table, query };
 }
 
 function namedTable(input: SeenPath, wanted: string | undefined, problems: Problems): TableInput {

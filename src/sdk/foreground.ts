@@ -19,6 +19,7 @@ import { systemClock } from './clock.ts';
 import { createRunFolder, notCode } from './folder.ts';
 import { prepareEntry, prepareHost, refusal, workerOptions } from './host.ts';
 import { openInput } from './input.ts';
+import { overRowsFor } from './queries.ts';
 import { compile } from './start.ts';
 import { openRun } from './stored.ts';
 
@@ -74,8 +75,14 @@ interface Job {
 /** @throws ParallelRunError exit code 2, where the job is not valid or has no such mini-batch */
 export async function testJob(request: JobRequest, options: TestOptions = {}): Promise<ForegroundReport> {
   const { plan } = await compile(request);
+  const signal = options.signal ? { signal: options.signal } : {};
+  return overRowsFor(plan, signal, (overRows) => testOne(plan, overRows, options));
+}
+
+/** @param overRows the plan, with the rows of queries in place of the databases */
+async function testOne(plan: Plan, overRows: Plan, options: TestOptions): Promise<ForegroundReport> {
   const index = options.index ?? 0;
-  const input = await openInput(plan, options.signal);
+  const input = await openInput(overRows, options.signal);
   let found: { source: MiniBatchSource; items: number } | undefined;
   let seen = 0;
   for await (const chunk of input.drafts) {

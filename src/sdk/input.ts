@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createMiniBatches, decideSchema, DatasetError } from '../dataset/index.ts';
+import { createMiniBatches, decideSchema, DatasetError, isEmpty, isQuery } from '../dataset/index.ts';
 import type { CreationOptions } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
+import { pathOfInput } from '../domain/input.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Draft } from '../orchestrator/index.ts';
@@ -24,8 +25,8 @@ export interface OpenedInput {
 }
 
 /**
- * Starts cutting the input and looks at the first chunk: an input that is missing or empty is refused before
- * anything is started.
+ * Looks at the input and begins to list it: one that is missing or empty is refused before anything is started. Tables
+ * are cut when mini-batches are asked for: copies of compressed ones are made then, and there is no run folder yet.
  * @throws ParallelRunError exit code 2
  */
 export async function openInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
@@ -33,33 +34,40 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
   const options = { exclude, stamps: true, copies: runLayout(plan.runFolder).copies, ...(signal && { signal }) };
-  const tell: CreationOptions['onSkip'] = (path, reason) => {
+  const onSkip: CreationOptions['onSkip'] = (path, reason) => {
     skipped.tell({ path, reason });
   };
-  // Of compressed tables copies are made while they are cut, and there is no run folder yet: that must begin later.
-  const isTable = plan.inputs.some((input) => input.kind === 'table');
-  const peeked: SkippedInput[] = [];
-  const { copies: _, ...peeking } = options;
-  const onSkip: CreationOptions['onSkip'] = isTable ? (path, reason) => peeked.push({ path, reason }) : tell;
-  const begun = createMiniBatches(plan.inputs, plan.cutting, { ...(isTable ? peeking : options), onSkip });
-  const first = await begun.next().catch((error: unknown) => {
-    throw error instanceof DatasetError ? refusal(error.problem) : error;
-  });
-  if (first.done && !plan.allowEmpty) throw emptyInput(plan, isTable ? peeked : skipped.pending);
-  if (!isTable) return { drafts: resume(first, begun), skipped };
-  await begun.return();
-  const drafts = createMiniBatches(plan.inputs, plan.cutting, { ...options, onSkip: tell });
-  return { drafts, skipped, ...(columns && { columns }) };
+  const drafts = createMiniBatches(plan.inputs, plan.cutting, { ...options, onSkip });
+  if (columns) {
+    if (!plan.allowEmpty) await refuseEmpty(plan, exclude, signal);
+    return { drafts, skipped, columns };
+  }
+  const first = await drafts.next().catch(refuse);
+  if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped.pending);
+  return { drafts: resume(first, drafts), skipped };
 }
 
-async function schemaOf(
+async function refuseEmpty(plan: Plan, exclude: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+  const skipped: SkippedInput[] = [];
+  const onSkip: CreationOptions['onSkip'] = (path, reason) => skipped.push({ path, reason });
+  if (await isEmpty(plan.inputs, { exclude, onSkip, ...(signal && { signal }) }).catch(refuse))
+    throw emptyInput(plan, skipped);
+}
+
+function refuse(error: unknown): never {
+  throw error instanceof DatasetError ? refusal(error.problem) : error;
+}
+
+export async function schemaOf(
   plan: Plan,
   exclude: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<readonly Column[] | undefined> {
   const tables = plan.inputs.filter((input) => input.kind === 'table');
   if (tables.length === 0) return undefined;
-  const schema = await decideSchema(tables, { exclude, ...(signal && { signal }) });
+  // The rows of a query are looked at all: to make them took longer.
+  const whole = tables.some(isQuery) ? { wholeBytesMax: Infinity } : {};
+  const schema = await decideSchema(tables, { exclude, ...whole, ...(signal && { signal }) });
   if (!schema.ok) throw refusal(schema.error);
   return schema.value.columns;
 }
@@ -88,12 +96,17 @@ function emptyInput(plan: Plan, skipped: readonly SkippedInput[]): ParallelRunEr
         code: 'PR3001',
         severity: 'error',
         what: 'the input is empty',
-        where: { file: first ? first.root : '' },
-        why: example
-          ? `${example.path} was left out: ${example.reason}${skipped.length > 1 ? `; and ${skipped.length - 1} more` : ''}`
-          : plan.inputs.some((input) => input.select.by === 'glob')
-            ? 'no file matches the pattern'
-            : 'there is no file below it',
+        where: { file: first ? pathOfInput(first) : '' },
+        why:
+          first && isQuery(first)
+            ? 'the query gave no rows'
+            : example
+              ? `${example.path} was left out: ${example.reason}${skipped.length > 1 ? `; and ${skipped.length - 1} more` : ''}`
+              : plan.inputs.some((input) => input.select.by === 'glob')
+                ? 'no file matches the pattern'
+                : first?.select.by === 'list'
+                  ? 'the list names no file'
+                  : 'there is no file below it',
         next: 'check the path; with --allow-empty an empty input gives an empty output',
       },
     ],

@@ -41,8 +41,13 @@ export function cutFile(
 }
 
 /** Whether a table has a row; reads no further than to the first one. @throws DatasetError as `cutFile` */
-export async function hasRows(path: string, table: TableFormat): Promise<boolean> {
-  for await (const ranges of cutFile(path, table, { bytes: Infinity, rows: 1 })) if (ranges.length > 0) return true;
+export async function hasRows(
+  path: string,
+  table: TableFormat,
+  options: Pick<CutOptions, 'onSkip' | 'signal'> = {},
+): Promise<boolean> {
+  for await (const ranges of cutFile(path, table, { bytes: Infinity, rows: 1 }, options))
+    if (ranges.length > 0) return true;
   return false;
 }
 
