@@ -107,7 +107,7 @@ function emptyInput(plan: Plan, skipped: readonly SkippedInput[]): ParallelRunEr
                 : first?.select.by === 'list'
                   ? 'the list names no file'
                   : 'there is no file below it',
-        next: 'check the path; with --allow-empty an empty input gives an empty output',
+        next: `${first && isQuery(first) ? 'check the query' : 'check the path'}; with --allow-empty an empty input gives an empty output`,
       },
     ],
     2,

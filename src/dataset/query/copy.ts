@@ -90,7 +90,9 @@ async function copyQuery({ query }: QueryInput, copy: string, options: CopyOptio
     const full = await isFull(folder, failure);
     await rm(part, { force: true });
     await rm(temp, { recursive: true, force: true });
-    throw full ? Object.assign(new Error(`ENOSPC: ${failure.message}`), { code: 'ENOSPC', path: copy }) : queryFailed(query, failure);
+    throw full
+      ? Object.assign(new Error(`ENOSPC: ${failure.message}`), { code: 'ENOSPC', path: copy })
+      : queryFailed(query, failure);
   }
   await rm(temp, { recursive: true, force: true });
   await keep(part, copy);
@@ -117,7 +119,8 @@ function telling(database: string, say: (line: string) => void): NonNullable<Que
   return ({ rows, percent }) => {
     if (performance.now() - last < TELL_MS) return;
     last = performance.now();
-    const far = percent === undefined ? `${(rows ?? 0).toLocaleString('en-US')} rows so far` : `${Math.floor(percent)} % done`;
+    const far =
+      percent === undefined ? `${(rows ?? 0).toLocaleString('en-US')} rows so far` : `${Math.floor(percent)} % done`;
     say(`the query on ${database}: ${far}`);
   };
 }

@@ -1,6 +1,5 @@
 /** A query of DuckDB, written as Parquet by DuckDB itself: its types stay what they are. */
-import { totalmem } from 'node:os';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { stat } from 'node:fs/promises';
 import type { DuckDBConnection } from '@duckdb/node-api';
 import { QueryError } from './protocol.ts';
@@ -9,6 +8,8 @@ import type { QueryTask, Tell } from './protocol.ts';
 const MIB = 1024 * 1024;
 /** What doesn't fit goes to the folder for it. */
 const MEMORY_BYTES_MAX = 1024 * MIB;
+/** Number of that type of statement, which the driver's own list can't be asked for without loading it. */
+const SELECT = 1;
 const PROGRESS_MS = 1000;
 
 export async function queryDuckdb({ database, text, target, temp }: QueryTask, tell: Tell): Promise<void> {
@@ -38,10 +39,13 @@ export async function queryDuckdb({ database, text, target, temp }: QueryTask, t
 /** Parses and binds it, without running it. */
 async function check(connection: DuckDBConnection, text: string): Promise<void> {
   const statements = await connection.extractStatements(text).catch((error: unknown) => {
+    const words = (error as Error).message.replace(/^Failed to extract statements: /, '');
     // It has no words for a text without a statement.
-    throw /native callback/.test(String(error)) ? new Error('it holds no statement') : error;
+    throw new Error(/native callback/.test(words) ? 'it holds no statement' : words, { cause: error });
   });
   if (statements.count !== 1) throw new Error(`it holds ${statements.count} statements, and one is wanted`);
+  const { statementType } = await statements.prepare(0);
+  if (statementType !== SELECT) throw new Error('it gives no rows: a SELECT is wanted');
   await connection.prepare(`SELECT * FROM (${inner(text)})`);
 }
 
