@@ -34,7 +34,7 @@ export async function sizeOf(path: string): Promise<number> {
   return packingOf(path) === undefined ? size : PACKED_TO * size;
 }
 
-interface ReadOptions {
+export interface ReadOptions {
   readonly start?: number;
   readonly end?: number;
   readonly chunkBytes?: number;

@@ -68,9 +68,11 @@ export async function* relist(
     const added = new FileCount();
     if (options.listing === 'complete' && !options.rescan) yield* compare(inputs, known, added, options);
     else yield* goOn(inputs, cutting, known, added, options);
+    // A list may name the same files in another order: what follows then isn't what is left.
+    const shuffled = options.listing === 'interrupted' && !known.inOrder;
     const removed = await known.missing();
     if (options.rescan) options.onDifference?.({ added, removed });
-    else if (added.count > 0 || removed.count > 0) throw new ListingDiffers({ added, removed });
+    else if (added.count > 0 || removed.count > 0 || shuffled) throw new ListingDiffers({ added, removed });
   } finally {
     await known.close();
   }

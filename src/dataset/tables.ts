@@ -30,7 +30,8 @@ export async function* cutTables(
       for (const name of names) {
         const file = joinText(input.root, name);
         const tail = known?.tail?.file === file ? known.tail : undefined;
-        const [stamp] = (await stamper?.stamps([bytesOf(file)])) ?? [];
+        // Rows of a query have a mark of their own that they are whole, and move with the run folder.
+        const [stamp] = query ? [UNKNOWN] : ((await stamper?.stamps([bytesOf(file)])) ?? []);
         const data = copyOf(options.copies, file, encodingOf(input.table));
         for await (const found of cutFile(file, input.table, limits, { ...options, copyTo: data })) {
           const ranges = tail ? tail.unknown(found) : found;

@@ -3,6 +3,7 @@ import { isDerived, markLength, readChunks, sizeOf } from '../read.ts';
 import { Sampling, filesOf, isSampled } from './files.ts';
 import type { SchemaOptions, TableInput } from './files.ts';
 import { JsonFacts } from './jsonfacts.ts';
+import type { ReadOptions } from '../read.ts';
 import { holdsText } from './linecutter.ts';
 
 const LF = 10;
@@ -20,15 +21,16 @@ export async function jsonSchema(
   const sampling = sampled ? new Sampling(bytes, options) : undefined;
   for (const input of inputs) {
     const { encoding } = input.table;
+    const read = (file: string, part: Part): Promise<void> =>
+      readLines(file, facts, { ...part, encoding, signal: options.signal });
     for await (const files of filesOf(input, options)) {
       for (const file of files) {
         const places = sampling?.take(await sizeOf(file), 0);
-        if (!places) await readLines(file, facts, { start: 0, signal: options.signal, encoding });
+        if (!places) await read(file, { start: 0 });
         else {
-          if (places.front > 0)
-            await readLines(file, facts, { start: 0, end: places.front, signal: options.signal, encoding });
+          if (places.front > 0) await read(file, { start: 0, end: places.front });
           for (const { start, bytes: length } of isDerived(file, encoding) ? [] : places.samples)
-            await readLines(file, facts, { start, end: start + length, signal: options.signal, encoding });
+            await read(file, { start, end: start + length });
         }
       }
     }
@@ -39,12 +41,10 @@ export async function jsonSchema(
 interface Part {
   readonly start: number;
   readonly end?: number;
-  readonly signal: AbortSignal | undefined;
-  readonly encoding: string | undefined;
 }
 
 /** The lines that lie wholly in the part; all of them begin behind a line break, or at the start of the file. */
-async function readLines(file: string, facts: JsonFacts, part: Part): Promise<void> {
+async function readLines(file: string, facts: JsonFacts, part: Part & ReadOptions): Promise<void> {
   let rest = Buffer.alloc(0);
   let inside = part.start === 0;
   let first = true;
