@@ -122,10 +122,12 @@ export function checkOneFormat(inputs: readonly TableInput[], paths: readonly Se
   if (!first || !other) return;
   problems.error('PR3107', 'the inputs are tables of different formats', {
     ...(paths[at] && { where: paths[at].at }),
-    why: `${paths[0]?.text ?? ''} is ${first.table.format}, ${paths[at]?.text ?? ''} is ${other.table.format}`,
+    why: `${paths[0]?.text ?? ''} is ${kindOf(first)}, ${paths[at]?.text ?? ''} is ${kindOf(other)}`,
     next: 'give each format to a run of its own',
   });
 }
+
+const kindOf = ({ query, table }: TableInput): string => query?.engine ?? table.format;
 
 function refuse(input: SeenPath, found: string, problems: Problems): void {
   problems.error('PR3105', `the input ${input.text} is no table that can be read`, {

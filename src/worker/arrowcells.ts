@@ -29,7 +29,7 @@ function nested(value: unknown, type: DataType): TableCell {
 
 /** Of a map. */
 function valueType(type: DataType): DataType {
-  return DataType.isMap(type) ? type.valueType : type;
+  return DataType.isMap(type) ? (type.valueType as DataType) : type;
 }
 
 /** @param words 32 bits each, the lowest first, two's complement */

@@ -6,11 +6,10 @@ import {
   DataType,
   RecordBatchReader,
   Table,
-  Vector,
   compressionRegistry,
   vectorFromArray,
 } from 'apache-arrow';
-import type { RecordBatch } from 'apache-arrow';
+import type { RecordBatch, Vector } from 'apache-arrow';
 import { decompressZstd } from 'hyparquet-compressors';
 import { ARROW_TAIL_BYTES, footerBytes, parseBatch, parseFooter } from '../domain/arrowfile.ts';
 import type { TableCell, TableMiniBatch } from '../domain/entry.ts';
@@ -46,7 +45,8 @@ export async function arrowSlice(
   for (const [i, { name }] of columns.entries()) {
     const vector = table.schema.fields[i]?.name === name ? table.getChildAt(i) : null;
     if (!vector) throw new SliceError(`column ${i + 1} is no longer ${JSON.stringify(name)}: the file has changed`);
-    if (DataType.isDictionary(vector.type)) result = result.setChildAt(i, plain(vector, vector.type.dictionary));
+    if (DataType.isDictionary(vector.type))
+      result = result.setChildAt(i, plain(vector, vector.type.dictionary as DataType));
   }
   return withRows(result, columns, () => columns.map((_, i) => cellsOf(result.getChildAt(i))));
 }

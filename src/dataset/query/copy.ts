@@ -129,7 +129,7 @@ function telling(database: string, say: (line: string) => void): NonNullable<Que
 async function isFull(folder: string, { message }: QueryFailure): Promise<boolean> {
   if (/no space left|disk (?:is )?full|ENOSPC|EDQUOT|quota exceeded/i.test(message)) return true;
   const space = await statfs(folder).catch(() => undefined);
-  return space !== undefined && space.bavail === 0;
+  return space?.bavail === 0;
 }
 
 const PACKAGES = { sqlite: 'libsql', duckdb: '@duckdb/node-api' } as const;

@@ -1,19 +1,17 @@
 /** A query of DuckDB, written as Parquet by DuckDB itself: its types stay what they are. */
 import { availableParallelism, totalmem } from 'node:os';
 import { stat } from 'node:fs/promises';
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, StatementType } from '@duckdb/node-api';
 import { QueryError } from './protocol.ts';
 import type { QueryTask, Tell } from './protocol.ts';
 
 const MIB = 1024 * 1024;
 /** What doesn't fit goes to the folder for it. */
 const MEMORY_BYTES_MAX = 1024 * MIB;
-/** Number of that type of statement, which the driver's own list can't be asked for without loading it. */
-const SELECT = 1;
 const PROGRESS_MS = 1000;
 
 export async function queryDuckdb({ database, text, target, temp }: QueryTask, tell: Tell): Promise<void> {
-  const { DuckDBInstance } = await import('@duckdb/node-api').catch((error: unknown) => {
+  const { DuckDBInstance, StatementType } = await import('@duckdb/node-api').catch((error: unknown) => {
     throw new QueryError('driver', error);
   });
   const file = !(await stat(database)).isDirectory();
@@ -29,7 +27,9 @@ export async function queryDuckdb({ database, text, target, temp }: QueryTask, t
   });
   const connection = await instance.connect();
   try {
-    await check(connection, text);
+    const type = await typeOf(connection, text);
+    if (type !== StatementType.SELECT) throw new Error('it gives no rows: a SELECT is wanted');
+    await connection.prepare(`SELECT * FROM (${inner(text)})`);
     if (target !== undefined) await copy(connection, text, target, tell);
   } catch (error) {
     throw error instanceof QueryError ? error : new QueryError('query', error);
@@ -37,16 +37,14 @@ export async function queryDuckdb({ database, text, target, temp }: QueryTask, t
 }
 
 /** Parses and binds it, without running it. */
-async function check(connection: DuckDBConnection, text: string): Promise<void> {
+async function typeOf(connection: DuckDBConnection, text: string): Promise<StatementType> {
   const statements = await connection.extractStatements(text).catch((error: unknown) => {
     const words = (error as Error).message.replace(/^Failed to extract statements: /, '');
     // It has no words for a text without a statement.
-    throw new Error(/native callback/.test(words) ? 'it holds no statement' : words, { cause: error });
+    throw new Error(words.includes('native callback') ? 'it holds no statement' : words, { cause: error });
   });
   if (statements.count !== 1) throw new Error(`it holds ${statements.count} statements, and one is wanted`);
-  const { statementType } = await statements.prepare(0);
-  if (statementType !== SELECT) throw new Error('it gives no rows: a SELECT is wanted');
-  await connection.prepare(`SELECT * FROM (${inner(text)})`);
+  return (await statements.prepare(0)).statementType;
 }
 
 /** Behind a line break: the text may end in a comment. */

@@ -30,7 +30,9 @@ export async function runQuery(task: QueryTask, options: QueryOptions): Promise<
     const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (...how: [number | null, NodeJS.Signals | null]) => resolve(how));
-      child.send(task, (error) => void (error && stop()));
+      child.send(task, (error) => {
+        if (error) stop();
+      });
     });
     options.signal?.throwIfAborted();
     if (end) return end.type === 'failed' ? end.failure : undefined;
