@@ -33,8 +33,17 @@ async function paths(content: string | Uint8Array, list: List = {}, name = 'list
 describe('a path a line', () => {
   test('relative ones count from the folder of the list; order and repetition are kept', async () => {
     const text = 'b\r\n\n./a\n.//./c\n/etc/x\nb\n# no comment\n  spaces \n../up\nlast';
-    const up = (await paths(text)).map((path) => path.replace(/^.*\/\.\.\//, '../'));
-    expect(up).toEqual(['~b', '~a', '~c', '/etc/x', '~b', '~# no comment', '~  spaces ', '../up', '~last']);
+    expect(await paths(text)).toEqual([
+      '~b',
+      '~a',
+      '~c',
+      '/etc/x',
+      '~b',
+      '~# no comment',
+      '~  spaces ',
+      '~../up',
+      '~last',
+    ]);
   });
 
   test('file: URLs, a mark of UTF-8, compressed', async () => {

@@ -1,10 +1,11 @@
 /** Queries on SQLite and DuckDB as inputs, as a user gives them: run, killed, resumed, replayed, verified. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { SmallDisk, WHY_NO_MOUNT } from './fulldisk.ts';
 import { TEST_PYTHON, Workspace, hasModule } from './rig.ts';
 import type { Ended } from './rig.ts';
 
@@ -168,7 +169,7 @@ export async function run(miniBatch: never): Promise<string[]> {
   test(
     'an empty result can be allowed; a query may stand in a file, also as a job file says',
     async () => {
-      space.write('q.sql', 'select id from t -- all of them\n where id >= 490;\n');
+      space.write('q.sql', 'select id from t -- all of them\n where id >= 490; -- ;\n');
       expect(await succeeded(run('in.db', '@q.sql'))).toHaveLength(10);
       rmSync(space.root, { recursive: true });
       expect(await succeeded(run('in.db', 'select id from t where id < 0', '--allow-empty'))).toEqual([]);
@@ -233,7 +234,7 @@ describe('DuckDB', () => {
     'rows as its own client reads them; killed half way, resumed, replayed, verified',
     async () => {
       await duckdb('in.duckdb', MAKE);
-      const rows = await succeeded(run('in.duckdb', 'select id, x, s, even from t order by s'));
+      const rows = await succeeded(run('in.duckdb', 'select id, x, s, even from t order by s; -- all'));
       const expected = await duckdb('in.duckdb', 'select id::INTEGER, x, s, even from t order by s');
       expect(rows).toEqual(expected.map((row) => JSON.stringify(row)));
       const replayed = await space.cli('replay', 'r/1');
@@ -321,6 +322,34 @@ const queryProcesses = (): string[] =>
       return false;
     }
   });
+
+const MANY = {
+  sqlite: `with recursive r(i) as (select 1 union all select i + 1 from r where i < 200000) select i, hex(randomblob(40)) t from r`,
+  duckdb: `select range i, md5(range::text) || md5(random()::text) t from range(200000)`,
+};
+
+test.skipIf(WHY_NO_MOUNT !== undefined).each(['sqlite', 'duckdb'] as const)(
+  'a disk without room for the rows of %s: it stops resumable, and goes on with room',
+  async (engine) => {
+    if (engine === 'sqlite') python(MAKE_SQLITE, 'in.db');
+    else await duckdb('in.db', 'create table t as select 1 x');
+    mkdirSync(space.root);
+    const disk = new SmallDisk([space.root], 5 * 1024);
+    try {
+      const stopped = await space.cli(...run('in.db', MANY[engine], '--mini-batch-rows', '50000', '--summary-only'));
+      expect(stopped.code, said(stopped)).toBe(3);
+      expect(said(stopped)).toContain('PR3204');
+      expect(readdirSync(join(space.root, 'r/state/queries'))).toEqual([]);
+      disk.grow(200 * 1024);
+      const resumed = await space.cli('resume', 'r');
+      expect(resumed.code, said(resumed)).toBe(0);
+      expect((await space.status('r')).items).toMatchObject({ succeeded: 200_000 });
+    } finally {
+      disk.dispose();
+    }
+  },
+  MINUTE,
+);
 
 describe.each(['sqlite', 'duckdb'] as const)('while a query of %s runs', (engine) => {
   beforeEach(async () => {

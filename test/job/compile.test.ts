@@ -13,7 +13,7 @@ describe('a run without job file', () => {
     expect(warnings).toEqual([]);
     const { origins, ...rest } = plan;
     expect(rest).toEqual({
-      formatVersion: 3,
+      formatVersion: 4,
       runId: '20260412-093015-k7m2',
       runFolder: `${cwd}/runs/20260412-093015-k7m2`,
       displayName: 'score.py',

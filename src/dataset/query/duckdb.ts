@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from 'node:os';
 import { stat } from 'node:fs/promises';
 import type { DuckDBConnection, StatementType } from '@duckdb/node-api';
 import { QueryError } from './protocol.ts';
+import { bareStatement } from './statement.ts';
 import type { QueryTask, Tell } from './protocol.ts';
 
 const MIB = 1024 * 1024;
@@ -22,6 +23,8 @@ export async function queryDuckdb({ database, text, target, temp }: QueryTask, t
     memory_limit: `${Math.floor(Math.min(MEMORY_BYTES_MAX, totalmem() / 4) / MIB)}MiB`,
     threads: String(availableParallelism()),
     temp_directory: temp,
+    // Nothing is fetched from the network unasked.
+    autoinstall_known_extensions: 'false',
   }).catch((error: unknown) => {
     throw new QueryError('open', error);
   });
@@ -29,7 +32,7 @@ export async function queryDuckdb({ database, text, target, temp }: QueryTask, t
   try {
     const type = await typeOf(connection, text);
     if (type !== StatementType.SELECT) throw new Error('it gives no rows: a SELECT is wanted');
-    await connection.prepare(`SELECT * FROM (${inner(text)})`);
+    await connection.prepare(`SELECT * FROM (${bareStatement(text)})`);
     if (target !== undefined) await copy(connection, text, target, tell);
   } catch (error) {
     throw error instanceof QueryError ? error : new QueryError('query', error);
@@ -47,9 +50,6 @@ async function typeOf(connection: DuckDBConnection, text: string): Promise<State
   return (await statements.prepare(0)).statementType;
 }
 
-/** Behind a line break: the text may end in a comment. */
-const inner = (text: string): string => `${text.trimEnd().replace(/;+$/, '')}\n`;
-
 async function copy(connection: DuckDBConnection, text: string, target: string, tell: Tell): Promise<void> {
   await connection.run('SET enable_progress_bar = true');
   await connection.run('SET enable_progress_bar_print = false');
@@ -58,7 +58,7 @@ async function copy(connection: DuckDBConnection, text: string, target: string, 
     if (percentage >= 0) tell({ type: 'progress', percent: percentage, rows: Number(rows) });
   }, PROGRESS_MS);
   try {
-    await connection.run(`COPY (${inner(text)}) TO '${target.replaceAll("'", "''")}' (FORMAT PARQUET)`);
+    await connection.run(`COPY (${bareStatement(text)}) TO '${target.replaceAll("'", "''")}' (FORMAT PARQUET)`);
   } finally {
     clearInterval(timer);
   }

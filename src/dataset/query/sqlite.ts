@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type Database from 'libsql';
 import { columnNames } from '../table/names.ts';
 import { QueryError } from './protocol.ts';
+import { bareStatement } from './statement.ts';
 import type { QueryTask, Tell } from './protocol.ts';
 
 const BUFFER_CHARACTERS = 256 * 1024;
@@ -44,7 +45,7 @@ function prepare(database: Database.Database, text: string): Database.Statement 
   if (!statement.reader) throw new Error('it gives no rows: a SELECT is wanted');
   try {
     // What stands behind a first statement would be left out without a word.
-    database.prepare(`SELECT * FROM (\n${text.trimEnd().replace(/;+$/, '')}\n)`);
+    database.prepare(`SELECT * FROM (${bareStatement(text)})`);
   } catch (error) {
     throw new Error('it is more than one statement, or no SELECT', { cause: error });
   }
