@@ -14,6 +14,8 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   code: JOB,
   input: JOB,
   inputFormat: JOB,
+  query: JOB,
+  listColumn: JOB,
   tableEncoding: JOB,
   csvDelimiter: JOB,
   csvHeader: JOB,

@@ -34,7 +34,7 @@ export async function sizeOf(path: string): Promise<number> {
   return packingOf(path) === undefined ? size : PACKED_TO * size;
 }
 
-interface ReadOptions {
+export interface ReadOptions {
   readonly start?: number;
   readonly end?: number;
   readonly chunkBytes?: number;
@@ -111,7 +111,19 @@ async function readAt(file: FileHandle, buffer: Buffer, position: number, end: n
   return buffer.subarray(0, bytesRead);
 }
 
-function isOfSystem(error: unknown): boolean {
+/** @throws where the file ends before `to` */
+export async function readExactly(file: FileHandle, from: number, to: number): Promise<ArrayBuffer> {
+  const bytes = new Uint8Array(Math.max(0, to - from));
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, from + filled);
+    if (bytesRead === 0) throw new Error(`it ends at byte ${from + filled}`);
+    filled += bytesRead;
+  }
+  return bytes.buffer;
+}
+
+export function isOfSystem(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 

@@ -1,4 +1,5 @@
 import { invariant } from '../domain/assert.ts';
+import { encodingOf } from '../domain/input.ts';
 import type { InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
 import { bytesOf, joinText } from './bytepath.ts';
@@ -22,18 +23,20 @@ export async function* cutTables(
   const stamper = options.stamps === true ? new Stamper() : undefined;
   for (const [table, input] of inputs.entries()) {
     invariant(input.kind === 'table', 'only tables are cut by rows or bytes');
+    const query = input.query && { query: input.query.database };
     for await (const listed of walk(input, options)) {
       const names = known ? await known.unknown(input, listed) : listed;
       if (known) yield [];
       for (const name of names) {
         const file = joinText(input.root, name);
         const tail = known?.tail?.file === file ? known.tail : undefined;
-        const [stamp] = (await stamper?.stamps([bytesOf(file)])) ?? [];
-        const data = copyOf(options.copies, file, 'encoding' in input.table ? input.table.encoding : undefined);
+        // Rows of a query have a mark of their own that they are whole, and move with the run folder.
+        const [stamp] = query ? [UNKNOWN] : ((await stamper?.stamps([bytesOf(file)])) ?? []);
+        const data = copyOf(options.copies, file, encodingOf(input.table));
         for await (const found of cutFile(file, input.table, limits, { ...options, copyTo: data })) {
           const ranges = tail ? tail.unknown(found) : found;
           yield ranges.map((range) => ({
-            source: { kind: 'rows', file, ...range, table, ...(data !== undefined && { data }) },
+            source: { kind: 'rows', file, ...range, table, ...(data !== undefined && { data }), ...query },
             items: range.rows,
             ...(stamp && range.firstRow === 0 && { stamps: [stamp === 'gone' ? UNKNOWN : stamp] }),
           }));

@@ -6,7 +6,7 @@ export type Origin = 'command line' | 'environment variable' | 'profile' | 'prog
 /**
  * Format of a run folder, raised when an older version of ParallelRun would misread a newer folder.
  * 1: up to 0.1; 2: mini-batches may end in part (`partial`), stamps of input files, the job file; 3: tables of formats
- * other than CSV; 4: partition keys.
+ * other than CSV; 4: partition keys, queries and lists of files as inputs.
  */
 export const RUN_FORMAT = 4;
 
@@ -99,11 +99,20 @@ export type EnvironmentSpec =
 /** A pandas DataFrame, a pyarrow Table, a polars DataFrame, a list of dicts. */
 export type MiniBatchFormat = 'pandas' | 'pyarrow' | 'polars' | 'list';
 
-/** Which files below a root: all of them, a glob relative to the root, or one file. */
+/** Which files below a root: all of them, a glob relative to the root, one file, or a list of them. */
 export type Selection =
   | { readonly by: 'all' }
   | { readonly by: 'glob'; readonly pattern: string }
-  | { readonly by: 'one'; readonly file: string };
+  | { readonly by: 'one'; readonly file: string }
+  | {
+      /** Those that a list names, in its order, each as often as it stands there. */
+      readonly by: 'list';
+      /** Absolute path of the list. */
+      readonly file: string;
+      /** It is CSV, and they stand in `column`; else it has a path a line. */
+      readonly csv?: CsvDialect;
+      readonly column?: string;
+    };
 
 export type InputSpec =
   | { readonly kind: 'files'; readonly name: string; readonly root: string; readonly select: Selection }
@@ -112,8 +121,19 @@ export type InputSpec =
       readonly name: string;
       readonly root: string;
       readonly select: Selection;
+      /** Of a query: that of the file its rows are written to. */
       readonly table: TableFormat;
+      /** The rows are those of a query, and `root` and `select` stand for the database. */
+      readonly query?: QuerySpec;
     };
+
+export interface QuerySpec {
+  readonly engine: 'sqlite' | 'duckdb';
+  /** Absolute: a file, or for DuckDB a folder from which relative names in the query count. */
+  readonly database: string;
+  /** One SELECT. */
+  readonly text: string;
+}
 
 /** How the files of a table input are read. A file named `.gz` or `.zst` is taken for what it holds. */
 export type TableFormat =

@@ -68,13 +68,22 @@ export const OPTIONS = {
     name: 'input_data', yaml: 'input_data', v1: 'inputs',
     cli: { flag: '--input', argument: '<path>', repeatable: true },
     value: { type: 'structure', allowed: 'an input of the job, as in ${{inputs.images}}' },
-    help: 'what is split into mini-batches: a folder, a file or a glob; every other input is a side input',
+    help: 'what is split into mini-batches: a folder, a file, a glob, or a database; every other input is a side input',
   },
   inputFormat: {
     name: 'input_format', yaml: 'input_format', cli: { flag: '--input-format', argument: '<format>' },
-    value: { type: 'choice', choices: ['files', 'csv', 'jsonl', 'parquet'] },
-    fallbackText: 'a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl or .parquet; else files',
-    help: 'whether items are whole files or rows of tables, and the format of these: files, csv, jsonl, parquet',
+    value: { type: 'choice', choices: ['files', 'list', 'csv', 'jsonl', 'parquet', 'arrow', 'sqlite', 'duckdb'] },
+    fallbackText: 'with a query what the database is; else a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl, .parquet, .arrow or .feather; else files',
+    help: 'what the items are: files; the files that a list names; rows of tables (csv, jsonl, parquet, arrow) or of a query (sqlite, duckdb)',
+  },
+  query: {
+    name: 'query', yaml: 'query', cli: { flag: '--query', argument: '<sql|@file>' }, value: { type: 'text' },
+    help: 'one SELECT, or @ and the file it stands in; its rows are the items, and the input is the database, or for DuckDB a folder with files',
+  },
+  listColumn: {
+    name: 'list_column', yaml: 'list_column', cli: { flag: '--list-column', argument: '<name>' },
+    value: { type: 'text' }, fallbackText: 'path where the list is CSV by its name; else a path a line',
+    help: 'column of a list of files that holds the paths; the list is CSV with a header then',
   },
   tableEncoding: {
     name: 'table_encoding', yaml: 'table_encoding', cli: { flag: '--table-encoding', argument: '<name>' },

@@ -10,7 +10,8 @@ import { takeSettings } from './resume-changes.ts';
 
 /** Settings by what a change of them means. Names as in the options table. */
 const RULES = [
-  'mini_batch_size', 'mini_batch_rows', 'partition_keys', 'partition_format', 'rank_mini_batch_count', 'input_data', 'input_format', 'output',
+  'mini_batch_size', 'mini_batch_rows', 'partition_keys', 'partition_format', 'rank_mini_batch_count', 'input_data', 'input_format', 'query', 'list_column',
+  'output',
   'task.append_row_to', 'summary_only',
 ]; // prettier-ignore
 const CODE = [

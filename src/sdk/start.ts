@@ -8,6 +8,7 @@ import { compose } from './compose.ts';
 import { createRun } from './create.ts';
 import { prepareHost } from './host.ts';
 import { openRunInput } from './input.ts';
+import { carryOut, hasQueries, overRows, refuseBadQueries } from './queries.ts';
 import type { RunHandle } from './types.ts';
 
 export interface StartOptions {
@@ -33,10 +34,18 @@ const UNKNOWN: Problem = { code: 'PR1000', severity: 'error', what: 'the job is 
 export async function start(request: JobRequest, options: StartOptions = {}): Promise<RunHandle> {
   const { plan, warnings } = await compile(request);
   const progress = options.onProgress ?? (() => undefined);
-  const input = await openRunInput(plan, options.signal);
-  const prepared = await prepareHost(plan, progress, options.signal);
-  options.signal?.throwIfAborted();
-  const run = compose(await createRun(plan, warnings, input, prepared));
+  const { signal } = options;
+  const queries = hasQueries(plan);
+  if (queries) await refuseBadQueries(plan, signal);
+  const input = queries ? undefined : await openRunInput(plan, signal);
+  const prepared = await prepareHost(plan, progress, signal);
+  signal?.throwIfAborted();
+  const opened = await createRun(plan, warnings, prepared, async (layout) => {
+    if (input) return input;
+    await carryOut(plan, layout, { onProgress: progress, ...(signal && { signal }) });
+    return openRunInput(overRows(plan, layout), signal);
+  });
+  const run = compose(opened);
   const cancel = (): void => {
     run.cancel('orderly', 'command');
   };

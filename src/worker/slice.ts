@@ -1,5 +1,6 @@
 /** The bytes of a slice of a table, and what is wrong with them. */
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 
 export type RowsSource = Extract<MiniBatchSource, { kind: 'rows' }>;
@@ -34,6 +35,22 @@ export function readRange(source: RowsSource): Buffer {
   return bytes;
 }
 
+/** Value of a partition key; null where it is missing. */
+export function keyValue({ keys = [] }: RowsSource, wanted: string): string | null {
+  return keys.find(([name]) => name === wanted)?.[1] ?? null;
+}
+
 export function changedCount(rows: number, source: RowsSource): SliceError {
   return new SliceError(`${rows} rows where ${source.rows} were counted when the file was listed: it has changed`);
+}
+
+/** @throws where the file ends earlier */
+export async function readAt(file: FileHandle, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(end - start);
+  for (let filled = 0; filled < bytes.length;) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
+    if (bytesRead === 0) throw new Error(`the file ends at byte ${start + filled}`);
+    filled += bytesRead;
+  }
+  return bytes;
 }

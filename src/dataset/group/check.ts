@@ -7,12 +7,6 @@ import { checkOneDialect } from './feed.ts';
 import { keysOf } from './groups.ts';
 import type { GroupOptions } from './groups.ts';
 
-/** How an input is cut to see whether there is anything in it. */
-export function peekCutting(cutting: Cutting, isTable: boolean): Cutting {
-  if (cutting.by !== 'keys') return cutting;
-  return isTable ? { by: 'rows', rows: 1 } : { by: 'files', files: 1 };
-}
-
 /**
  * The columns that mini-batches get of the paths. Only names are read.
  * @throws DatasetError PR3301, PR3302, PR3303, PR3305 where the keys and the input don't fit together

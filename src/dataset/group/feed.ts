@@ -8,7 +8,8 @@ import { readHead } from '../table/head.ts';
 import { MemberScanner } from '../table/jsonmembers.ts';
 import { readLines } from '../table/lines.ts';
 import type { LineSink } from '../table/lines.ts';
-import { readParquetFacts } from '../table/parquet.ts';
+import { readFacts } from '../table/numbered.ts';
+import type { NumberedFormat } from '../table/numbered.ts';
 import { scanRows } from '../table/sample.ts';
 import { walk } from '../walk.ts';
 import type { WalkOptions } from '../walk.ts';
@@ -23,7 +24,7 @@ export interface ItemSink {
 
 export interface FeedOptions extends WalkOptions {
   /** A file is next. @param path absolute, as text */
-  readonly onFile?: (path: string) => Promise<void>;
+  readonly onFile?: (path: string, input: InputSpec) => Promise<void>;
 }
 
 /**
@@ -43,7 +44,7 @@ export async function feed(
     for await (const names of walk(input, options)) {
       for (const name of names) {
         const path = joinText(input.root, name);
-        await options.onFile?.(path);
+        await options.onFile?.(path, input);
         const values = keys.ofPath(input, name);
         const below = path.slice(folder === '/' ? 1 : folder.length + 1);
         if (input.kind === 'table') await feedTable({ path, below, values, table: input.table, keys, sink, options });
@@ -85,9 +86,8 @@ async function feedTable(file: TableFile): Promise<void> {
       return;
     }
     case 'parquet':
-      return feedNumbered(file);
     case 'arrow':
-      throw unsupported(path);
+      return feedNumbered(file, table);
     default:
       return unreachable(table);
   }
@@ -204,22 +204,28 @@ class JsonRows implements LineSink {
 
 const NO_OBJECT = '{no object';
 
-async function feedNumbered({ path, below, values, keys, sink, options }: TableFile): Promise<void> {
+async function feedNumbered(
+  { path, below, values, keys, sink, options }: TableFile,
+  table: NumberedFormat,
+): Promise<void> {
   const put = (key: string, start: number, end: number): void => {
     const line = Buffer.from(`${JSON.stringify([below, start, end])}\n`);
     sink.add(key, line, 0, line.length, end - start);
   };
   const { columns } = keys;
   if (columns.length === 0) {
-    const rows = (await readParquetFacts(path)).groups.reduce((sum, group) => sum + group.rows, 0);
+    const rows = (await readFacts(path, table)).groups.reduce((sum, group) => sum + group.rows, 0);
     if (rows > 0) put(keyOf(values), 0, rows);
     else options.onSkip?.(path, 'the table has no rows');
     return;
   }
-  const { readParquetKeys } = await import('./parquetkeys.ts');
+  const readKeys =
+    table.format === 'parquet'
+      ? (await import('./parquetkeys.ts')).readParquetKeys
+      : (await import('./arrowkeys.ts')).readArrowKeys;
   const row = [...values];
   let seen = 0;
-  await readParquetKeys(
+  await readKeys(
     path,
     columns.map(({ column }) => column.name),
     (firstRow, rows, found) => {
@@ -238,7 +244,10 @@ async function feedNumbered({ path, below, values, keys, sink, options }: TableF
       if (last !== undefined) put(last, firstRow + from, firstRow + rows);
       seen += rows;
     },
-  );
+  ).catch((error: unknown) => {
+    options.signal?.throwIfAborted();
+    throw error;
+  });
   if (seen === 0) options.onSkip?.(path, 'the table has no rows');
 }
 
@@ -259,17 +268,6 @@ export function checkOneDialect(inputs: readonly InputSpec[]): void {
       file: other.root,
       why: `the rows of a partition key come from all inputs, and those of ${first.root} have other delimiters or quotes`,
       next: 'give the inputs to runs of their own, or write them in one way',
-    }),
-  );
-}
-
-function unsupported(path: string): DatasetError {
-  return new DatasetError(
-    datasetProblem({
-      code: 'PR3306',
-      what: 'Arrow files cannot be grouped by partition keys',
-      file: path,
-      next: 'convert them to Parquet, or cut them with mini_batch_rows',
     }),
   );
 }

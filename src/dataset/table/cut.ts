@@ -6,7 +6,8 @@ import { lineAt, markLength, readChunks } from '../read.ts';
 import { writingCopy } from '../unpack.ts';
 import type { WalkOptions } from '../walk.ts';
 import { LineCutter } from './linecutter.ts';
-import { readParquetFacts } from './parquet.ts';
+import { readFacts } from './numbered.ts';
+import type { NumberedFormat } from './numbered.ts';
 import { ROW_BYTES_MAX } from './ranges.ts';
 import { RowCutter } from './rowcutter.ts';
 import type { RangeLimits, RowFault, RowRange } from './ranges.ts';
@@ -20,7 +21,7 @@ export interface CutOptions extends Pick<WalkOptions, 'onSkip' | 'signal'> {
 
 /**
  * Row ranges of one file, as they are found.
- * @throws DatasetError PR3003, PR3005, PR3006, PR3011
+ * @throws DatasetError PR3003, PR3005, PR3006, PR3011, PR3020
  */
 export function cutFile(
   path: string,
@@ -33,17 +34,21 @@ export function cutFile(
     case 'jsonl':
       return cutText(path, table, limits, options);
     case 'parquet':
-      return cutNumbered(path, limits, options);
     case 'arrow':
-      throw new Error('not there yet');
+      return cutNumbered(path, table, limits, options);
     default:
       return unreachable(table);
   }
 }
 
 /** Whether a table has a row; reads no further than to the first one. @throws DatasetError as `cutFile` */
-export async function hasRows(path: string, table: TableFormat): Promise<boolean> {
-  for await (const ranges of cutFile(path, table, { bytes: Infinity, rows: 1 })) if (ranges.length > 0) return true;
+export async function hasRows(
+  path: string,
+  table: TableFormat,
+  options: Pick<CutOptions, 'onSkip' | 'signal'> = {},
+): Promise<boolean> {
+  for await (const ranges of cutFile(path, table, { bytes: Infinity, rows: 1 }, options))
+    if (ranges.length > 0) return true;
   return false;
 }
 
@@ -82,10 +87,11 @@ const RANGES_PER_CHUNK = 1024;
 /** Of formats whose rows are found by their number: start and end are numbers of rows. */
 async function* cutNumbered(
   path: string,
+  table: NumberedFormat,
   limits: RangeLimits,
   { onSkip, signal }: CutOptions,
 ): AsyncGenerator<RowRange[], void, undefined> {
-  const { groups } = await readParquetFacts(path);
+  const { groups } = await readFacts(path, table);
   const rowsTotal = groups.reduce((sum, { rows }) => sum + rows, 0);
   if (rowsTotal === 0) onSkip?.(path, 'the table has no rows');
   let ranges: RowRange[] = [];

@@ -1,14 +1,15 @@
-import type { Column, TableFormat, TableSchema } from '../../domain/plan.ts';
+import type { Column, TableSchema } from '../../domain/plan.ts';
 import { compareNames, typeDrift } from './drift.ts';
 import { filesOf } from './files.ts';
 import type { SchemaOptions, TableInput } from './files.ts';
-import { readParquetFacts } from './parquet.ts';
+import { readFacts } from './numbered.ts';
+import type { NumberedFormat } from './numbered.ts';
 
 const AT_ONCE = 8;
 
-/** Columns as the files say: the same in all of them. A value that is missing in one file counts for all. @throws DatasetError */
-export async function parquetSchema(
-  inputs: readonly TableInput<Extract<TableFormat, { format: 'parquet' }>>[],
+/** Of formats whose files have a schema of their own. Columns as the files say: the same in all of them. A value that is missing in one file counts for all. @throws DatasetError */
+export async function nativeSchema(
+  inputs: readonly TableInput<NumberedFormat>[],
   options: SchemaOptions,
 ): Promise<TableSchema> {
   let first: { file: string; columns: readonly Column[] } | undefined;
@@ -17,7 +18,7 @@ export async function parquetSchema(
     for await (const files of filesOf(input, options)) {
       for (let from = 0; from < files.length; from += AT_ONCE) {
         const some = files.slice(from, from + AT_ONCE);
-        const facts = await Promise.all(some.map(readParquetFacts));
+        const facts = await Promise.all(some.map((file) => readFacts(file, input.table)));
         for (const [i, { columns }] of facts.entries()) {
           const next = { file: some[i] ?? '', columns };
           first ??= next;
