@@ -312,6 +312,8 @@ export interface OutputAssembled extends At {
   readonly path: string;
   readonly rows: number;
   readonly bytes: number;
+  /** Of the whole file, where it isn't the committed bytes as they are (Parquet). */
+  readonly crc32?: number;
 }
 export interface RunEnded extends At {
   readonly type: 'run-ended';

@@ -6,9 +6,9 @@ export type Origin = 'command line' | 'environment variable' | 'profile' | 'prog
 /**
  * Format of a run folder, raised when an older version of ParallelRun would misread a newer folder.
  * 1: up to 0.1; 2: mini-batches may end in part (`partial`), stamps of input files, the job file; 3: tables of formats
- * other than CSV.
+ * other than CSV; 4: results in Parquet.
  */
-export const RUN_FORMAT = 3;
+export const RUN_FORMAT = 4;
 
 /**
  * A compiled job: everything absolute, in milliseconds and bytes, nothing optional that has a default.
@@ -16,7 +16,7 @@ export const RUN_FORMAT = 3;
  */
 export interface Plan {
   /** Of the whole run folder: `RUN_FORMAT`, or an older one that can still be read. */
-  readonly formatVersion: 1 | 2 | 3;
+  readonly formatVersion: 1 | 2 | 3 | 4;
   readonly runId: RunId;
   /** Absolute; `<root>/<run id>`. */
   readonly runFolder: string;
@@ -145,7 +145,7 @@ export type Cutting =
   | { readonly by: 'rows'; readonly rows: number }
   | { readonly by: 'rank'; readonly count: number };
 
-export type OutputFormat = 'txt' | 'csv' | 'jsonl';
+export type OutputFormat = 'txt' | 'csv' | 'jsonl' | 'parquet';
 
 export type OutputSpec =
   | {

@@ -151,7 +151,7 @@ export const OPTIONS = {
     cli: { flag: '--append-row-to', argument: '<name>' },
     value: { type: 'structure', allowed: 'an output of the job, as in ${{outputs.scores}}' },
     fallbackText: 'with a job file: no result file; else parallel_run_step.txt',
-    help: 'result file for the rows that run() returns; .csv and .jsonl decide the format, all else is text',
+    help: 'result file for the rows that run() returns; .csv, .jsonl and .parquet decide the format, all else is text',
   },
   summaryOnly: {
     name: 'summary_only', v1: 'output_action', cli: { flag: '--summary-only' }, value: { type: 'switch' }, fallback: false,

@@ -14,6 +14,7 @@ import { ItemNames } from './itemnames.ts';
 import { openRun } from './stored.ts';
 import type { StoredRun } from './stored.ts';
 import { checkDeadLetters } from './verify-deadletters.ts';
+import { checkParquet } from './verify-parquet.ts';
 import * as differ from './verify-problems.ts';
 
 export interface Verification {
@@ -241,6 +242,9 @@ async function checkResult(
 ): Promise<Verification['checked']> {
   const whole = fold.ended?.state === 'Completed';
   const path = whole ? output.file : `${output.file}.partial`;
+  const what = whole ? 'result' : 'partial result';
+  if (output.format === 'parquet')
+    return { what, path, bytes: await checkParquet(plan, path, fold, differences), headerBytes: 0 };
   const header = output.format === 'csv' && fold.columns ? csvHeader(fold.columns) : new Uint8Array();
   const total = header.length + fold.bytes;
   const { assembled } = fold;
@@ -257,7 +261,7 @@ async function checkResult(
     }
     if (found.badCount > found.bad.length) differences.push(differ.more(path, found.badCount - found.bad.length));
   }
-  return { what: whole ? 'result' : 'partial result', path, bytes: total, headerBytes: header.length };
+  return { what, path, bytes: total, headerBytes: header.length };
 }
 
 /** Where the spool is still there and holds what was committed, the byte at which the result departs from it. */

@@ -2,7 +2,7 @@
  * What became of every mini-batch, recomputed from the events of a ledger alone: rows of the result, dead letters,
  * failed, or not processed. Numbers in typed arrays, so that a million mini-batches take some forty megabytes.
  */
-import type { RunEnded, RunEvent, RunResumed, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type { OutputAssembled, RunEnded, RunEvent, RunResumed, SpoolExtent, TryFinished } from '../domain/event.ts';
 import type { TryFailure } from '../domain/failure.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import { DeadItemsTable, areAscending } from './deaditems.ts';
@@ -62,7 +62,7 @@ export class CompletenessFold {
   /** What the ledger says of the list of mini-batches; undefined before it was complete. */
   created: { readonly miniBatches: number; readonly items: number } | undefined;
   /** The last assembled result. */
-  assembled: { readonly path: string; readonly rows: number; readonly bytes: number } | undefined;
+  assembled: Pick<OutputAssembled, 'path' | 'rows' | 'bytes' | 'crc32'> | undefined;
   columns: readonly string[] | undefined;
   readonly contradictions: Contradiction[] = [];
   contradictionCount = 0;
@@ -106,7 +106,7 @@ export class CompletenessFold {
         this.created = { miniBatches: event.miniBatches, items: event.items };
         return;
       case 'output-assembled':
-        this.assembled = { path: event.path, rows: event.rows, bytes: event.bytes };
+        this.assembled = event;
         return;
       case 'run-ended':
         this.ended = event;
