@@ -1,5 +1,5 @@
 import { unreachable } from '../domain/assert.ts';
-import type { Cutting, InputSpec } from '../domain/plan.ts';
+import type { Column, Cutting, InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
 import { cutFiles } from './files.ts';
 import type { KnownFiles } from './known.ts';
@@ -8,14 +8,16 @@ import { cutTables } from './tables.ts';
 export interface CreationOptions {
   /** Absolute folders below an input that are never listed: the folder of the runs, the output folder. */
   readonly exclude: readonly string[];
-  /** Something was left out that the input names. Paths as text. */
-  readonly onSkip?: (path: string, reason: string) => void;
+  /** Something was left out that the input names; `rows`: of a table so many rows, the others are there. Paths as text. */
+  readonly onSkip?: (path: string, reason: string, rows?: number) => void;
   /** Ends the stream by throwing its reason; a stream that ends without throwing is complete. */
   readonly signal?: AbortSignal;
   /** Notes what each file looks like, just before it becomes part of a mini-batch. */
   readonly stamps?: boolean;
   /** Folder for copies of compressed files; without one mini-batches can be listed, not read. */
   readonly copies?: string;
+  /** Of tables: those of all files. */
+  readonly columns?: readonly Column[] | undefined;
   /** Only what isn't known becomes mini-batches. Chunks may then be empty. */
   readonly known?: KnownFiles;
 }

@@ -29,7 +29,7 @@ export class ListingDiffers extends Error {
   }
 }
 
-export interface RelistOptions extends Pick<CreationOptions, 'exclude' | 'onSkip' | 'copies'> {
+export interface RelistOptions extends Pick<CreationOptions, 'exclude' | 'onSkip' | 'copies' | 'columns'> {
   readonly manifest: ManifestReader;
   /** Mini-batches of the manifest. */
   readonly count: number;
@@ -108,12 +108,13 @@ async function* goOn(
   cutting: Cutting,
   known: KnownFiles,
   added: FileCount,
-  { exclude, onSkip, rescan, copies }: RelistOptions,
+  { exclude, onSkip, rescan, copies, columns }: RelistOptions,
 ): AsyncGenerator<readonly MiniBatchDraft[], void, undefined> {
   const creation: CreationOptions = {
     exclude,
     stamps: true,
     known,
+    columns,
     ...(onSkip && { onSkip }),
     ...(copies !== undefined && { copies }),
   };

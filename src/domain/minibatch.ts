@@ -28,6 +28,11 @@ export type MiniBatchSource =
       /** Number of the first row among the data rows of the file, from 0. */
       readonly firstRow: number;
       readonly rows: number;
+      /**
+       * Of CSV whose file has other columns than the table, or another order: for each column of the table the place of its
+       * field in a row, or -1 where the file doesn't have it.
+       */
+      readonly fields?: readonly number[];
       /** Position in the `tables` of the worker's hello. */
       readonly table: number;
     }

@@ -1,5 +1,5 @@
 /** What kind of table the files of an input are, by their names. Pure. */
-import type { CsvDialect, InputSpec, TableFormat } from '../domain/plan.ts';
+import type { CsvDialect, InputSpec, SchemaDrift, TableFormat } from '../domain/plan.ts';
 import type { Problems } from './problems.ts';
 import type { SelectedPath } from './selection.ts';
 
@@ -62,7 +62,7 @@ export function isNamedTable(path: SeenPath): boolean {
 }
 
 /** What the settings say of CSV; what they don't say is as the name has it. */
-export type WrittenDialect = Partial<CsvDialect>;
+export type WrittenDialect = Partial<CsvDialect> & SchemaDrift;
 
 /** @param wanted what `input_format` says; undefined: as the names say */
 export function tableInput(
@@ -74,6 +74,7 @@ export function tableInput(
   const found = namedTable(input, wanted, problems);
   const { table } = found;
   if (table.format === 'csv') return { ...found, table: { ...table, ...dialect } };
+  if (table.format === 'parquet' && dialect.drift) return { ...found, table: { ...table, drift: dialect.drift } };
   if (table.format !== 'jsonl' || dialect.encoding === undefined) return found;
   return { ...found, table: { ...table, encoding: dialect.encoding } };
 }

@@ -13,6 +13,8 @@ import { Notes } from './notes.ts';
 export interface SkippedInput {
   readonly path: string;
   readonly reason: string;
+  /** So many rows of it, and no more. */
+  readonly rows?: number;
 }
 
 export interface OpenedInput {
@@ -33,22 +35,22 @@ export async function openInput(plan: Plan, signal?: AbortSignal): Promise<Opene
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
   const options = { exclude, stamps: true, copies: runLayout(plan.runFolder).copies, ...(signal && { signal }) };
-  const tell: CreationOptions['onSkip'] = (path, reason) => {
-    skipped.tell({ path, reason });
+  const tell: CreationOptions['onSkip'] = (path, reason, rows) => {
+    skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
   };
   // Of compressed tables copies are made while they are cut, and there is no run folder yet: that must begin later.
   const isTable = plan.inputs.some((input) => input.kind === 'table');
   const peeked: SkippedInput[] = [];
   const { copies: _, ...peeking } = options;
   const onSkip: CreationOptions['onSkip'] = isTable ? (path, reason) => peeked.push({ path, reason }) : tell;
-  const begun = createMiniBatches(plan.inputs, plan.cutting, { ...(isTable ? peeking : options), onSkip });
+  const begun = createMiniBatches(plan.inputs, plan.cutting, { ...(isTable ? peeking : options), columns, onSkip });
   const first = await begun.next().catch((error: unknown) => {
     throw error instanceof DatasetError ? refusal(error.problem) : error;
   });
   if (first.done && !plan.allowEmpty) throw emptyInput(plan, isTable ? peeked : skipped.pending);
   if (!isTable) return { drafts: resume(first, begun), skipped };
   await begun.return();
-  const drafts = createMiniBatches(plan.inputs, plan.cutting, { ...options, onSkip: tell });
+  const drafts = createMiniBatches(plan.inputs, plan.cutting, { ...options, columns, onSkip: tell });
   return { drafts, skipped, ...(columns && { columns }) };
 }
 

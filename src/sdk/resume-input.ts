@@ -76,7 +76,7 @@ export async function openPastInput(
       const found = await lookedAt(past);
       if (found && found.miniBatches > 0) throw refused([doneInputChanged(plan, found)]);
     }
-    const drafts = listAgain(plan, past, { ...options, exclude: await notInput(plan) }, skipped, notes)[
+    const drafts = listAgain(plan, past, { ...options, exclude: await notInput(plan), columns }, skipped, notes)[
       Symbol.asyncIterator
     ]();
     const first = await lookAhead(plan, past, options, drafts);
@@ -136,7 +136,7 @@ function openPast(plan: Plan, layout: RunLayout, recovery: Recovery, options: In
 async function* listAgain(
   plan: Plan,
   past: OpenPast,
-  options: InputOptions & { readonly exclude: readonly string[] },
+  options: InputOptions & { readonly exclude: readonly string[]; readonly columns: readonly Column[] | undefined },
   skipped: OpenedInput['skipped'],
   notes: Notes,
 ): AsyncGenerator<readonly Draft[], void, undefined> {
@@ -151,10 +151,11 @@ async function* listAgain(
     inodes: past.inodes,
     exclude: options.exclude,
     copies: runLayout(plan.runFolder).copies,
+    columns: options.columns,
     // Of a complete listing it was told when that was made.
     ...(listing === 'interrupted' && {
-      onSkip: (path: string, reason: string) => {
-        skipped.tell({ path, reason });
+      onSkip: (path: string, reason: string, rows?: number) => {
+        skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
       },
     }),
     onDifference: (difference) => notes.tell(rescanNote(difference)),

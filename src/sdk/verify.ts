@@ -33,6 +33,8 @@ export interface Verification {
     readonly deadLetters: number;
     readonly pending: number;
   };
+  /** Rows of tables that a setting leaves out: they are no items. */
+  readonly leftOut: { readonly rows: number; readonly files: number };
   /** Items of a short return have no row; their mini-batch is done. */
   readonly shortItems: number;
   readonly miniBatches: {
@@ -93,6 +95,7 @@ export async function verify(root: string, runId: string): Promise<Verification>
       deadLetters: fold.dead.total,
       pending: total.items - succeededItems - failedItems,
     },
+    leftOut: { rows: [...fold.leftOut.values()].reduce((sum, rows) => sum + rows, 0), files: fold.leftOut.size },
     shortItems: fold.shortItems,
     miniBatches: {
       total: total.miniBatches,

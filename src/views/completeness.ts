@@ -64,6 +64,8 @@ export class CompletenessFold {
   /** The last assembled result. */
   assembled: Pick<OutputAssembled, 'path' | 'rows' | 'bytes' | 'crc32'> | undefined;
   columns: readonly string[] | undefined;
+  /** Rows that were left out by a rule, by file: told anew where a file was listed again. */
+  readonly leftOut = new Map<string, number>();
   readonly contradictions: Contradiction[] = [];
   contradictionCount = 0;
   done = 0;
@@ -107,6 +109,10 @@ export class CompletenessFold {
         return;
       case 'output-assembled':
         this.assembled = event;
+        return;
+      case 'warning':
+        if (event.warning.kind === 'skipped-input' && event.warning.rows !== undefined)
+          this.leftOut.set(event.warning.path, event.warning.rows);
         return;
       case 'run-ended':
         this.ended = event;

@@ -1,7 +1,8 @@
 /** Rows of a Parquet file as cells by column. Loaded with the first of them. */
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { parquetReadObjects } from 'hyparquet';
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import type { AsyncBuffer } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
 import type { TableCell } from '../domain/entry.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
@@ -18,9 +19,10 @@ export async function parquetCells(
   const file = await open(source.data ?? source.file, 'r');
   try {
     const { size } = await file.stat();
+    const reader = { byteLength: size, slice: (start: number, end?: number) => readAt(file, start, end ?? size) };
     const rows = await parquetReadObjects({
-      file: { byteLength: size, slice: (start, end) => readAt(file, start, end ?? size) },
-      columns: columns.map(({ name }) => name),
+      file: reader,
+      columns: await namesIn(reader, columns),
       compressors,
       rowStart: source.start + from,
       rowEnd: source.start + to,
@@ -29,10 +31,22 @@ export async function parquetCells(
       throw new SliceError(`rows ${source.start + from} to ${source.start + to - 1}: ${(error as Error).message}`);
     });
     if (rows.length !== to - from) throw changedCount(rows.length, source);
-    return columns.map(({ name }) => rows.map((row) => cellOf(row[name])));
+    return columns.map(({ name, widened }) => {
+      const cells = rows.map((row) => cellOf(row[name]));
+      return widened === 'float64' ? cells.map((cell) => (cell === null ? null : Number(cell))) : cells;
+    });
   } finally {
     await file.close();
   }
+}
+
+/** Of the columns of all files those that this one has. */
+async function namesIn(file: AsyncBuffer, columns: TableSchema['columns']): Promise<string[]> {
+  const names = columns.map(({ name }) => name);
+  if (columns.every(({ lacking }) => lacking === undefined)) return names;
+  const { schema } = await parquetMetadataAsync(file, { geoparquet: false });
+  const own = new Set(schema.map(({ name }) => name));
+  return names.filter((name) => own.has(name));
 }
 
 async function readAt(file: FileHandle, start: number, end: number): Promise<ArrayBuffer> {

@@ -1,13 +1,16 @@
 import { basename } from 'node:path';
+import { logPath } from '../../domain/layout.ts';
 import { count, counted, itemsText, miniBatches, safeText } from '../../views/text/words.ts';
 import type { MiniBatchAccount, NamedDeadAccount, Verification } from '../../sdk/index.ts';
 
 /** The account in one line, and how the run stands where it did not complete. */
 export function verificationLines(found: Omit<Verification, 'accounts'>): readonly string[] {
-  const { items, ok, state, runId, differences } = found;
+  const { items, ok, state, runId, differences, leftOut } = found;
   const total = `${counted(items.total, 'item')}${items.complete ? '' : ' listed so far'}`;
   const verdict = ok ? basisText(found) : `${counted(differences.length, 'difference')} found, see above`;
   const lines = [`${total}: ${partsOf(found).join(', ')}; ${verdict}`];
+  if (leftOut.rows > 0)
+    lines.push(`${counted(leftOut.rows, 'row')} of ${counted(leftOut.files, 'file')} left out, see ${logPath.master}`);
   if (state === 'Interrupted') lines.push(`Run ${runId} has not ended: parallelrun resume ${runId}`);
   else if (state !== 'Completed') lines.push(`Run ${runId} ended as ${state}`);
   return lines;
