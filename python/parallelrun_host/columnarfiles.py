@@ -122,6 +122,10 @@ class PolarsParts:
         """As of the others."""
         polars = self._polars
         types = {"int64": polars.Int64, "float64": polars.Float64}
+        for name, kind in columns:
+            if name in self.names and frame[name].dtype in (polars.Int64, polars.UInt64) and str(kind) in ("float64", "Float64"):
+                if (frame[name].cast(polars.Float64).cast(frame[name].dtype, strict=False) != frame[name]).any():
+                    raise ValueError("column %r holds whole numbers that a float doesn't hold" % name)
         return frame.select([
             (polars.col(name) if name in self.names else polars.lit(None)).cast(
                 types[kind] if isinstance(kind, str) else kind).alias(name)

@@ -20,8 +20,6 @@ _DTYPES = {
     "string": object,
 }
 _QUOTE_NONE = 3  # csv.QUOTE_NONE
-#: Where a blank line ends in CR and the next starts with a space, pandas' parser goes back too far and never ends.
-_STRANGE_TO_PANDAS = re.compile(rb"\r[ \t]")
 _BEGINS_WITH_MINUS = re.compile(rb"(?:\A|[^-\w.])-[0-9]")
 _INT64_MAX = 2 ** 63 - 1
 
@@ -34,6 +32,7 @@ class CsvFrames:
         self._convert = convert
         self._dialect = Dialect(table)
         self._columns = [(column["name"], column["type"]) for column in table["schema"]["columns"]]
+        self._strange = _strange_to_pandas(self._dialect.comment)
         self._layouts = {}
 
     def read(self, source):
@@ -73,7 +72,7 @@ class CsvFrames:
         original = data = read_slice(source)
         layout = self._layout(source)
         try:
-            if b"\r" in data and _STRANGE_TO_PANDAS.search(data):
+            if b"\r" in data and self._strange.search(data):
                 data = _with_line_feeds(data, self._dialect)
             frame = self._parsed(data, layout)
         except Exception as error:
@@ -190,6 +189,14 @@ class CsvRows:
         columns = [converted(source, first, texts[place] if place >= 0 else nothing, name, kind, CONVERTERS[kind])
                    for place, (name, kind) in zip(places, self._columns)]
         return handed_over(source, self._convert, columns, len(rows))
+
+
+def _strange_to_pandas(comment):
+    """
+    What pandas' parser gets wrong in text with CR: where a blank line ends in one and the next starts with a space, it goes
+    back too far and never ends; of a row behind a blank line or a comment it loses a delimiter at the start.
+    """
+    return re.compile(rb"\r[ \t]|(?:\A|[\r\n])\r(?!\n)" + (b"|" + re.escape(comment.encode("ascii")) if comment else b""))
 
 
 class _Layout:

@@ -10,6 +10,11 @@ import type { TableSchema } from '../domain/plan.ts';
 import { SliceError, changedCount } from './slice.ts';
 import type { RowsSource } from './slice.ts';
 
+/** LZ4 of nothing, as where all values of a page are missing, is a byte that the package can't read. */
+const lz4: NonNullable<typeof compressors.LZ4_RAW> = (input, length) =>
+  length === 0 ? new Uint8Array() : (compressors.LZ4_RAW?.(input, length) ?? input);
+const COMPRESSORS = { ...compressors, LZ4_RAW: lz4 };
+
 /** @throws SliceError, an error of the system */
 export async function parquetCells(
   source: RowsSource,
@@ -23,7 +28,7 @@ export async function parquetCells(
     const rows = await parquetReadObjects({
       file: reader,
       columns: await namesIn(reader, columns),
-      compressors,
+      compressors: COMPRESSORS,
       rowStart: source.start + from,
       rowEnd: source.start + to,
     }).catch((error: unknown) => {
@@ -31,13 +36,20 @@ export async function parquetCells(
       throw new SliceError(`rows ${source.start + from} to ${source.start + to - 1}: ${(error as Error).message}`);
     });
     if (rows.length !== to - from) throw changedCount(rows.length, source);
-    return columns.map(({ name, widened }) => {
-      const cells = rows.map((row) => cellOf(row[name]));
-      return widened === 'float64' ? cells.map((cell) => (cell === null ? null : Number(cell))) : cells;
+    return columns.map((column) => {
+      const cells = rows.map((row) => cellOf(row[column.name]));
+      return column.native === 'double' ? cells.map((cell, row) => doubleOf(cell, column.name, row)) : cells;
     });
   } finally {
     await file.close();
   }
+}
+
+/** In a file of its own the column may hold whole numbers. */
+function doubleOf(cell: TableCell, name: string, row: number): TableCell {
+  if (typeof cell !== 'bigint') return cell;
+  if (BigInt(Number(cell)) === cell) return Number(cell);
+  throw new SliceError(`column ${name} holds ${cell}, which the numbers of the other files don't hold`, row);
 }
 
 /** Of the columns of all files those that this one has. */

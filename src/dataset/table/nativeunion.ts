@@ -46,10 +46,9 @@ interface Wider {
 function widerOf(one: string, other: string): Wider | undefined {
   const [a, b] = [WHOLE.exec(one), WHOLE.exec(other)];
   if (a && b) return widerWhole(one, other);
-  if ((a ?? FLOAT.exec(one)) && (b ?? FLOAT.exec(other))) {
-    if (bitsOf(one) > 53 || bitsOf(other) > 53) return undefined;
+  // a whole number that a double doesn't hold fails where it is read
+  if ((a ?? FLOAT.exec(one)) && (b ?? FLOAT.exec(other)))
     return one === 'double' || other === 'double' ? { native: 'double' } : { native: 'double', widened: 'float64' };
-  }
   const [, unit = '', zone] = TIME.exec(one) ?? [];
   const [, otherUnit = '', otherZone] = TIME.exec(other) ?? [];
   if (unit === '' || otherUnit === '' || zone !== otherZone) return undefined;
