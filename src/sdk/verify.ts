@@ -34,7 +34,12 @@ export interface Verification {
     readonly pending: number;
   };
   /** Rows of tables that a setting leaves out: they are no items. */
-  readonly leftOut: { readonly rows: number; readonly files: number };
+  readonly leftOut: {
+    readonly rows: number;
+    readonly files: number;
+    /** The first ten of the files. */
+    readonly first: readonly { readonly path: string; readonly rows: number; readonly reason: string }[];
+  };
   /** Items of a short return have no row; their mini-batch is done. */
   readonly shortItems: number;
   readonly miniBatches: {
@@ -95,7 +100,7 @@ export async function verify(root: string, runId: string): Promise<Verification>
       deadLetters: fold.dead.total,
       pending: total.items - succeededItems - failedItems,
     },
-    leftOut: { rows: [...fold.leftOut.values()].reduce((sum, rows) => sum + rows, 0), files: fold.leftOut.size },
+    leftOut: leftOutOf(fold),
     shortItems: fold.shortItems,
     miniBatches: {
       total: total.miniBatches,
@@ -110,6 +115,13 @@ export async function verify(root: string, runId: string): Promise<Verification>
     differences,
     accounts: () => named(fold.miniBatches(total.miniBatches), run),
   };
+}
+
+const LEFT_OUT_SHOWN = 10;
+
+function leftOutOf({ leftOut }: CompletenessFold): Verification['leftOut'] {
+  const first = [...leftOut].slice(0, LEFT_OUT_SHOWN).map(([path, facts]) => ({ path, ...facts }));
+  return { rows: [...leftOut.values()].reduce((sum, { rows }) => sum + rows, 0), files: leftOut.size, first };
 }
 
 /** Dead items with their names. */

@@ -2,7 +2,7 @@
  * What became of every mini-batch, recomputed from the events of a ledger alone: rows of the result, dead letters,
  * failed, or not processed. Numbers in typed arrays, so that a million mini-batches take some forty megabytes.
  */
-import type { OutputAssembled, RunEnded, RunEvent, RunResumed, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type { OutputAssembled, RunEnded, RunEvent, RunResumed, RunWarning, SpoolExtent, TryFinished } from '../domain/event.ts';
 import type { TryFailure } from '../domain/failure.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import { DeadItemsTable, areAscending } from './deaditems.ts';
@@ -65,7 +65,7 @@ export class CompletenessFold {
   assembled: Pick<OutputAssembled, 'path' | 'rows' | 'bytes' | 'crc32'> | undefined;
   columns: readonly string[] | undefined;
   /** Rows that were left out by a rule, by file: told anew where a file was listed again. */
-  readonly leftOut = new Map<string, number>();
+  readonly leftOut = new Map<string, { readonly rows: number; readonly reason: string }>();
   readonly contradictions: Contradiction[] = [];
   contradictionCount = 0;
   done = 0;
@@ -111,8 +111,7 @@ export class CompletenessFold {
         this.assembled = event;
         return;
       case 'warning':
-        if (event.warning.kind === 'skipped-input' && event.warning.rows !== undefined)
-          this.leftOut.set(event.warning.path, event.warning.rows);
+        this.warned(event.warning);
         return;
       case 'run-ended':
         this.ended = event;
@@ -192,6 +191,12 @@ export class CompletenessFold {
 
   private hasRows(index: number): boolean {
     return this.state[index] === STATE.done || this.state[index] === STATE.partial;
+  }
+
+  private warned(warning: RunWarning['warning']): void {
+    if (warning.kind !== 'skipped-input' || warning.rows === undefined) return;
+    const { path, rows, reason } = warning;
+    this.leftOut.set(path, { rows, reason });
   }
 
   private settle(event: TryFinished): void {

@@ -97,8 +97,8 @@ function timeReader(
 }
 
 /** Of a whole number in words of 32 bits, the lowest first. */
-function decimalText(value: unknown, scale: number): string | null {
-  if (!(value instanceof Uint32Array)) return value === null ? null : String(value);
+function decimalText(value: unknown, scale: number): unknown {
+  if (!(value instanceof Uint32Array)) return value;
   let whole = 0n;
   for (const word of Array.from(value).reverse()) whole = (whole << 32n) | BigInt(word);
   whole = BigInt.asIntN(32 * value.length, whole);

@@ -51,7 +51,9 @@ test.skipIf(PYTHON === undefined)('slices of a table are the table', { timeout: 
 
 async function cutCase(folder: string, way: number, cutting: Cutting): Promise<void> {
   const table = JSON.parse(readFileSync(join(folder, 'spec.json'), 'utf8')) as TableFormat;
-  const inputs: InputSpec[] = [{ kind: 'table', name: 'data', root: join(folder, 'data'), select: { by: 'all' }, table }];
+  const inputs: InputSpec[] = [
+    { kind: 'table', name: 'data', root: join(folder, 'data'), select: { by: 'all' }, table },
+  ];
   const schema = await decideSchema(inputs);
   if (!schema.ok) throw new Error(JSON.stringify(schema.error));
   const { columns } = schema.value;

@@ -1,5 +1,4 @@
 import { basename } from 'node:path';
-import { logPath } from '../../domain/layout.ts';
 import { count, counted, itemsText, miniBatches, safeText } from '../../views/text/words.ts';
 import type { MiniBatchAccount, NamedDeadAccount, Verification } from '../../sdk/index.ts';
 
@@ -9,11 +8,20 @@ export function verificationLines(found: Omit<Verification, 'accounts'>): readon
   const total = `${counted(items.total, 'item')}${items.complete ? '' : ' listed so far'}`;
   const verdict = ok ? basisText(found) : `${counted(differences.length, 'difference')} found, see above`;
   const lines = [`${total}: ${partsOf(found).join(', ')}; ${verdict}`];
-  if (leftOut.rows > 0)
-    lines.push(`${counted(leftOut.rows, 'row')} of ${counted(leftOut.files, 'file')} left out, see ${logPath.master}`);
+  lines.push(...leftOutLines(leftOut));
   if (state === 'Interrupted') lines.push(`Run ${runId} has not ended: parallelrun resume ${runId}`);
   else if (state !== 'Completed') lines.push(`Run ${runId} ended as ${state}`);
   return lines;
+}
+
+/** A line for each of the files, as far as they are named. */
+function leftOutLines({ files, first }: Verification['leftOut']): readonly string[] {
+  const lines = first.map(
+    ({ path, rows, reason }) => `${counted(rows, 'row')} of ${safeText(path)} left out: ${safeText(reason)}`,
+  );
+  return files > first.length
+    ? [...lines, `and rows of ${counted(files - first.length, 'more file', 'more files')}`]
+    : lines;
 }
 
 /** One mini-batch, one line; below it a line for each reason of its dead letters. */

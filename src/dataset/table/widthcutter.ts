@@ -1,5 +1,5 @@
 /** Cuts a CSV file into ranges of rows that have as many fields as the file has columns; the others are told. */
-import { DialectScanner, startOfRow } from '../../domain/dialect.ts';
+import { DialectScanner } from '../../domain/dialect.ts';
 import type { FieldSink } from '../../domain/dialect.ts';
 import { LineCounter } from '../../domain/linecounter.ts';
 import type { CsvDialect } from '../../domain/plan.ts';
@@ -74,7 +74,11 @@ export class WidthCutter {
 
   #sorted(rows: readonly RowRange[]): RowRange[] {
     const ranges: RowRange[] = [];
+    let behind = this.#at;
     for (const row of rows) {
+      // lines that are no rows
+      this.#lines.take(this.#waiting.subarray(behind - this.#at, row.start - this.#at));
+      behind = row.end;
       const bytes = this.#waiting.subarray(row.start - this.#at, row.end - this.#at);
       this.#scanner.scan(bytes, 0, true);
       const { fields } = this.#width;
@@ -83,13 +87,10 @@ export class WidthCutter {
       if (fields !== columns) {
         this.#close(ranges);
         this.#onRagged({ ...this.#place(bytes), fields, columns });
-        continue;
-      }
-      this.#lines.take(bytes);
-      if (isHeader) this.headerSeen = true;
+      } else if (isHeader) this.headerSeen = true;
       else this.#take(row, ranges);
+      this.#lines.take(bytes);
     }
-    const behind = rows.at(-1)?.end ?? this.#at;
     // a copy: the chunk's memory is filled anew
     this.#waiting = Buffer.from(this.#waiting.subarray(behind - this.#at));
     this.#at = behind;
@@ -109,14 +110,11 @@ export class WidthCutter {
     this.#open = undefined;
   }
 
-  /** Line and front of a row; in front of it there may be lines that are no rows. */
+  /** Line and front of a row. */
   #place(bytes: Buffer): Pick<RaggedRow, 'line' | 'text'> {
-    const from = startOfRow(this.#options, bytes, 0);
-    this.#lines.take(bytes.subarray(0, from));
     const { line } = this.#lines;
-    this.#lines.take(bytes.subarray(from));
-    const text = bytes.toString('utf8', from, Math.min(bytes.length, from + TEXT_BYTES)).trimEnd();
-    return { line, text: bytes.length - from > TEXT_BYTES ? `${text}...` : text };
+    const text = bytes.toString('utf8', 0, TEXT_BYTES).trimEnd();
+    return { line, text: bytes.length > TEXT_BYTES ? `${text}...` : text };
   }
 }
 

@@ -15,7 +15,7 @@ export function converterOf(from: BlockColumn, to: ColumnType): (cell: Present) 
     case 'bool':
     case 'int32':
     case 'date':
-      return (cell) => cell as ParquetValue;
+      return (cell) => cell;
     case 'int64':
     case 'uint64':
       return (cell) => BigInt(cell);

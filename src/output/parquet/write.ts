@@ -45,6 +45,7 @@ export class RowGroupWriter {
   async finish(): Promise<void> {
     if (this.#rows > 0) await this.#flush();
     await this.#writer.finish();
+    await this.#output.flush();
   }
 
   async #flush(): Promise<void> {
@@ -130,9 +131,5 @@ class FileOutput extends ByteWriter {
     await writeAll(this.#file, bytes, this.flushed);
     this.flushed += bytes.length;
     this.index = 0;
-  }
-
-  override async finish(): Promise<void> {
-    await this.flush();
   }
 }
