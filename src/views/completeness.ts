@@ -2,7 +2,15 @@
  * What became of every mini-batch, recomputed from the events of a ledger alone: rows of the result, dead letters,
  * failed, or not processed. Numbers in typed arrays, so that a million mini-batches take some forty megabytes.
  */
-import type { OutputAssembled, RunEnded, RunEvent, RunResumed, RunWarning, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type {
+  OutputAssembled,
+  RunEnded,
+  RunEvent,
+  RunResumed,
+  RunWarning,
+  SpoolExtent,
+  TryFinished,
+} from '../domain/event.ts';
 import type { TryFailure } from '../domain/failure.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import { DeadItemsTable, areAscending } from './deaditems.ts';
