@@ -57,7 +57,7 @@ function tooLong(
   const text = bytes.toString('utf8', at, Math.min(bytes.length, at + TEXT_BYTES)).trimEnd();
   const shown = JSON.stringify(bytes.length - at > TEXT_BYTES ? `${text}...` : text);
   const line = lineAt(source, source.start + at);
-  const what = `row ${source.firstRow + row} (line ${line}): it has ${fields} fields, its file has ${width} columns`;
+  const what = `data row ${source.firstRow + row} (line ${line}): it has ${fields} fields, its file has ${width} columns`;
   return new SliceError(`${what}: ${shown}`, row);
 }
 
