@@ -22,6 +22,8 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   csvQuote: JOB,
   csvEscape: JOB,
   csvComment: JOB,
+  csvRagged: JOB,
+  schemaDrift: JOB,
   miniBatchSize: JOB,
   miniBatchRows: JOB,
   miniBatchFormat: JOB,

@@ -102,12 +102,13 @@ async function* goOn(
   cutting: Cutting,
   known: KnownFiles,
   added: FileCount,
-  { exclude, onSkip, rescan, copies }: RelistOptions,
+  { exclude, onSkip, rescan, copies, columns }: RelistOptions,
 ): AsyncGenerator<readonly MiniBatchDraft[], void, undefined> {
   const creation: CreationOptions = {
     exclude,
     stamps: true,
     known,
+    columns,
     ...(onSkip && { onSkip }),
     ...(copies !== undefined && { copies }),
   };

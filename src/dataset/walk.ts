@@ -21,7 +21,7 @@ export interface WalkOptions {
   /** Absolute paths below the root that are never listed, as text. */
   readonly exclude?: readonly string[];
   /** Something the selection takes is left out. @param path absolute, as text */
-  readonly onSkip?: (path: string, reason: string) => void;
+  readonly onSkip?: (path: string, reason: string, rows?: number) => void;
   readonly signal?: AbortSignal;
 }
 

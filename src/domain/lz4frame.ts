@@ -5,6 +5,13 @@ const UNPACKED = 0x80000000;
 const FLAG = { dictionary: 1, contentSize: 8, blockChecksum: 16 } as const;
 const MATCH_BYTES_MIN = 4;
 
+type Unpack = (input: Uint8Array, length: number) => Uint8Array;
+
+/** LZ4 of nothing, as where all values of a page of Parquet are missing, is a byte that not every unpacker can read. */
+export function orNothing(unpack: Unpack = (input) => input): Unpack {
+  return (input, length) => (length === 0 ? new Uint8Array() : unpack(input, length));
+}
+
 /** @throws Error where it is damaged */
 export function unpackLz4(frame: Uint8Array): Uint8Array {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);

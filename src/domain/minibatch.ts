@@ -34,6 +34,11 @@ export type MiniBatchSource =
       readonly rows: number;
       /** Of rows of a query: the database it was put to; `file` holds its rows. */
       readonly query?: string;
+      /**
+       * Of CSV whose file has other columns than the table, or another order: for each column of the table the place of its
+       * field in a row, or -1 where the file doesn't have it.
+       */
+      readonly fields?: readonly number[];
       /** Position in the `tables` of the worker's hello. */
       readonly table: number;
       /**

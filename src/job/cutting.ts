@@ -88,7 +88,7 @@ export function cutInputs(
 
 /** What is written about CSV; each character has one meaning. */
 function dialectOf(settings: Settings, problems: Problems): WrittenDialect {
-  const { csvDelimiter, csvHeader, csvQuote, csvEscape, csvComment } = settings;
+  const { csvDelimiter, csvHeader, csvQuote, csvEscape, csvComment, csvRagged, schemaDrift } = settings;
   const given = [csvDelimiter, csvQuote, csvEscape, csvComment].filter(
     ({ value }) => value !== undefined && value !== '',
   );
@@ -107,6 +107,8 @@ function dialectOf(settings: Settings, problems: Problems): WrittenDialect {
     ...(csvQuote.origin !== 'default' && csvQuote.value !== undefined && { quote: csvQuote.value }),
     ...(csvEscape.value !== undefined && csvEscape.value !== '' && { escape: csvEscape.value }),
     ...(csvComment.value !== undefined && csvComment.value !== '' && { comment: csvComment.value }),
+    ...((csvRagged.value === 'error' || csvRagged.value === 'skip') && { ragged: csvRagged.value }),
+    ...(schemaDrift.value === 'by_name' && { drift: 'by_name' }),
   };
 }
 

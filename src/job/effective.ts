@@ -61,6 +61,9 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   csvQuote: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.quote ?? '"')),
   csvEscape: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.escape ?? '')),
   csvComment: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.comment ?? '')),
+  csvRagged: ({ plan }) => (csvOf(plan) ? (csvOf(plan)?.ragged ?? 'fill') : ''),
+  schemaDrift: ({ plan: { inputs } }) =>
+    inputs.some((input) => input.kind === 'table' && 'drift' in input.table) ? 'by_name' : 'refuse',
   miniBatchSize: ({ plan }) => (['rows', 'keys'].includes(plan.cutting.by) ? '' : showCutting(plan.cutting)),
   miniBatchRows: ({ plan }) => (plan.cutting.by === 'rows' ? showCutting(plan.cutting) : ''),
   miniBatchFormat: ({ plan }) => plan.miniBatchFormat ?? 'pandas',

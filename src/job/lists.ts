@@ -25,6 +25,8 @@ export function listInput(
   const extension = CSV_NAME.exec(select.file)?.[1]?.toLowerCase();
   const column = listColumn.value ?? (extension === undefined ? undefined : PATH_COLUMN);
   const delimiter = extension === 'tsv' ? '\t' : ',';
+  // both are said of tables
+  const { drift: _, ragged: __, ...written } = dialect;
   return {
     kind: 'files',
     name,
@@ -33,7 +35,7 @@ export function listInput(
     select: {
       by: 'list',
       file: `${root === '/' ? '' : root}/${select.file}`,
-      ...(column !== undefined && { column, csv: { delimiter, ...dialect, header: true } }),
+      ...(column !== undefined && { column, csv: { delimiter, ...written, header: true } }),
     },
   };
 }

@@ -115,6 +115,16 @@ export const OPTIONS = {
     value: { type: 'character', orNone: true }, fallback: 'none',
     help: 'character of a CSV table from which on, outside quotes, the rest of the line is not read',
   },
+  csvRagged: {
+    name: 'csv_ragged', yaml: 'csv_ragged', cli: { flag: '--csv-ragged', argument: '<policy>' },
+    value: { type: 'choice', choices: ['fill', 'error', 'skip'] }, fallback: 'fill',
+    help: 'rows of a CSV table with another number of fields than there are columns: fill takes the rest of short ones for missing and fails the mini-batch of one that is too long; error ends the run; skip leaves them out, counted and told',
+  },
+  schemaDrift: {
+    name: 'schema_drift', yaml: 'schema_drift', cli: { flag: '--schema-drift', argument: '<policy>' },
+    value: { type: 'choice', choices: ['refuse', 'by_name'] }, fallback: 'refuse',
+    help: 'files of a table that differ in columns: refuse ends the run before it starts; by_name matches columns by their names, takes those that a file lacks for missing and widens types over all files',
+  },
   miniBatchSize: {
     name: 'mini_batch_size', yaml: 'mini_batch_size', v1: 'mini_batch_size',
     cli: { flag: '--mini-batch-size', argument: '<n|size>' }, value: { type: 'size' },
@@ -166,7 +176,7 @@ export const OPTIONS = {
     cli: { flag: '--append-row-to', argument: '<name>' },
     value: { type: 'structure', allowed: 'an output of the job, as in ${{outputs.scores}}' },
     fallbackText: 'with a job file: no result file; else parallel_run_step.txt',
-    help: 'result file for the rows that run() returns; .csv and .jsonl decide the format, all else is text',
+    help: 'result file for the rows that run() returns; .csv, .jsonl and .parquet decide the format, all else is text',
   },
   summaryOnly: {
     name: 'summary_only', v1: 'output_action', cli: { flag: '--summary-only' }, value: { type: 'switch' }, fallback: false,

@@ -32,6 +32,8 @@ export interface WrittenFlags {
   readonly csvQuote?: string;
   readonly csvEscape?: string;
   readonly csvComment?: string;
+  readonly csvRagged?: string;
+  readonly schemaDrift?: string;
   readonly miniBatchSize?: string | number;
   readonly miniBatchFormat?: string;
   readonly miniBatchRows?: string | number;

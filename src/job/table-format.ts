@@ -1,5 +1,5 @@
 /** What kind of table the files of an input are, by their names. Pure. */
-import type { CsvDialect, InputSpec, QuerySpec, TableFormat } from '../domain/plan.ts';
+import type { CsvDialect, InputSpec, QuerySpec, SchemaDrift, TableFormat } from '../domain/plan.ts';
 import type { Problems } from './problems.ts';
 import type { SelectedPath } from './selection.ts';
 
@@ -71,7 +71,7 @@ export function isNamedTable(path: SeenPath): boolean {
 }
 
 /** What the settings say of CSV; what they don't say is as the name has it. */
-export type WrittenDialect = Partial<CsvDialect>;
+export type WrittenDialect = Partial<CsvDialect> & SchemaDrift;
 
 /** @param wanted what `input_format` says; undefined: as the names say */
 export function tableInput(
@@ -80,17 +80,25 @@ export function tableInput(
   dialect: WrittenDialect,
   problems: Problems,
 ): TableInput {
-  if (input.query) return queryInput(input, input.query);
+  if (input.query) return queryInput(input, input.query, dialect);
   const found = namedTable(input, wanted, problems);
   const { table } = found;
   if (table.format === 'csv') return { ...found, table: { ...table, ...dialect } };
+  if (table.format === 'arrow' && dialect.drift)
+    problems.error('PR1012', 'schema_drift is by_name, and the input is Arrow', {
+      where: input.at,
+      why: 'Arrow files of one table have the same columns',
+      next: 'write the files with the same columns, or as Parquet; or leave schema_drift out',
+    });
+  if (table.format === 'parquet' && dialect.drift) return { ...found, table: { ...table, drift: dialect.drift } };
   if (table.format !== 'jsonl' || dialect.encoding === undefined) return found;
   return { ...found, table: { ...table, encoding: dialect.encoding } };
 }
 
 /** DuckDB writes Parquet, which knows all its types; the rows of SQLite have the types that their values have. */
-function queryInput({ name, root, select }: SeenPath, query: QuerySpec): TableInput {
-  const table: TableFormat = query.engine === 'duckdb' ? { format: 'parquet' } : { format: 'jsonl' };
+function queryInput({ name, root, select }: SeenPath, query: QuerySpec, { drift }: SchemaDrift): TableInput {
+  const table: TableFormat =
+    query.engine === 'duckdb' ? { format: 'parquet', ...(drift && { drift }) } : { format: 'jsonl' };
   return { kind: 'table', name, root, select, table, query };
 }
 

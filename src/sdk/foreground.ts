@@ -216,7 +216,10 @@ async function inScratch<T>(plan: Plan, work: (scratch: Plan) => Promise<T>): Pr
 }
 
 function scratchOutput(plan: Plan, runFolder: string): Plan['output'] {
-  return plan.output.action === 'append_row' ? { ...plan.output, file: `${runFolder}/outputs/rows` } : plan.output;
+  if (plan.output.action !== 'append_row') return plan.output;
+  const { format } = plan.output;
+  // the first rows are shown, and Parquet has no text
+  return { ...plan.output, file: `${runFolder}/outputs/rows`, format: format === 'parquet' ? 'jsonl' : format };
 }
 
 /** @param items of the mini-batch; a rank mini-batch has none */

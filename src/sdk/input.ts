@@ -24,6 +24,8 @@ import { Notes } from './notes.ts';
 export interface SkippedInput {
   readonly path: string;
   readonly reason: string;
+  /** So many rows of it, and no more. */
+  readonly rows?: number;
 }
 
 export interface OpenedInput<Chunk = DraftChunk> {
@@ -67,8 +69,8 @@ async function open<Chunk>(
   const { copies, groupedFiles } = runLayout(plan.runFolder);
   const options = { exclude, stamps: true, ...(signal && { signal }), ...(columns && { columns }) };
   const writing = looking ? {} : { copies, groupedFiles, ...groupingMemory(process.env) };
-  const onSkip: CreationOptions['onSkip'] = (path, reason) => {
-    skipped.tell({ path, reason });
+  const onSkip: CreationOptions['onSkip'] = (path, reason, rows) => {
+    skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
   };
   const drafts = cut(inputs, cutting, { ...options, ...writing, onSkip });
   if (columns || cutting.by === 'keys') {

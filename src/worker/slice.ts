@@ -1,6 +1,7 @@
 /** The bytes of a slice of a table, and what is wrong with them. */
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
+import { LineCounter } from '../domain/linecounter.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 
 export type RowsSource = Extract<MiniBatchSource, { kind: 'rows' }>;
@@ -38,6 +39,26 @@ export function readRange(source: RowsSource): Buffer {
 /** Value of a partition key; null where it is missing. */
 export function keyValue({ keys = [] }: RowsSource, wanted: string): string | null {
   return keys.find(([name]) => name === wanted)?.[1] ?? null;
+}
+
+const LINES_CHUNK_BYTES = 1024 * 1024;
+
+/** Line, from 1, of a byte of the file: read from its start, since nobody counts lines otherwise. */
+export function lineAt(source: RowsSource, offset: number): number {
+  const lines = new LineCounter();
+  const chunk = Buffer.allocUnsafe(LINES_CHUNK_BYTES);
+  const file = openSync(source.data ?? source.file, 'r');
+  try {
+    for (let at = 0; at < offset;) {
+      const read = readSync(file, chunk, 0, Math.min(chunk.length, offset - at), at);
+      if (read === 0) break;
+      lines.take(chunk.subarray(0, read));
+      at += read;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return lines.line;
 }
 
 export function changedCount(rows: number, source: RowsSource): SliceError {

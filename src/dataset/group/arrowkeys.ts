@@ -4,6 +4,7 @@ import type { Data, RecordBatch } from 'apache-arrow';
 import { decompressZstd } from 'hyparquet-compressors';
 import { wholeOfWords } from '../../domain/arrowtypes.ts';
 import { unpackLz4 } from '../../domain/lz4frame.ts';
+import type { Column } from '../../domain/plan.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { isOfSystem, withFile } from '../read.ts';
 import { notPlain } from './notplain.ts';
@@ -15,7 +16,7 @@ compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: unpackLz4 });
 compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompressZstd(bytes).slice() });
 
 /** A batch at a time is in memory. @throws DatasetError PR3003, PR3304, PR3306 */
-export async function readArrowKeys(path: string, names: readonly string[], visit: VisitKeys): Promise<void> {
+export async function readArrowKeys(path: string, columns: readonly Column[], visit: VisitKeys): Promise<void> {
   await withFile(path, async (file) => {
     try {
       const reader = await RecordBatchReader.from(file);
@@ -27,7 +28,7 @@ export async function readArrowKeys(path: string, names: readonly string[], visi
         await visit(
           firstRow,
           batch.numRows,
-          names.map((name) => textsOf(column(batch, name, path), () => notPlain(path, name, true))),
+          columns.map(({ name }) => textsOf(column(batch, name, path), () => notPlain(path, name, true))),
         );
         firstRow += batch.numRows;
       }

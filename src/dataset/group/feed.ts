@@ -4,16 +4,20 @@ import type { FieldSink } from '../../domain/dialect.ts';
 import type { Column, InputSpec, TableFormat } from '../../domain/plan.ts';
 import { bytesOf, joinText } from '../bytepath.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
+import { cutFile } from '../table/cut.ts';
+import { placesOf } from '../table/drift.ts';
 import { readHead } from '../table/head.ts';
+import type { TableHead } from '../table/head.ts';
 import { MemberScanner } from '../table/jsonmembers.ts';
 import { readLines } from '../table/lines.ts';
 import type { LineSink } from '../table/lines.ts';
 import { readFacts } from '../table/numbered.ts';
 import type { NumberedFormat } from '../table/numbered.ts';
+import { EvenRows } from '../table/ragged.ts';
 import { scanRows } from '../table/sample.ts';
 import { walk } from '../walk.ts';
 import type { WalkOptions } from '../walk.ts';
-import { keyOf } from './keys.ts';
+import { keyOf, listed } from './keys.ts';
 import type { Keys } from './keys.ts';
 import { csvValue, jsonValue } from './values.ts';
 
@@ -74,9 +78,14 @@ async function feedTable(file: TableFile): Promise<void> {
   switch (table.format) {
     case 'csv': {
       const head = await readHead(path, table);
+      if (head) checkColumns(path, head, file.keys);
+      // Rows of another width are refused or told where tables are cut.
+      if (table.ragged) for await (const _ of cutFile(path, table, WHOLE, options));
       const rows = new CsvRows(file, table.escape);
-      if (head) await scanRows(path, table, rows, { start: head.dataStart, signal });
-      if (rows.count === 0) options.onSkip?.(path, head ? 'the table has a header and no rows' : 'the table is empty');
+      const sink = head && table.ragged === 'skip' ? new EvenRows(head.names.length, rows) : rows;
+      if (head) await scanRows(path, table, sink, { start: head.dataStart, signal });
+      if (rows.count === 0 && !table.ragged)
+        options.onSkip?.(path, head ? 'the table has a header and no rows' : 'the table is empty');
       return;
     }
     case 'jsonl': {
@@ -91,6 +100,25 @@ async function feedTable(file: TableFile): Promise<void> {
     default:
       return unreachable(table);
   }
+}
+
+const WHOLE = { bytes: Infinity, rows: Infinity };
+
+/**
+ * Rows of CSV are put together as they are, so all of them have the columns of the table in its order.
+ * @throws DatasetError PR3309
+ */
+export function checkColumns(path: string, head: TableHead, { tableColumns }: Keys): void {
+  if (!placesOf(tableColumns, head.names)) return;
+  throw new DatasetError(
+    datasetProblem({
+      code: 'PR3309',
+      what: 'files of CSV that differ in columns cannot be grouped by partition keys',
+      file: path,
+      why: `its columns are ${listed(head.names)}; those of all files are ${listed(tableColumns)}`,
+      next: 'write the files with the same columns in the same order, or as JSON Lines or Parquet, which are matched by name',
+    }),
+  );
 }
 
 const RAW_MAX = 65_536;
@@ -227,7 +255,7 @@ async function feedNumbered(
   let seen = 0;
   await readKeys(
     path,
-    columns.map(({ column }) => column.name),
+    columns.map(({ column }) => column),
     (firstRow, rows, found) => {
       options.signal?.throwIfAborted();
       let from = 0;

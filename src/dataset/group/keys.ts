@@ -43,6 +43,11 @@ export class Keys {
     });
   }
 
+  /** Names of the columns of the tables. */
+  get tableColumns(): readonly string[] {
+    return this.#columns ?? [];
+  }
+
   /** Some values are in the paths. */
   get needPaths(): boolean {
     return this.places.some(({ column }) => column === undefined);
@@ -151,7 +156,7 @@ const foldersOf = (path: string): string[] =>
   path.split('/').flatMap((folder) => (folder.indexOf('=') > 0 ? [folder.slice(0, folder.indexOf('='))] : []));
 
 const SHOWN = 20;
-function listed(names: readonly string[]): string {
+export function listed(names: readonly string[]): string {
   const more = names.length - SHOWN;
   return (
     names

@@ -1,6 +1,6 @@
 import { DatasetError, datasetProblem } from '../error.ts';
 
-/** Called for each group of rows of a file; `values` by column. */
+/** Called for each group of rows of a file; `values` by column, none where the file lacks it. */
 export type VisitKeys = (
   firstRow: number,
   rows: number,

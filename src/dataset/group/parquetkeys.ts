@@ -2,28 +2,44 @@
 import { parquetScan } from 'hyparquet';
 import type { FileMetaData, SchemaElement } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { orNothing } from '../../domain/lz4frame.ts';
+import type { Column } from '../../domain/plan.ts';
 import { firstLevel, withParquet } from '../table/parquet.ts';
 import { notPlain } from './notplain.ts';
 import type { VisitKeys } from './notplain.ts';
 import { isoDay, isoTime, scaled } from './typedtexts.ts';
+
+const COMPRESSORS = { ...compressors, LZ4_RAW: orNothing(compressors.LZ4_RAW) };
 
 /**
  * A group of rows at a time is in memory, of the columns that are asked for. Values are taken as they are stored, since
  * dates, decimals and times lose digits on their way to plain ones.
  * @throws DatasetError PR3003, PR3011, PR3304
  */
-export async function readParquetKeys(path: string, names: readonly string[], visit: VisitKeys): Promise<void> {
+export async function readParquetKeys(path: string, columns: readonly Column[], visit: VisitKeys): Promise<void> {
   await withParquet(path, async (file, metadata) => {
-    const elements = names.map((name) => elementOf(metadata, name, path));
+    const elements = columns.map((column) => elementOf(metadata, column, path));
     const stored = {
       ...metadata,
       schema: metadata.schema.map((element) => (elements.includes(element) ? plain(element) : element)),
     };
     const parsers = { timestampFromNanoseconds: (nanos: bigint) => nanos };
-    const scan = await parquetScan({ file, metadata: stored, columns: [...names], compressors, utf8: false, parsers });
+    const names = elements.flatMap((element) => element?.name ?? []);
+    const scan = await parquetScan({
+      file,
+      metadata: stored,
+      columns: names,
+      compressors: COMPRESSORS,
+      utf8: false,
+      parsers,
+    });
     for (const { rowStart, rowEnd } of scan.ranges) {
       const values: (string | null)[][] = [];
       for (const element of elements) {
+        if (!element) {
+          values.push([]);
+          continue;
+        }
         const texts = new Texts(element);
         const read = (await scan.readColumn({ column: element.name, rowStart, rowEnd })) as ArrayLike<unknown>;
         values.push(Array.from(read, (value) => texts.of(value)));
@@ -33,8 +49,10 @@ export async function readParquetKeys(path: string, names: readonly string[], vi
   });
 }
 
-function elementOf(metadata: FileMetaData, name: string, path: string): SchemaElement {
+/** Undefined: this file is one of those that lack the column. */
+function elementOf(metadata: FileMetaData, { name, lacking }: Column, path: string): SchemaElement | undefined {
   const element = firstLevel(metadata).find((each) => each.name === name);
+  if (!element && lacking) return undefined;
   if (element && element.num_children === undefined && element.repetition_type !== 'REPEATED') return element;
   throw notPlain(path, name, element !== undefined);
 }

@@ -6,11 +6,13 @@ import { lineAt, markLength, readChunks } from '../read.ts';
 import { writingCopy } from '../unpack.ts';
 import type { WalkOptions } from '../walk.ts';
 import { LineCutter } from './linecutter.ts';
+import { RaggedRows } from './ragged.ts';
 import { readFacts } from './numbered.ts';
 import type { NumberedFormat } from './numbered.ts';
 import { ROW_BYTES_MAX } from './ranges.ts';
 import { RowCutter } from './rowcutter.ts';
 import type { RangeLimits, RowFault, RowRange } from './ranges.ts';
+import { WidthCutter } from './widthcutter.ts';
 
 export interface CutOptions extends Pick<WalkOptions, 'onSkip' | 'signal'> {
   readonly chunkBytes?: number;
@@ -21,7 +23,7 @@ export interface CutOptions extends Pick<WalkOptions, 'onSkip' | 'signal'> {
 
 /**
  * Row ranges of one file, as they are found.
- * @throws DatasetError PR3003, PR3005, PR3006, PR3011, PR3020
+ * @throws DatasetError PR3003, PR3005, PR3006, PR3011, PR3014, PR3020
  */
 export function cutFile(
   path: string,
@@ -60,7 +62,8 @@ async function* cutText(
   limits: RangeLimits,
   options: CutOptions,
 ): AsyncGenerator<RowRange[], void, undefined> {
-  let cutter: RowCutter | LineCutter | undefined;
+  let cutter: RowCutter | LineCutter | WidthCutter | undefined;
+  const ragged = table.format === 'csv' && table.ragged ? new RaggedRows(path, table.ragged) : undefined;
   const { signal, chunkBytes, rowBytesMax, copyTo } = options;
   const chunks = readChunks(path, {
     signal,
@@ -70,7 +73,9 @@ async function* cutText(
   for await (const chunk of copyTo === undefined ? chunks : writingCopy(copyTo, chunks)) {
     const mark: number = cutter ? 0 : markLength(chunk, path);
     const start = { limits, start: mark, ...(rowBytesMax !== undefined && { rowBytesMax }) };
-    cutter ??= table.format === 'csv' ? new RowCutter({ ...table, ...start }) : new LineCutter(start);
+    if (table.format !== 'csv') cutter ??= new LineCutter(start);
+    else
+      cutter ??= ragged ? new WidthCutter({ ...table, ...start }, ragged.take) : new RowCutter({ ...table, ...start });
     const ranges = cutter.push(mark > 0 ? chunk.subarray(mark) : chunk);
     if (ranges.length > 0) yield ranges;
     if (cutter.fault) throw await rowFault(path, cutter.fault, table.encoding);
@@ -78,6 +83,7 @@ async function* cutText(
   const last = cutter?.finish() ?? [];
   if (last.length > 0) yield last;
   if (cutter?.fault) throw await rowFault(path, cutter.fault, table.encoding);
+  ragged?.tell(options.onSkip);
   if (!cutter || cutter.rowsTotal === 0)
     options.onSkip?.(path, cutter?.headerSeen === true ? 'the table has a header and no rows' : 'the table is empty');
 }
