@@ -89,10 +89,18 @@ module.exports = {
       to: { couldNotResolve: true },
     },
     {
+      name: 'drivers-where-queries-are',
+      comment:
+        'drivers of databases are optional: only the process of a query loads them, and says so where they are missing',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/dataset/query/(duckdb|sqlite)[.]ts$' },
+      to: { path: '(^|/)node_modules/(@duckdb|libsql)/' },
+    },
+    {
       name: 'no-development-packages',
       comment: 'a package of devDependencies is not there once ParallelRun is installed',
       severity: 'error',
-      from: { path: '^src/' },
+      from: { path: '^src/', pathNot: '^src/dataset/query/(duckdb|sqlite)[.]ts$' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
     {

@@ -21,7 +21,10 @@ class Numbered:
     """
 
     def __init__(self, table, opener, join, convert):
-        self._names = [column["name"] for column in table["schema"]["columns"]]
+        columns = table["schema"]["columns"]
+        self._names = [column["name"] for column in columns]
+        self._by_name = {column["name"]: column for column in columns if "like" in column or "widened" in column}
+        self._types = {}
         self._open = opener
         self._join = join
         self._convert = convert
@@ -51,7 +54,9 @@ class Numbered:
         """`source`: as of one file; `ranges`: of its rows, ascending."""
         file = self._file(source)
         self._check(file, source, ranges[-1][1])
-        data = file.read(ranges, self._names)
+        data = file.read(ranges, [name for name in self._names if name in file.names])
+        if self._by_name:
+            data = file.placed(data, [(name, self._type_of(name)) for name in self._names])
         rows = sum(end - start for start, end in ranges)
         if len(data) != rows:
             raise changed(source, "%d rows of it are there, not %d" % (len(data), rows))
@@ -60,12 +65,20 @@ class Numbered:
     def _check(self, file, source, end):
         if file.rows < end:
             raise changed(source, "it has %d rows, %d were there when the mini-batches were made" % (file.rows, end))
-        lacking = [name for name in self._names if name not in file.names]
+        lacking = [name for name in self._names if name not in file.names and name not in self._by_name]
         if lacking:
             raise changed(source, "it has no column %r" % lacking[0])
         more = [name for name in file.names if name not in self._names]
         if more:
             raise changed(source, "it has the column %r, which the table does not have" % more[0])
+
+    def _type_of(self, name):
+        """The type that a column has in all files, in the words of the library."""
+        if name not in self._types:
+            column = self._by_name[name]
+            file = self._open(column["like"]) if "like" in column else None
+            self._types[name] = file.type_of(name) if file else column["widened"]
+        return self._types[name]
 
     def _file(self, source):
         """The file of a source, opened now or before; anew where it isn't the same any more."""

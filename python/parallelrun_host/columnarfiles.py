@@ -67,6 +67,19 @@ class _Parts:
         self._kept = (number, table) if keep and table.nbytes <= _KEPT_BYTES_MAX else (None, None)
         return table
 
+    def placed(self, table, columns):
+        """The table with these columns, (name, type), in their order: cast where need be, nulls where it lacks one."""
+        arrow = self._arrow
+        made = []
+        for name, kind in columns:
+            kind = getattr(arrow, kind)() if isinstance(kind, str) else kind
+            if name not in self.names:
+                made.append(arrow.nulls(table.num_rows, kind))
+            else:
+                column = table.column(name)
+                made.append(column if column.type == kind else column.cast(kind))
+        return arrow.Table.from_arrays(made, [name for name, _ in columns])
+
     def _plain(self, column):
         """Categories differ from slice to slice: their values don't."""
         if self._arrow.types.is_dictionary(column.type):
@@ -82,6 +95,10 @@ class ParquetParts(_Parts):
         meta = self._file.metadata
         counts = [meta.row_group(number).num_rows for number in range(meta.num_row_groups)]
         super().__init__(arrow, self._file.schema_arrow.names, counts)
+
+    def type_of(self, name):
+        kind = self._file.schema_arrow.field(name).type
+        return kind.value_type if self._arrow.types.is_dictionary(kind) else kind
 
     def _load(self, number):
         # one thread: as many workers as there are cores read at the same time
@@ -129,6 +146,22 @@ class PolarsParts:
         if len(ranges) == 1:
             return frame
         return frame[[row for start, end in ranges for row in range(start - first, end - first)]]
+
+    def type_of(self, name):
+        return self._scan.select(name).collect_schema()[name]
+
+    def placed(self, frame, columns):
+        """As of the others."""
+        polars = self._polars
+        types = {"int64": polars.Int64, "float64": polars.Float64}
+        for name, kind in columns:
+            if name in self.names and frame[name].dtype in (polars.Int64, polars.UInt64) and str(kind) in ("float64", "Float64"):
+                if (frame[name].cast(polars.Float64).cast(frame[name].dtype, strict=False) != frame[name]).any():
+                    raise ValueError("column %r holds whole numbers that a float doesn't hold" % name)
+        return frame.select([
+            (polars.col(name) if name in self.names else polars.lit(None)).cast(
+                types[kind] if isinstance(kind, str) else kind).alias(name)
+            for name, kind in columns])
 
 
 def _windows(ranges):

@@ -3,11 +3,12 @@ CSV: a byte range of whole rows becomes rows with the columns and types of the w
 where there is pandas; rows as dicts, and tables where there is none, are read by the standard library alone.
 """
 import io
+import json
 import re
 
 from .csvtext import Dialect, EndlessRow
 from .minibatch import InputError
-from .slices import check_count, converted, handed_over, misfit, read_slice, reason, row_error, where
+from .slices import check_count, converted, handed_over, line_at, misfit, read_slice, reason, row_error, where
 from .textvalues import CONVERTERS, MISSING, TRUTH
 
 _DTYPES = {
@@ -19,8 +20,6 @@ _DTYPES = {
     "string": object,
 }
 _QUOTE_NONE = 3  # csv.QUOTE_NONE
-#: Where a blank line ends in CR and the next starts with a space, pandas' parser goes back too far and never ends.
-_STRANGE_TO_PANDAS = re.compile(rb"\r[ \t]")
 _BEGINS_WITH_MINUS = re.compile(rb"(?:\A|[^-\w.])-[0-9]")
 _INT64_MAX = 2 ** 63 - 1
 
@@ -32,12 +31,19 @@ class CsvFrames:
         self._pandas = pandas
         self._convert = convert
         self._dialect = Dialect(table)
-        self._options, self._header = _options(table, self._dialect)
         self._columns = [(column["name"], column["type"]) for column in table["schema"]["columns"]]
+        self._strange = _strange_to_pandas(self._dialect.comment)
+        self._layouts = {}
 
     def read(self, source):
         """All rows of a source. Raises InputError."""
         return handed_over(source, self._convert, self._frame(source))
+
+    def _layout(self, source):
+        places = tuple(source.get("fields", ()))
+        if places not in self._layouts:
+            self._layouts[places] = _Layout(self._columns, places, self._dialect)
+        return self._layouts[places]
 
     def read_part(self, source, start, end):
         """
@@ -63,35 +69,46 @@ class CsvFrames:
 
     def _frame(self, source):
         """A DataFrame with RangeIndex from 0."""
-        data = read_slice(source)
+        original = data = read_slice(source)
+        layout = self._layout(source)
         try:
-            if b"\r" in data and _STRANGE_TO_PANDAS.search(data):
+            if b"\r" in data and self._strange.search(data):
                 data = _with_line_feeds(data, self._dialect)
-            frame = self._parsed(data)
+            frame = self._parsed(data, layout)
         except Exception as error:
-            raise InputError(source["file"], reason("pandas cannot read", source, error)) from error
+            raise (_too_long(original, source, self._dialect, layout.width) or
+                   InputError(source["file"], reason("pandas cannot read", source, error))) from error
         if not isinstance(frame.index, self._pandas.RangeIndex):  # pandas makes an index of what is too much
-            raise InputError(
+            raise _too_long(original, source, self._dialect, layout.width) or InputError(
                 source["file"], "%s: the first one has more fields than the table has columns" % where(source))
         check_count(source, len(frame))
-        for name, kind in self._columns:
+        for name, kind in layout.columns:
             if kind == "nullable-bool":
                 frame[name] = _truth_column(frame[name], source)
             elif kind in ("int64", "uint64"):
-                self._check_whole(frame[name], kind, data, source)
+                self._check_whole(frame[name], kind, data, source, layout)
+        return self._placed(frame, layout) if layout.is_other else frame
+
+    def _placed(self, frame, layout):
+        """The columns of all files in their order; those that this one lacks have no values."""
+        frame = frame.reindex(columns=[name for name, _ in self._columns])
+        here = {name for name, _ in layout.columns}
+        for name, kind in self._columns:
+            if name not in here:
+                frame[name] = frame[name].astype(_DTYPES[kind])
         return frame
 
-    def _parsed(self, data, **options):
-        return self._pandas.read_csv(io.BytesIO(self._header + data), **dict(self._options, **options))
+    def _parsed(self, data, layout, **options):
+        return self._pandas.read_csv(io.BytesIO(layout.header + data), **dict(layout.options, **options))
 
-    def _check_whole(self, column, kind, data, source):
+    def _check_whole(self, column, kind, data, source, layout):
         """pandas makes another type of what is beyond the one asked for, and a huge number of what is below 0."""
         beyond = column > _INT64_MAX
         if kind == "int64" and beyond.any():
             row = int(beyond.argmax())
             raise misfit(source, row, column.name, kind, int(column[row]))
         if kind == "uint64" and _BEGINS_WITH_MINUS.search(data) and beyond.any():
-            texts = self._parsed(data, usecols=[column.name], dtype=object)[column.name].str.strip()
+            texts = self._parsed(data, layout, usecols=[column.name], dtype=object)[column.name].str.strip()
             wrong = texts.str.startswith("-") & beyond
             if wrong.any():
                 row = int(wrong.argmax())
@@ -123,9 +140,10 @@ class CsvRows:
 
     def read(self, source):
         """All rows of a source. Raises InputError."""
-        rows = self._rows(read_slice(source), source, 0)
+        data = read_slice(source)
+        rows = self._rows(data, source, 0)
         check_count(source, len(rows))
-        return self._converted(rows, source, 0)
+        return self._converted(rows, source, 0, data)
 
     def read_part(self, source, start, end):
         """The rows `start` to `end` of a source: what is in those around them doesn't matter. Raises InputError."""
@@ -135,8 +153,9 @@ class CsvRows:
         except EndlessRow as error:
             raise row_error(source, error.row, str(error)) from error
         check_count(source, len(spans))
-        rows = self._rows(data[spans[start][0]:spans[end - 1][1]], source, start)
-        return self._converted(rows, source, start)
+        piece = data[spans[start][0]:spans[end - 1][1]]
+        smaller = dict(source, start=source["start"] + spans[start][0])
+        return self._converted(self._rows(piece, source, start), smaller, start, piece)
 
     def _rows(self, data, source, first):
         """-> lists of the fields of each row. `first`: number of the first one in the source."""
@@ -158,33 +177,73 @@ class CsvRows:
             pass  # it is the row without end
         return number
 
-    def _converted(self, rows, source, first):
-        width = len(self._columns)
-        for number, fields in enumerate(rows, first):
+    def _converted(self, rows, source, first, data):
+        places = source.get("fields") or range(len(self._columns))
+        width = sum(place >= 0 for place in places)
+        for fields in rows:
             if len(fields) > width:
-                raise row_error(source, number, "it has %d fields, the table has %d columns" % (len(fields), width))
+                raise _too_long(data, source, self._dialect, width, first)
             fields.extend([""] * (width - len(fields)))
-        columns = [converted(source, first, texts, name, kind, CONVERTERS[kind])
-                   for texts, (name, kind) in zip(zip(*rows), self._columns)]
+        texts = list(zip(*rows)) if rows else [()] * width
+        nothing = ("",) * len(rows)
+        columns = [converted(source, first, texts[place] if place >= 0 else nothing, name, kind, CONVERTERS[kind])
+                   for place, (name, kind) in zip(places, self._columns)]
         return handed_over(source, self._convert, columns, len(rows))
 
 
-def _options(table, dialect):
+def _strange_to_pandas(comment):
+    """
+    What pandas' parser gets wrong in text with CR: where a blank line ends in one and the next starts with a space, it goes
+    back too far and never ends; of a row behind a blank line or a comment it loses a delimiter at the start.
+    """
+    return re.compile(rb"\r[ \t]|(?:\A|[\r\n])\r(?!\n)" + (b"|" + re.escape(comment.encode("ascii")) if comment else b""))
+
+
+class _Layout:
+    """
+    How pandas reads the rows of files that have the same columns. `columns`: name and type of each field of a row;
+    `options`: arguments of read_csv; `header`: a line to put in front of each slice.
+    """
+
+    def __init__(self, columns, places, dialect):
+        self.is_other = bool(places)
+        own = sorted((place, column) for place, column in zip(places, columns) if place >= 0)
+        self.columns = [column for _, column in own] if places else columns
+        self.width = len(self.columns)
+        self.options, self.header = _options(self.columns, dialect)
+
+
+def _too_long(data, source, dialect, width, first=0):
+    """An InputError about the first row that has more fields than its file has columns; None where there is none."""
+    try:
+        for row, (start, end) in enumerate(dialect.spans(data), first):
+            text = data[start:end].decode("utf-8", "replace")
+            fields = len(next(dialect.rows(text)))
+            if fields > width:
+                shown = text.rstrip("\r\n")
+                return row_error(source, row, "it has %d fields, its file has %d columns: %s" % (
+                    fields, width, json.dumps(shown if len(shown) <= 80 else shown[:80] + "...", ensure_ascii=False)),
+                    line=None if "keys" in source else line_at(source, source["start"] + start))
+    except EndlessRow:
+        pass  # another fault
+    return None
+
+
+def _options(columns, dialect):
     """
     -> (arguments of read_csv, line to put in front of each slice). The line says how wide the table is: pandas before
     2.0 refuses a slice whose rows all end early.
     """
-    columns = table["schema"]["columns"]
     taken = dialect.delimiter + dialect.quote + dialect.escape + dialect.comment
     filler = next(letter for letter in "cdefg" if letter not in taken)
     header = (dialect.delimiter.join([filler] * len(columns)) + "\n").encode("utf-8")
     options = {
         "sep": dialect.delimiter,
         "header": 0,
-        "names": [column["name"] for column in columns],
+        "names": [name for name, _ in columns],
         "keep_default_na": False,
         "na_values": list(MISSING),
-        "dtype": {column["name"]: _DTYPES[column["type"]] for column in columns},
+        "dtype": {name: _DTYPES[kind] for name, kind in columns},
         "encoding": "utf-8",
         "engine": "c",
         "low_memory": False,

@@ -1,7 +1,7 @@
 """
-The three formats of the append_row file, each a class with the same methods: text of list elements, of a pandas frame,
-of rows of another table library; every text ends in a line break. Lone surrogates become backslash-u when the text is
-encoded, so the output is always valid UTF-8.
+The formats of the append_row file that are text, each a class with the same methods: text of list elements, of a pandas
+frame, of rows of another table library (`TableRows`); every text ends in a line break. Lone surrogates become backslash-u
+when the text is encoded, so the output is always valid UTF-8. Parquet: see blocks.py.
 """
 import json
 import re
@@ -24,7 +24,7 @@ class TxtFormat:
         return frame.to_csv(sep=self.separator, header=False, index=False)
 
     def rows(self, table):
-        return "".join([self._line(row) for row in table[1]])
+        return "".join([self._line(row) for row in table.rows()])
 
     def _line(self, fields):
         quoted = self._quoted
@@ -61,13 +61,13 @@ def _fields(element):
     if isinstance(element, (list, tuple)):
         return element
     item = getattr(element, "tolist", None)
-    if item is not None and not isinstance(element, (str, int, float)) and _is_numpy(element):
+    if item is not None and not isinstance(element, (str, int, float)) and is_numpy(element):
         values = array_values(element) if getattr(element, "ndim", 0) else item()
         return values if isinstance(values, (list, tuple)) else (element,)
     return (element,)
 
 
-def _is_numpy(value):
+def is_numpy(value):
     numpy = sys.modules.get("numpy")
     return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
 
@@ -77,26 +77,32 @@ class JsonlFormat:
 
     has_columns = False
 
-    def __init__(self):
-        self._encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_plain).encode
+    def __init__(self, separators=None):
+        self._encode = json.JSONEncoder(
+            ensure_ascii=False, allow_nan=False, default=plain, separators=separators).encode
 
     def elements(self, chunk):
         return "".join([self._line(element) for element in chunk])
 
     def frame(self, frame):
         columns = [_column_values(frame.iloc[:, at]) for at in range(frame.shape[1])]
-        names = [str(name) for name in frame.columns]
-        return self.rows((names, zip(*columns) if columns else [()] * len(frame)))
+        return self._objects([str(name) for name in frame.columns], zip(*columns) if columns else [()] * len(frame))
 
     def rows(self, table):
-        names = _distinct(table[0])
-        return "".join([self._line(dict(zip(names, row))) for row in table[1]])
+        return self._objects(table.names, table.rows())
+
+    def _objects(self, columns, rows):
+        names = distinct(columns)
+        return "".join([self._line(dict(zip(names, row))) for row in rows])
 
     def _line(self, value):
+        return self.text(value) + "\n"
+
+    def text(self, value):
         try:
-            return self._encode(value) + "\n"
+            return self._encode(value)
         except (ValueError, TypeError):
-            return self._encode(_plain_all(value)) + "\n"
+            return self._encode(_plain_all(value))
 
 
 def _column_values(series):
@@ -106,20 +112,25 @@ def _column_values(series):
     return series.tolist()
 
 
-def _distinct(names):
+def distinct(names):
     """Column names that occur twice get a number, so that no value is lost."""
-    seen = {}
-    distinct = []
+    taken = set(names)
+    seen = set()
+    result = []
     for name in names:
-        count = seen.get(name, 0)
-        seen[name] = count + 1
-        distinct.append("%s.%d" % (name, count) if count else name)
-    return distinct
+        count = 0
+        unique = name
+        while unique in seen or (count and unique in taken):
+            count += 1
+            unique = "%s.%d" % (name, count)
+        seen.add(unique)
+        result.append(unique)
+    return result
 
 
-def _plain(value):
+def plain(value):
     """JSON value of what the encoder doesn't know."""
-    if _is_numpy(value):
+    if is_numpy(value):
         if getattr(value, "ndim", 0):
             return array_values(value)
         kind = value.dtype.kind
@@ -146,7 +157,4 @@ def _plain_all(value):
         return {key if isinstance(key, str) else str(key): _plain_all(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain_all(item) for item in value]
-    return _plain_all(_plain(value))
-
-
-FORMATS = {"txt": TxtFormat, "csv": CsvFormat, "jsonl": JsonlFormat}
+    return _plain_all(plain(value))

@@ -16,6 +16,7 @@ from .minibatch import SourceError
 from .process import Place, bound_exit, die_with_parent, set_process_name
 from .profiling import Profiler
 from .resolver import advertise
+from .results import format_of
 from .stages import Stages
 from .streams import Streams
 from .tables import Tables
@@ -82,6 +83,7 @@ def _live(channel, streams):
     profiling = hello.get("profiling")
     profiler = Profiler(profiling["module"], profiling["file"]) if profiling else None
 
+    rows_format = format_of(hello["output"])  # what it loads it loads before the script
     loaded = stages.attempt("load", lambda: _load(hello, channel, code))
     if loaded is None:
         return EXIT_STAGE_ERROR
@@ -93,7 +95,7 @@ def _live(channel, streams):
         return EXIT_STAGE_ERROR
     channel.send({"m": "initialized", "s": initialized[1]})
 
-    Worker(channel, streams, place, entry, code, hello, tables, profiler).serve()
+    Worker(channel, streams, place, entry, code, hello, tables, profiler, rows_format).serve()
     if profiler:
         profiler.dump()
     _shut_down(channel, stages, entry)

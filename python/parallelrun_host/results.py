@@ -1,9 +1,11 @@
 """Turns what `run()` returned into the bytes of its rows, or into the reason why that is not possible."""
+from .formats import CsvFormat, JsonlFormat, TxtFormat
 from .minibatch import MiniBatch
 from .returned import Generated, recognise
 from .sink import INLINE_BYTES_MAX, RowSink
 
 
+_TEXT_FORMATS = {"txt": TxtFormat, "csv": CsvFormat, "jsonl": JsonlFormat}
 _PLAIN_LISTS = (list, MiniBatch)
 
 
@@ -41,6 +43,17 @@ class Encoded:
         self.body = body
         self.part = part
         self.columns = columns
+
+
+def format_of(output):
+    """What makes the bytes of rows for an `output` of the hello; None for summary_only."""
+    if output["action"] != "append_row":
+        return None
+    if output["format"] == "parquet":
+        from .blocks import ParquetFormat  # takes milliseconds
+
+        return ParquetFormat()
+    return _TEXT_FORMATS[output["format"]]()
 
 
 def count_only(result):
@@ -94,7 +107,7 @@ def _text(rows_format, method, chunk, first_row):
 def _culprit(rows_format, method, chunk, error):
     """-> (number of the row within the chunk that raises when it is alone, what it raises)."""
     if method == "rows":
-        singles = ((chunk[0], [row]) for row in chunk[1])
+        singles = map(chunk.single, range(chunk.length))
     elif method == "frame":
         singles = (chunk.iloc[row:row + 1] for row in range(len(chunk)))
     else:

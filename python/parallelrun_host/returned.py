@@ -83,24 +83,49 @@ class Frame:
         self.columns = [str(name) for name in frame.columns]
 
     def chunks(self):
-        for start in range(0, self.length, _CHUNK_ROWS):
+        for start in range(0, max(self.length, 1), _CHUNK_ROWS):
             chunk = self._frame.iloc[start:start + _CHUNK_ROWS]
             yield "frame", chunk, len(chunk)
 
 
 class Rows:
-    """Tables of other libraries: rows as tuples of plain values."""
+    """Tables of other libraries. `cut` gives slices of one, (start, length)."""
 
     complete = True
 
-    def __init__(self, length, columns, row_lists):
-        self.length = length
+    def __init__(self, table, columns, native_columns, values, cut):
+        self.length = len(table)
         self.columns = [str(name) for name in columns]
-        self._row_lists = row_lists
+        self._table = table
+        self._native_columns = native_columns
+        self._values = values
+        self._cut = cut
 
     def chunks(self):
-        for rows in self._row_lists():
-            yield "rows", (self.columns, rows), len(rows)
+        for start in range(0, max(self.length, 1), _CHUNK_ROWS):
+            rows = TableRows(self, self._cut(self._table, start, min(_CHUNK_ROWS, self.length - start)))
+            yield "rows", rows, rows.length
+
+
+class TableRows:
+    """Some rows of a table of another library."""
+
+    def __init__(self, whole, native):
+        self._whole = whole
+        self.names = whole.columns
+        self.native = native
+        self.length = len(native)
+
+    def native_columns(self):
+        return self._whole._native_columns(self.native)
+
+    def rows(self):
+        """Tuples of plain values."""
+        columns = [self._whole._values(column) for column in self.native_columns()]
+        return list(zip(*columns)) if columns else [()] * self.length
+
+    def single(self, row):
+        return TableRows(self._whole, self._whole._cut(self.native, row, 1))
 
 
 def recognise(result):
@@ -134,13 +159,10 @@ def _recognise_other(result):
     if _is_a(result, "pandas", "Series"):
         values = array_values(result.to_numpy()) if _is_short_float(result.dtype) else result.tolist()
         return Elements(len(values), lambda start, end: values[start:end])
-    if _is_a(result, "pyarrow", "Table"):
-        return Rows(len(result), result.column_names, lambda: map(_arrow_rows, result.to_batches(_CHUNK_ROWS)))
-    if _is_a(result, "pyarrow", "RecordBatch"):
-        return Rows(len(result), result.schema.names, lambda: [_arrow_rows(result)])
+    if _is_a(result, "pyarrow", "Table") or _is_a(result, "pyarrow", "RecordBatch"):
+        return Rows(result, result.schema.names, lambda table: table.columns, lambda column: column.to_pylist(), _sliced)
     if _is_a(result, "polars", "DataFrame"):
-        slices = (result.slice(start, _CHUNK_ROWS).rows() for start in range(0, len(result), _CHUNK_ROWS))
-        return Rows(len(result), result.columns, lambda: slices)
+        return Rows(result, result.columns, lambda frame: frame.get_columns(), lambda column: column.to_list(), _sliced)
     return None
 
 
@@ -149,8 +171,8 @@ def _is_a(value, module, name):
     return isinstance(kind, type) and isinstance(value, kind)
 
 
-def _arrow_rows(batch):
-    return list(zip(*[column.to_pylist() for column in batch.columns]))
+def _sliced(table, start, length):
+    return table.slice(start, length)
 
 
 def _is_short_float(dtype):

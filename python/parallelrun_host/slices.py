@@ -40,9 +40,28 @@ def changed(source, what):
     return InputError(source["file"], what + ": the file was changed")
 
 
-def row_error(source, row, what):
-    """An InputError about one row, counted from 0 within the source."""
-    return InputError(source["file"], "row %d: %s" % (source["firstRow"] + row, what), item=row)
+def row_error(source, row, what, line=None):
+    """An InputError about one row, counted from 0 within the source; `line`: of the file, where that is known."""
+    place = "" if line is None else " (line %d)" % line
+    return InputError(source["file"], "row %d%s: %s" % (source["firstRow"] + row, place, what), item=row)
+
+
+def line_at(source, offset):
+    """Line, from 1, of a byte of the file: read from its start, since nobody counts lines otherwise. None: it is gone."""
+    line, after_cr = 1, False
+    try:
+        with open(path_of(source), "rb") as file:
+            while offset > 0:
+                piece = file.read(min(offset, 1024 * 1024))
+                if not piece:
+                    break
+                offset -= len(piece)
+                line += piece.count(b"\n") + piece.count(b"\r") - piece.count(b"\r\n")
+                line -= after_cr and piece[:1] == b"\n"
+                after_cr = piece[-1:] == b"\r"
+    except OSError:
+        return None
+    return line
 
 
 def system_error(source, error):

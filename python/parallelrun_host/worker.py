@@ -11,7 +11,6 @@ from types import GeneratorType
 from .channel import ChannelClosed
 from .debug import post_mortem
 from .facts import describe, plain_facts
-from .formats import FORMATS
 from .frames import FrameError, frame_of_text, to_json
 from .itemmark import ItemMarker
 from .minibatch import (
@@ -45,7 +44,7 @@ class HandOut:
 
 
 class Worker:
-    def __init__(self, channel, streams, place, entry, code, hello, tables, profiler):
+    def __init__(self, channel, streams, place, entry, code, hello, tables, profiler, rows_format):
         self._channel = channel
         self._streams = streams
         self._place = place
@@ -53,8 +52,7 @@ class Worker:
         self._code = code
         self._tables = tables
         self._run = profiler.wrap(entry.run) if profiler else entry.run
-        output = hello["output"]
-        self._format = FORMATS[output["format"]]() if output["action"] == "append_row" else None
+        self._format = rows_format
         self._part_folder = hello["partFolder"].rstrip("/")
         self._post_mortem = bool(hello.get("debug", {}).get("postMortem"))
         self._marker = ItemMarker(hello["markFile"]) if "markFile" in hello else None

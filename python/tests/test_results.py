@@ -10,8 +10,7 @@ import random
 import tempfile
 import unittest
 
-from parallelrun_host.formats import FORMATS
-from parallelrun_host.results import PartFileError, UnencodableRow, encode
+from parallelrun_host.results import PartFileError, UnencodableRow, encode, format_of
 from parallelrun_host.returned import InvalidReturn, RunRaised
 from parallelrun_host.sink import INLINE_BYTES_MAX
 
@@ -21,8 +20,12 @@ TEXTS = ["plain", "", "a,b", 'q"q', "line\nbreak", "cr\rhere", "crlf\r\n", "\u20
          "\x00nul", ";", "'"]
 
 
+def rows_format(name):
+    return format_of({"action": "append_row", "format": name})
+
+
 def body(result, name):
-    return encode(result, FORMATS[name](), "/not/used").body
+    return encode(result, rows_format(name), "/not/used").body
 
 
 def text(result, name):
@@ -47,7 +50,7 @@ class Txt(unittest.TestCase):
             ["nan", "inf", "-0.0", "9007199254740993", "1" + "0" * 400, "1.10", "2020-02-03"])
 
     def test_lone_surrogates_become_text(self):
-        for name in FORMATS:
+        for name in ("txt", "csv", "jsonl"):
             data = body(["x\udcff\ud83d"], name)
             self.assertIn(b"x\\udcff\\ud83d", data)
             data.decode("utf-8")
@@ -55,10 +58,10 @@ class Txt(unittest.TestCase):
 
     def test_list_tuple_generator(self):
         for result in (["a", "b"], ("a", "b"), (c for c in "ab")):
-            encoded = encode(result, FORMATS["txt"](), "/not/used")
+            encoded = encode(result, rows_format("txt"), "/not/used")
             self.assertEqual((encoded.k, encoded.body, encoded.part), (2, b"a\nb\n", None))
         for result in ([], (), (c for c in "")):
-            encoded = encode(result, FORMATS["txt"](), "/not/used")
+            encoded = encode(result, rows_format("txt"), "/not/used")
             self.assertEqual((encoded.k, encoded.body), (0, b""))
 
     def test_subclasses_with_a_text_of_their_own(self):
@@ -119,14 +122,14 @@ class Failures(unittest.TestCase):
         for result, row in (([1, 2, Broken()], 2), (["x"] * 1000 + [Broken()] + ["y"], 1000),
                             ((v for v in [0] * 600 + [Broken()]), 600)):
             with self.assertRaises(UnencodableRow) as caught:
-                encode(result, FORMATS["txt"](), "/not/used")
+                encode(result, rows_format("txt"), "/not/used")
             self.assertEqual((caught.exception.row, str(caught.exception.cause)), (row, "no text"))
 
     def test_cyclic_json(self):
         loop = []
         loop.append(loop)
         with self.assertRaises(UnencodableRow) as caught:
-            encode([1, loop], FORMATS["jsonl"](), "/not/used")
+            encode([1, loop], rows_format("jsonl"), "/not/used")
         self.assertEqual((caught.exception.row, type(caught.exception.cause)), (1, RecursionError))
 
     def test_generator_that_raises_is_the_users(self):
@@ -135,13 +138,13 @@ class Failures(unittest.TestCase):
             raise KeyError("mine")
 
         with self.assertRaises(RunRaised) as caught:
-            encode(rows(), FORMATS["txt"](), "/not/used")
+            encode(rows(), rows_format("txt"), "/not/used")
         self.assertIsInstance(caught.exception.cause, KeyError)
 
     def test_other_types(self):
         for value, name in ((None, "NoneType"), ("s", "str"), (object(), "object"), (range(3), "range")):
             with self.assertRaises(InvalidReturn) as caught:
-                encode(value, FORMATS["txt"](), "/not/used")
+                encode(value, rows_format("txt"), "/not/used")
             self.assertEqual(caught.exception.returned, name)
 
 
@@ -152,7 +155,7 @@ class Parts(unittest.TestCase):
         self.path = os.path.join(self.folder.name, "7.2.part")
 
     def encode(self, result):
-        return encode(result, FORMATS["txt"](), self.path)
+        return encode(result, rows_format("txt"), self.path)
 
     def test_at_the_limit_and_beyond(self):
         inline = self.encode(["x" * (INLINE_BYTES_MAX - 1)])
@@ -286,7 +289,7 @@ class Pandas(unittest.TestCase):
             {"id": 2, "text": 'q"\nx', "p": None, "when": "2020-01-02T00:00:00"}])
 
     def test_columns_for_csv_only(self):
-        self.assertEqual([encode(self.frame, FORMATS[name](), "/x").columns for name in ("txt", "csv", "jsonl")],
+        self.assertEqual([encode(self.frame, rows_format(name), "/x").columns for name in ("txt", "csv", "jsonl")],
                          [None, ["id", "text", "p", "when"], None])
 
     def test_carriage_return_stays_one_row(self):
@@ -298,7 +301,7 @@ class Pandas(unittest.TestCase):
         frame = self.pd.DataFrame({"i": range(50001), "f": [number / 7 for number in range(50001)]})
         with tempfile.TemporaryDirectory(prefix="parallelrun-host-") as folder:
             path = os.path.join(folder, "part")
-            encoded = encode(frame, FORMATS["txt"](), path)
+            encoded = encode(frame, rows_format("txt"), path)
             with open(path) as file:
                 self.assertEqual(file.read(), frame.to_csv(sep=" ", header=False, index=False))
         self.assertEqual(encoded.k, 50001)
@@ -306,9 +309,9 @@ class Pandas(unittest.TestCase):
     def test_double_columns_and_empty_frames(self):
         pd = self.pd
         self.assertEqual(text(pd.DataFrame([[1, 2, 3]], columns=["a", "a", 0]), "jsonl"), '{"a": 1, "a.1": 2, "0": 3}\n')
-        encoded = encode(pd.DataFrame({"a": []}), FORMATS["csv"](), "/x")
+        encoded = encode(pd.DataFrame({"a": []}), rows_format("csv"), "/x")
         self.assertEqual((encoded.k, encoded.body, encoded.columns), (0, b"", ["a"]))
-        self.assertEqual(encode(pd.DataFrame(index=[1, 2]), FORMATS["jsonl"](), "/x").body, b"{}\n{}\n")
+        self.assertEqual(encode(pd.DataFrame(index=[1, 2]), rows_format("jsonl"), "/x").body, b"{}\n{}\n")
 
     def test_missing_values(self):
         pd = self.pd
@@ -331,7 +334,7 @@ class Pandas(unittest.TestCase):
 
     def test_row_that_raises(self):
         with self.assertRaises(UnencodableRow) as caught:
-            encode(self.pd.DataFrame({"a": [1, 2, Broken()]}), FORMATS["csv"](), "/x")
+            encode(self.pd.DataFrame({"a": [1, 2, Broken()]}), rows_format("csv"), "/x")
         self.assertEqual(caught.exception.row, 2)
 
 
@@ -339,7 +342,7 @@ class OtherTables(unittest.TestCase):
     DATA = {"a": [1, None], "t": ["x y", 'q"']}
 
     def check(self, table):
-        encoded = encode(table, FORMATS["csv"](), "/x")
+        encoded = encode(table, rows_format("csv"), "/x")
         self.assertEqual((encoded.k, encoded.body, encoded.columns), (2, b'1,x y\n,"q"""\n', ["a", "t"]))
         self.assertEqual(text(table, "txt"), '1 "x y"\n "q"""\n')
         self.assertEqual(text(table, "jsonl"), '{"a": 1, "t": "x y"}\n{"a": null, "t": "q\\""}\n')

@@ -52,7 +52,7 @@ class Columnar(TableTest):
         if format == "parquet":
             self.pq.write_table(content, path, row_group_size=part)
         else:
-            options = self.pa.ipc.IpcWriteOptions(compression="lz4" if part % 2 else None, unify_dictionaries=True)
+            options = self.pa.ipc.IpcWriteOptions(compression=(None, "lz4", "zstd")[part % 3], unify_dictionaries=True)
             with self.pa.OSFile(path, "wb") as file, self.pa.ipc.new_file(file, content.schema, options=options) as writer:
                 writer.write_table(content, part)
         return path

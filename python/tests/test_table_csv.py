@@ -228,7 +228,7 @@ class Misfits(TableTest):
         error = self.refused(b'a,b\nc,"d\n', 2, schema, "list")
         self.assertEqual((error.reason, error.item), ("row 6: a quoted field has no end", 1))
         error = self.refused(b"a,b\nc,d,e\n", 2, schema, "list")
-        self.assertEqual((error.reason, error.item), ("row 6: it has 3 fields, the table has 2 columns", 1))
+        self.assertEqual((error.reason, error.item), ('row 6 (line 2): it has 3 fields, its file has 2 columns: "c,d,e"', 1))
         for part, item in ((None, 1), ((1, 2), 1)):
             error = self.refused(b'"a\n",b\nc,\xff\n', 2, schema, "list", part)
             self.assertEqual((error.reason, error.item), ("row 6: it is not UTF-8 text", item))

@@ -150,12 +150,12 @@ class Slices(unittest.TestCase):
     def test_values_that_do_not_fit(self):
         self.assertIn("pandas cannot read rows 5 to 5", self.refused(b"x,y\n", 0, 4, 1).reason)
         self.assertIn("'perhaps'", self.refused(b"perhaps\n", 0, 8, 1, schema=(("a", "nullable-bool"),)).reason)
-        self.assertIn("pandas cannot read", self.refused(b"1,x\n1,x,y\n", 0, 10, 2).reason)
+        self.assertIn("row 6 (line 2): it has 3 fields", self.refused(b"1,x\n1,x,y\n", 0, 10, 2).reason)
         self.assertIn("pandas cannot read", self.refused(b"1,\xff\n", 0, 4, 1).reason)
 
     def test_row_with_too_many_fields_first(self):
         for data, rows in ((b"1,x,y\n1,x\n", 2), (b"1,x,y\n", 1)):
-            self.assertIn("more fields than the table has columns", 
+            self.assertIn("row 5 (line 1): it has 3 fields, its file has 2 columns", 
                           self.refused(data, 0, len(data), rows, schema=(("a", "string"), ("b", "string"))).reason)
 
 

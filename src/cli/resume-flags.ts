@@ -46,6 +46,8 @@ const WHY: Readonly<Partial<Record<FlagKey, string>>> = {
   csvQuote: CUT,
   csvEscape: CUT,
   csvComment: CUT,
+  csvRagged: CUT,
+  schemaDrift: CUT,
   miniBatchSize: CUT,
   miniBatchRows: CUT,
   miniBatchFormat: CODE,

@@ -1,6 +1,15 @@
 import { unreachable } from '../domain/assert.ts';
+import { ParallelRunError } from '../domain/problem.ts';
 import type { CliDeps } from './deps.ts';
-import { GOING, stopStep, type CancelCause, type StopCommand, type StopInput, type StopState } from './signals.ts';
+import {
+  GOING,
+  exitCodeOf,
+  stopStep,
+  type CancelCause,
+  type StopCommand,
+  type StopInput,
+  type StopState,
+} from './signals.ts';
 
 const NOTHING_YET = 'Canceling: no mini-batch has been started.';
 
@@ -31,8 +40,16 @@ export class StopControl {
   }
 
   /** Who asked for the end first; undefined while nobody did. */
-  get asked(): CancelCause | undefined {
+  private get asked(): CancelCause | undefined {
     return this.state.phase === 'going' ? undefined : this.state.by;
+  }
+
+  /** What is told of an error: where somebody asked for the end, that is why. */
+  explain(error: unknown, what: string): unknown {
+    if (this.asked === undefined) return error;
+    return new ParallelRunError([{ code: 'PR5905', severity: 'error', what }], exitCodeOf(this.asked), {
+      cause: error,
+    });
   }
 
   /** From here on cancelling reaches `target`; what was asked for before reaches it at once. */

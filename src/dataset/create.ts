@@ -9,16 +9,16 @@ import { cutTables } from './tables.ts';
 export interface CreationOptions {
   /** Absolute folders below an input that are never listed: the folder of the runs, the output folder. */
   readonly exclude: readonly string[];
-  /** Something was left out that the input names. Paths as text. */
-  readonly onSkip?: (path: string, reason: string) => void;
+  /** Something was left out that the input names; `rows`: of a table so many rows, the others are there. Paths as text. */
+  readonly onSkip?: (path: string, reason: string, rows?: number) => void;
   /** Ends the stream by throwing its reason; a stream that ends without throwing is complete. */
   readonly signal?: AbortSignal;
   /** Notes what each file looks like, just before it becomes part of a mini-batch. */
   readonly stamps?: boolean;
   /** Folder for copies of compressed files; without one mini-batches can be listed, not read. */
   readonly copies?: string;
-  /** Of table inputs; needed for partition keys. */
-  readonly columns?: readonly Column[];
+  /** Of tables: those of all files. */
+  readonly columns?: readonly Column[] | undefined;
   /** With partition keys: file that says which files were grouped. */
   readonly groupedFiles?: string;
   /** Bytes that grouping holds; default 256 MiB. */

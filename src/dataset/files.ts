@@ -1,3 +1,4 @@
+import { pathOfInput } from '../domain/input.ts';
 import { invariant } from '../domain/assert.ts';
 import type { InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
@@ -69,7 +70,8 @@ class FileGroup {
       this.#files.push(file);
       if (stamps) this.#stamps.push(stamps[i] ?? UNKNOWN);
       this.#characters += file.length;
-      if (this.#characters > NAMES_CHARACTERS_MAX) throw tooLarge(this.#input.root, this.#files.length, this.#size);
+      if (this.#characters > NAMES_CHARACTERS_MAX)
+        throw tooLarge(pathOfInput(this.#input), this.#files.length, this.#size);
       if (this.#files.length === this.#size) drafts.push(this.#close());
     }
     return drafts;
@@ -90,9 +92,19 @@ class FileGroup {
     this.#files = [];
     this.#stamps = [];
     this.#characters = 0;
-    const source = { kind: 'files', root: this.#input.root, files } as const;
+    const { root, select } = this.#input;
+    const source = { kind: 'files', ...(select.by === 'list' ? shortened(files) : { root, files }) } as const;
     return { source, items: files.length, ...(stamps.length > 0 && { stamps }) };
   }
+}
+
+/** The folder that files of a list have in common, and their names below it. @param paths relative to `/` */
+export function shortened(paths: readonly string[]): { readonly root: string; readonly files: readonly string[] } {
+  const [first = ''] = paths;
+  let length = first.lastIndexOf('/') + 1;
+  for (const path of paths)
+    while (!path.startsWith(first.slice(0, length))) length = first.lastIndexOf('/', length - 2) + 1;
+  return { root: `/${first.slice(0, Math.max(0, length - 1))}`, files: paths.map((path) => path.slice(length)) };
 }
 
 /** @throws DatasetError PR3009 where a mini-batch of files has too many to be sent. @param bytes of their names */

@@ -4,7 +4,6 @@
  */
 import { Readable } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { Decompress } from 'fzstd';
 import { DatasetError, datasetProblem } from './error.ts';
 
 type Packing = 'gzip' | 'zstd';
@@ -102,6 +101,7 @@ function zstd(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undef
 
 async function* zstdInScript(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let found: Buffer[] = [];
+  const { Decompress } = await import('fzstd');
   const decompress = new Decompress((data) => {
     found.push(Buffer.from(data.buffer, data.byteOffset, data.length));
   });

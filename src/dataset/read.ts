@@ -1,15 +1,13 @@
 /** Reading files of a table front to back. */
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { LineCounter } from '../domain/linecounter.ts';
 import { bytesOf, forFs } from './bytepath.ts';
 import { DatasetError, datasetProblem, unreadable } from './error.ts';
 import { packingOf, transcoded, unpacked } from './packed.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
 const SMALL_CHUNK_BYTES = 16 * 1024;
-
-const LF = 10;
-const CR = 13;
 
 /** @param path absolute, as text. @throws DatasetError PR3003 */
 export async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
@@ -34,7 +32,7 @@ export async function sizeOf(path: string): Promise<number> {
   return packingOf(path) === undefined ? size : PACKED_TO * size;
 }
 
-interface ReadOptions {
+export interface ReadOptions {
   readonly start?: number;
   readonly end?: number;
   readonly chunkBytes?: number;
@@ -111,7 +109,19 @@ async function readAt(file: FileHandle, buffer: Buffer, position: number, end: n
   return buffer.subarray(0, bytesRead);
 }
 
-function isOfSystem(error: unknown): boolean {
+/** @throws where the file ends before `to` */
+export async function readExactly(file: FileHandle, from: number, to: number): Promise<ArrayBuffer> {
+  const bytes = new Uint8Array(Math.max(0, to - from));
+  let filled = 0;
+  while (filled < bytes.length) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, from + filled);
+    if (bytesRead === 0) throw new Error(`it ends at byte ${from + filled}`);
+    filled += bytesRead;
+  }
+  return bytes.buffer;
+}
+
+export function isOfSystem(error: unknown): boolean {
   return error instanceof Error && 'syscall' in error;
 }
 
@@ -141,13 +151,7 @@ export function notUtf8(path: string, why: string): DatasetError {
 
 /** Line, from 1, in which the byte at `offset` lies; read again from the start, since nobody counts lines otherwise. */
 export async function lineAt(path: string, offset: number, encoding?: string): Promise<number> {
-  let line = 1;
-  let afterCr = false;
-  for await (const chunk of readChunks(path, { end: offset, encoding })) {
-    for (const byte of chunk) {
-      if (byte === CR || (byte === LF && !afterCr)) line += 1;
-      afterCr = byte === CR;
-    }
-  }
-  return line;
+  const lines = new LineCounter();
+  for await (const chunk of readChunks(path, { end: offset, encoding })) lines.take(chunk);
+  return lines.line;
 }

@@ -4,13 +4,13 @@ import { bytesOf } from './bytepath.ts';
 import { createMiniBatches } from './create.ts';
 import type { CreationOptions } from './create.ts';
 import type { MiniBatchDraft } from './draft.ts';
+import { hasItems } from './empty.ts';
 import { regroup } from './group/regroup.ts';
 import { FileCount, KnownFiles, ListingDiffers } from './known.ts';
 import type { ListingDifference } from './known.ts';
 import type { ManifestReader } from './manifestreader.ts';
 import { differs, keepsInodes, stampOf } from './stamp.ts';
 import type { Stamps } from './stamps.ts';
-import { hasRows } from './table/cut.ts';
 import { joinText } from './bytepath.ts';
 import { walk } from './walk.ts';
 
@@ -60,9 +60,11 @@ export async function* relist(
     const added = new FileCount();
     if (options.listing === 'complete' && !options.rescan) yield* compare(inputs, known, added, options);
     else yield* goOn(inputs, cutting, known, added, options);
+    // A list may name the same files in another order: what follows then isn't what is left.
+    const shuffled = options.listing === 'interrupted' && !known.inOrder;
     const removed = await known.missing();
     if (options.rescan) options.onDifference?.({ added, removed });
-    else if (added.count > 0 || removed.count > 0) throw new ListingDiffers({ added, removed });
+    else if (added.count > 0 || removed.count > 0 || shuffled) throw new ListingDiffers({ added, removed });
   } finally {
     await known.close();
   }
@@ -100,12 +102,13 @@ async function* goOn(
   cutting: Cutting,
   known: KnownFiles,
   added: FileCount,
-  { exclude, onSkip, rescan, copies }: RelistOptions,
+  { exclude, onSkip, rescan, copies, columns }: RelistOptions,
 ): AsyncGenerator<readonly MiniBatchDraft[], void, undefined> {
   const creation: CreationOptions = {
     exclude,
     stamps: true,
     known,
+    columns,
     ...(onSkip && { onSkip }),
     ...(copies !== undefined && { copies }),
   };
@@ -127,11 +130,6 @@ async function* ranksFrom(
     yield drafts.slice(Math.max(0, count - index));
     index += drafts.length;
   }
-}
-
-/** False for a table without rows: it makes no mini-batch. */
-async function hasItems(input: InputSpec, path: string): Promise<boolean> {
-  return input.kind === 'table' ? hasRows(path, input.table) : true;
 }
 
 function noteFiles({ source }: MiniBatchDraft, into: FileCount): void {

@@ -2,13 +2,13 @@
  * Makes mini-batches in a thread of its own: looking at a million files costs as much processor time as handing them
  * out, and needs the other core for it.
  */
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { Cutting, InputSpec } from '../domain/plan.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { CreationOptions } from './create.ts';
 import { DatasetError } from './error.ts';
 import type { PackedDrafts } from './pack.ts';
+import { LISTING } from './programs.ts';
 
 /** What the thread is started with. */
 export interface ThreadTask {
@@ -30,9 +30,6 @@ const AHEAD = 8;
 /** MiB; it keeps next to nothing. */
 const YOUNG_MB_MAX = 8;
 
-/** As it was built: from the sources, too, for which Node has no loader in a thread. */
-const PROGRAM = fileURLToPath(new URL('../../dist/dataset/threadmain.js', import.meta.url));
-
 /**
  * As `createMiniBatches`, ready to be stored in a new manifest.
  * @throws as `createMiniBatches`
@@ -43,7 +40,7 @@ export async function* createInThread(
   { signal, onSkip, exclude, stamps, copies }: Omit<CreationOptions, 'known'>,
 ): AsyncGenerator<PackedDrafts, void, undefined> {
   const options = { exclude, ...(stamps !== undefined && { stamps }), ...(copies !== undefined && { copies }) };
-  const thread = new Worker(PROGRAM, {
+  const thread = new Worker(LISTING, {
     workerData: { inputs, cutting, options, ahead: AHEAD } satisfies ThreadTask,
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB_MAX },
     // nothing of how this process was started is for it
@@ -66,6 +63,8 @@ export async function* createInThread(
   });
   const onAbort = (): void => {
     fail(signal?.reason);
+    // also where nobody asks for more: a thread keeps the process alive
+    void thread.terminate();
   };
   signal?.addEventListener('abort', onAbort);
   try {

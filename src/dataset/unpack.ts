@@ -4,9 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
+import { encodingOf } from '../domain/input.ts';
 import type { Column, Cutting, InputSpec } from '../domain/plan.ts';
 import { DatasetError } from './error.ts';
 import type { ManifestReader } from './manifestreader.ts';
@@ -49,7 +51,20 @@ export async function* writingCopy(
 
 /** The copy has all its bytes on the disk. */
 export async function markWhole(copy: string, bytes: number): Promise<void> {
-  await writeFile(marker(copy), String(bytes));
+  await writeFile(marker(copy), String(bytes), { mode: 0o600 });
+}
+
+/** The same of a copy that can't be made again: a crash of the machine doesn't take its mark away. */
+export async function markKept(copy: string): Promise<void> {
+  await markWhole(copy, (await stat(copy)).size);
+  for (const path of [marker(copy), dirname(copy)]) {
+    const file = await open(path, 'r');
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  }
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
@@ -75,16 +90,16 @@ export async function copyFor(
   folder: string,
   inputs: readonly InputSpec[],
 ): Promise<string | undefined> {
-  const encoding = encodingOf(inputs, table);
+  const encoding = encodingAt(inputs, table);
   const data = copyOf(folder, file, encoding);
   if (data !== undefined) await ensureCopy(folder, file, encoding);
   return data;
 }
 
 /** @param table position among the inputs */
-function encodingOf(inputs: readonly InputSpec[], table: number): string | undefined {
+function encodingAt(inputs: readonly InputSpec[], table: number): string | undefined {
   const input = inputs[table];
-  return input?.kind === 'table' && 'encoding' in input.table ? input.table.encoding : undefined;
+  return input?.kind === 'table' ? encodingOf(input.table) : undefined;
 }
 
 /** Writes the copy anew where it isn't whole. @throws DatasetError, or the system's error of the copy */
@@ -118,7 +133,7 @@ export async function ensureCopies(
     if (index === undefined || index >= below) continue;
     const source = sourceAt(manifest, index);
     if (source.kind !== 'rows' || source.data === undefined) continue;
-    await ensureCopy(folder, source.file, encodingOf(inputs, source.table)).catch((error: unknown) => {
+    await ensureCopy(folder, source.file, encodingAt(inputs, source.table)).catch((error: unknown) => {
       if (!(error instanceof DatasetError)) throw error;
     });
   }

@@ -11,6 +11,7 @@ import { exclusionFor, realBytes, withoutTrailingSlash } from './exclude.ts';
 import type { Exclusion } from './exclude.ts';
 import { matcherFor } from './glob.ts';
 import type { Matcher } from './glob.ts';
+import { listedFiles } from './list.ts';
 import { listFolder } from './listing.ts';
 import type { FolderListing } from './listing.ts';
 import { linkTrouble } from './links.ts';
@@ -20,7 +21,7 @@ export interface WalkOptions {
   /** Absolute paths below the root that are never listed, as text. */
   readonly exclude?: readonly string[];
   /** Something the selection takes is left out. @param path absolute, as text */
-  readonly onSkip?: (path: string, reason: string) => void;
+  readonly onSkip?: (path: string, reason: string, rows?: number) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -39,13 +40,18 @@ interface Frame extends OpenFolder {
 /**
  * Files below the root of `input`, as text relative to the root: depth first, the entries of a folder, files and
  * folders alike, sorted by the bytes of their names. Only names are read; only symlinks are stat'ed.
- * @throws DatasetError PR3002, PR3003, PR3004; the reason of `signal` once that is aborted
+ * @throws DatasetError PR3002, PR3003, PR3004, of lists also PR3401 and PR3402; the reason of `signal` once that is aborted
  */
 export async function* walk(input: InputSpec, options: WalkOptions): AsyncGenerator<string[], void, undefined> {
   const { select } = input;
   if (select.by === 'one') {
     await checkFile(joinBytes(bytesOf(input.root), bytesOf(select.file)));
     yield [select.file];
+    return;
+  }
+  if (select.by === 'list') {
+    await checkFile(bytesOf(select.file));
+    yield* inChunks(listedFiles(select, options.signal));
     return;
   }
   const walker = await Walker.open(withoutTrailingSlash(bytesOf(input.root)), matcherFor(select), options);
@@ -55,6 +61,17 @@ export async function* walk(input: InputSpec, options: WalkOptions): AsyncGenera
     if (chunk.length === 0) return;
     yield chunk;
     size = Math.min(2 * size, CHUNK_FILES_MAX);
+  }
+}
+
+/** Smaller chunks of larger ones: a list comes by the thousand. */
+async function* inChunks(lists: AsyncIterable<readonly string[]>): AsyncGenerator<string[], void, undefined> {
+  let size = 1;
+  for await (const files of lists) {
+    for (let from = 0; from < files.length; from += size) {
+      if (from > 0) size = Math.min(2 * size, CHUNK_FILES_MAX);
+      yield files.slice(from, from + size);
+    }
   }
 }
 

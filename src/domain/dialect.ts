@@ -150,3 +150,15 @@ const isBlank = (byte: number | undefined): boolean => byte === SPACE || byte ==
 export function isPlain({ quote = '"', escape, comment }: Omit<CsvDialect, 'header'>): boolean {
   return quote === '"' && !escape && !comment;
 }
+
+/** @returns the first byte from `from` on that belongs to a row: blank lines and comments are none. */
+export function startOfRow(csv: Omit<CsvDialect, 'header'>, bytes: Uint8Array, from: number): number {
+  const [comment, delimiter] = [byteOf(csv.comment), csv.delimiter.charCodeAt(0)];
+  for (let start = from; ;) {
+    let i = start;
+    if (bytes[i] === comment) while (i < bytes.length && !isBreak(bytes[i])) i++;
+    else while (isBlank(bytes[i]) && bytes[i] !== delimiter) i++;
+    if (!isBreak(bytes[i])) return start;
+    start = bytes[i] === CR && bytes[i + 1] === LF ? i + 2 : i + 1;
+  }
+}

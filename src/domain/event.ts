@@ -294,7 +294,8 @@ export interface RunWarning extends At {
       }
     | { readonly kind: 'processes-left'; readonly worker: WorkerId; readonly pids: readonly number[] }
     | { readonly kind: 'stuck-process'; readonly worker: WorkerId; readonly pid: number }
-    | { readonly kind: 'skipped-input'; readonly path: string; readonly reason: string }
+    /** `rows`: so many rows of it are left out, and no more. */
+    | { readonly kind: 'skipped-input'; readonly path: string; readonly reason: string; readonly rows?: number }
     /** The run waits for space on this disk; or it goes on, space has come back. */
     | { readonly kind: 'disk-full'; readonly path: string; readonly waiting: boolean }
     | { readonly kind: 'note'; readonly text: string };
@@ -312,6 +313,8 @@ export interface OutputAssembled extends At {
   readonly path: string;
   readonly rows: number;
   readonly bytes: number;
+  /** Of the whole file, where it isn't the committed bytes as they are (Parquet). */
+  readonly crc32?: number;
 }
 export interface RunEnded extends At {
   readonly type: 'run-ended';

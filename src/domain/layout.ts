@@ -31,6 +31,8 @@ export function runLayout(folder: string) {
     copies: `${state}/copies`,
     /** With partition keys: the files that were grouped, and what they looked like. */
     groupedFiles: `${state}/grouped.jsonl`,
+    /** Rows of queries, which stay: the query may give others the next time. */
+    queries: `${state}/queries`,
     /** Raw captured output of workers. */
     capture: `${state}/capture`,
     /** Snapshot of the user's code; first on the import path of every worker. */

@@ -32,6 +32,13 @@ export type MiniBatchSource =
       /** Number of the first row among the data rows of the file, from 0. */
       readonly firstRow: number;
       readonly rows: number;
+      /** Of rows of a query: the database it was put to; `file` holds its rows. */
+      readonly query?: string;
+      /**
+       * Of CSV whose file has other columns than the table, or another order: for each column of the table the place of its
+       * field in a row, or -1 where the file doesn't have it.
+       */
+      readonly fields?: readonly number[];
       /** Position in the `tables` of the worker's hello. */
       readonly table: number;
       /**
@@ -62,13 +69,14 @@ export function describeSource(source: MiniBatchSource, part?: ItemRange): strin
     case 'files': {
       const files = part ? source.files.slice(part.from, part.to) : source.files;
       const more = files.length - 1;
-      return `${describeKeys(source.keys)}${source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
+      return `${describeKeys(source.keys)}${source.root === '/' ? '' : source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
     }
     case 'rows': {
       const first = source.firstRow + (part?.from ?? 0);
       const last = source.firstRow + (part?.to ?? source.rows) - 1;
       if (source.keys) return `${describeKeys(source.keys)}${describeGroup(source, part)}`;
-      return first === last ? `${source.file} row ${first}` : `${source.file} rows ${first} to ${last}`;
+      const from = describeFile(source);
+      return first === last ? `${from} row ${first}` : `${from} rows ${first} to ${last}`;
     }
     case 'rank':
       return `rank ${source.rank}`;
@@ -88,12 +96,18 @@ function describeValue(value: string | null): string {
   return /^[\p{L}\p{N}_.:/+-]+$/u.test(cut) && cut !== 'null' ? cut : JSON.stringify(cut);
 }
 
+function describeFile({ file, query }: Extract<MiniBatchSource, { kind: 'rows' }>): string {
+  return query === undefined ? file : `${query} query`;
+}
+
 /** Rows of a mini-batch by partition keys have no numbers of their own: they count from 0 in it. */
-function describeGroup({ file, rows }: Extract<MiniBatchSource, { kind: 'rows' }>, part?: ItemRange): string {
-  if (!part) return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${file}`;
+function describeGroup(source: Extract<MiniBatchSource, { kind: 'rows' }>, part?: ItemRange): string {
+  const { rows } = source;
+  const from = describeFile(source);
+  if (!part) return `${rows} ${rows === 1 ? 'row' : 'rows'} of ${from}`;
   return part.to - part.from === 1
-    ? `row ${part.from} of these in ${file}`
-    : `rows ${part.from} to ${part.to - 1} of these in ${file}`;
+    ? `row ${part.from} of these in ${from}`
+    : `rows ${part.from} to ${part.to - 1} of these in ${from}`;
 }
 
 /** Names one item for a person: path of the file, or file and number of the row in it, from 0. Undefined: no such item. */

@@ -6,7 +6,8 @@ export type Origin = 'command line' | 'environment variable' | 'profile' | 'prog
 /**
  * Format of a run folder, raised when an older version of ParallelRun would misread a newer folder.
  * 1: up to 0.1; 2: mini-batches may end in part (`partial`), stamps of input files, the job file; 3: tables of formats
- * other than CSV; 4: partition keys.
+ * other than CSV; 4: partition keys, queries and lists of files as inputs, results in Parquet, rows of CSV that are left
+ * out, columns by name.
  */
 export const RUN_FORMAT = 4;
 
@@ -99,11 +100,20 @@ export type EnvironmentSpec =
 /** A pandas DataFrame, a pyarrow Table, a polars DataFrame, a list of dicts. */
 export type MiniBatchFormat = 'pandas' | 'pyarrow' | 'polars' | 'list';
 
-/** Which files below a root: all of them, a glob relative to the root, or one file. */
+/** Which files below a root: all of them, a glob relative to the root, one file, or a list of them. */
 export type Selection =
   | { readonly by: 'all' }
   | { readonly by: 'glob'; readonly pattern: string }
-  | { readonly by: 'one'; readonly file: string };
+  | { readonly by: 'one'; readonly file: string }
+  | {
+      /** Those that a list names, in its order, each as often as it stands there. */
+      readonly by: 'list';
+      /** Absolute path of the list. */
+      readonly file: string;
+      /** It is CSV, and they stand in `column`; else it has a path a line. */
+      readonly csv?: CsvDialect;
+      readonly column?: string;
+    };
 
 export type InputSpec =
   | { readonly kind: 'files'; readonly name: string; readonly root: string; readonly select: Selection }
@@ -112,17 +122,33 @@ export type InputSpec =
       readonly name: string;
       readonly root: string;
       readonly select: Selection;
+      /** Of a query: that of the file its rows are written to. */
       readonly table: TableFormat;
+      /** The rows are those of a query, and `root` and `select` stand for the database. */
+      readonly query?: QuerySpec;
     };
+
+export interface QuerySpec {
+  readonly engine: 'sqlite' | 'duckdb';
+  /** Absolute: a file, or for DuckDB a folder from which relative names in the query count. */
+  readonly database: string;
+  /** One SELECT. */
+  readonly text: string;
+}
 
 /** How the files of a table input are read. A file named `.gz` or `.zst` is taken for what it holds. */
 export type TableFormat =
-  | (CsvDialect & { readonly format: 'csv' })
+  | (CsvDialect & SchemaDrift & { readonly format: 'csv' })
   /** A JSON object a line. */
   | { readonly format: 'jsonl'; readonly encoding?: string }
-  | { readonly format: 'parquet' }
+  | (SchemaDrift & { readonly format: 'parquet' })
   /** Arrow IPC, the file format (Feather 2). */
   | { readonly format: 'arrow' };
+
+export interface SchemaDrift {
+  /** Columns of its files are matched by their names. Default: all files have the same columns, in the same order. */
+  readonly drift?: 'by_name';
+}
 
 export interface CsvDialect {
   /** As `TextDecoder` names it. Default UTF-8; otherwise workers read a copy in UTF-8. */
@@ -135,6 +161,11 @@ export interface CsvDialect {
   readonly escape?: string;
   /** One ASCII character; from it to the end of the line, outside quotes, nothing is read. Default: none. */
   readonly comment?: string;
+  /**
+   * Rows with another number of fields than there are columns. Default: of one that is too short the rest is missing, one
+   * that is too long fails its mini-batch. `error`: they end the run; `skip`: they are left out, and told.
+   */
+  readonly ragged?: 'error' | 'skip';
   /** First row of each file holds the column names; else columns are `Column1`, `Column2`, ... */
   readonly header: boolean;
 }
@@ -152,7 +183,7 @@ export type Cutting =
     }
   | { readonly by: 'rank'; readonly count: number };
 
-export type OutputFormat = 'txt' | 'csv' | 'jsonl';
+export type OutputFormat = 'txt' | 'csv' | 'jsonl' | 'parquet';
 
 export type OutputSpec =
   | {
@@ -206,4 +237,10 @@ export interface Column {
   readonly missing?: boolean;
   /** A partition key that paths name: it isn't in the files, and has one value in all rows of a mini-batch. */
   readonly path?: true;
+  /** Files that don't have the column, which is missing in all their rows, and the first of them. */
+  readonly lacking?: { readonly files: number; readonly example: string };
+  /** Of `native` where files are matched by name: a file, absolute, that has the column in the type of all; */
+  readonly like?: string;
+  /** or where none has, that type. */
+  readonly widened?: 'int64' | 'float64';
 }

@@ -5,7 +5,7 @@
  * Frame: u32 LE length of the header, u32 LE length of the body, header (JSON, ASCII only, one object whose `m`
  * names the message), body (opaque bytes, may be empty). JSON never holds NaN, Infinity or integers beyond 2^53.
  */
-import type { CsvDialect, MiniBatchFormat, OutputFormat, TableFormat, TableSchema } from './plan.ts';
+import type { CsvDialect, MiniBatchFormat, OutputFormat, SchemaDrift, TableFormat, TableSchema } from './plan.ts';
 import type { ExceptionFacts, StackFrame } from './failure.ts';
 
 export const PROTOCOL_VERSION = 1;
@@ -66,7 +66,7 @@ export type WorkerTable = (WorkerCsv | Exclude<TableFormat, { format: 'csv' }>) 
 };
 
 /** A slice never holds the header. */
-export type WorkerCsv = Omit<CsvDialect, 'header'> & { readonly format: 'csv' };
+export type WorkerCsv = Omit<CsvDialect, 'header' | 'ragged'> & SchemaDrift & { readonly format: 'csv' };
 
 /** Body: JSON of a `MiniBatchSource`. Several may wait in the channel; the host runs them in order, one at a time. */
 export interface RunMessage {

@@ -11,7 +11,6 @@ import { effectiveSettings, originsOf } from './effective.ts';
 import { compileEntry } from './entry.ts';
 import { compileEnvironment } from './environment.ts';
 import { compileInputs } from './inputs.ts';
-import { readJobFile } from './job-file.ts';
 import {
   checkUnsupported,
   compileAdvertise,
@@ -57,8 +56,7 @@ export async function compileJob(
   const env = request.env ?? process.env;
   const jobFile = request.jobFile === undefined ? undefined : path.resolve(cwd, request.jobFile);
   const place = await decideRunPlace(request, cwd, env, surroundings, problems);
-  const job =
-    jobFile === undefined ? undefined : await readJobFile(jobFile, request.jobFile ?? jobFile, request, problems);
+  const job = jobFile === undefined ? undefined : await fromFile(jobFile, request, problems);
   if (jobFile !== undefined && job === undefined) return err(problems.all());
   if (jobFile === undefined && (request.set ?? []).length > 0) {
     problems.error('PR1008', '--set needs a job file', {
@@ -71,6 +69,12 @@ export async function compileJob(
   const parts = readParts(request, job, base, place, problems);
   const context: JobContext = { request, cwd, base, job, runFolder: place.runFolder, env, problems, ...parts };
   return finish(context, parts, place, surroundings);
+}
+
+/** Reading YAML is loaded where there is some. */
+async function fromFile(file: string, request: JobRequest, problems: Problems): Promise<ParallelJob | undefined> {
+  const { readJobFile } = await import('./job-file.ts');
+  return readJobFile(file, request.jobFile ?? file, request, problems);
 }
 
 interface Parts {

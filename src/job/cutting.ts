@@ -1,5 +1,6 @@
 /** Files or table, and how big a mini-batch is. Pure. */
 import type { Cutting, InputSpec, Origin } from '../domain/plan.ts';
+import { listInput } from './lists.ts';
 import type { Problems } from './problems.ts';
 import type { Settings } from './settings.ts';
 import { checkOneFormat, isNamedTable, tableInput } from './table-format.ts';
@@ -46,25 +47,32 @@ export function cutInputs(
     rows.value !== undefined && (!bothGiven || strength(rows.origin) < strength(size.origin)) ? rows.value : undefined;
   const sizeNow = byRows === undefined ? size.value : undefined;
   const wantsTable = byRows !== undefined || sizeNow?.hasUnit === true;
-  if (format.value === 'files' && wantsTable) {
+  const asFiles = format.value === 'files' || format.value === 'list';
+  if (asFiles && wantsTable) {
     const culprit = byRows === undefined ? 'mini_batch_size with a unit' : 'mini_batch_rows';
     const where = byRows === undefined ? size.at : rows.at;
-    problems.error('PR1012', `${culprit} is for tables, and input_format is files`, {
+    problems.error('PR1012', `${culprit} is for tables, and input_format is ${format.value}`, {
       ...(where && { where }),
       next: 'give mini_batch_size as a number of files, or input_format csv',
     });
   }
   const named = paths.length > 0 && paths.every(isNamedTable);
+  const asked = paths.some(({ query }) => query !== undefined);
   const table =
-    format.value === undefined
-      ? wantsTable || ((keys !== undefined || sizeNow === undefined) && named)
-      : format.value !== 'files';
+    asked ||
+    (format.value === undefined ? wantsTable || ((keys !== undefined || sizeNow === undefined) && named) : !asFiles);
   const origins = {
     sizeOrigin: byRows === undefined ? size.origin : 'default',
     rowsOrigin: byRows === undefined ? 'default' : rows.origin,
   } as const;
   if (!table) {
-    const inputs = paths.map(({ name, root, select }): InputSpec => ({ kind: 'files', name, root, select }));
+    const dialect = dialectOf(settings, problems);
+    const inputs = paths.map((input): InputSpec => {
+      const { name, root, select } = input;
+      return format.value === 'list'
+        ? listInput(input, settings, dialect, problems)
+        : { kind: 'files', name, root, select };
+    });
     return { inputs, cutting: keys ?? { by: 'files', files: sizeNow?.amount ?? FILES_PER_MINI_BATCH }, ...origins };
   }
   const cutting: Cutting =
@@ -80,7 +88,7 @@ export function cutInputs(
 
 /** What is written about CSV; each character has one meaning. */
 function dialectOf(settings: Settings, problems: Problems): WrittenDialect {
-  const { csvDelimiter, csvHeader, csvQuote, csvEscape, csvComment } = settings;
+  const { csvDelimiter, csvHeader, csvQuote, csvEscape, csvComment, csvRagged, schemaDrift } = settings;
   const given = [csvDelimiter, csvQuote, csvEscape, csvComment].filter(
     ({ value }) => value !== undefined && value !== '',
   );
@@ -99,6 +107,8 @@ function dialectOf(settings: Settings, problems: Problems): WrittenDialect {
     ...(csvQuote.origin !== 'default' && csvQuote.value !== undefined && { quote: csvQuote.value }),
     ...(csvEscape.value !== undefined && csvEscape.value !== '' && { escape: csvEscape.value }),
     ...(csvComment.value !== undefined && csvComment.value !== '' && { comment: csvComment.value }),
+    ...((csvRagged.value === 'error' || csvRagged.value === 'skip') && { ragged: csvRagged.value }),
+    ...(schemaDrift.value === 'by_name' && { drift: 'by_name' }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Every option with its value and origin, for `plan` and the logs. Pure; an option without a row here doesn't compile. */
-import type { CsvDialect, Cutting, EnvironmentSpec, Origin, OutputSpec, Plan } from '../domain/plan.ts';
+import type { CsvDialect, Cutting, EnvironmentSpec, InputSpec, Origin, OutputSpec, Plan } from '../domain/plan.ts';
+import { encodingOf } from '../domain/input.ts';
 import { unreachable } from '../domain/assert.ts';
 import type { OptionKey, ScalarOptionKey } from './options.ts';
 import { OPTION_KEYS, optionSpec, SCALAR_OPTION_KEYS } from './options.ts';
@@ -28,6 +29,15 @@ function csvOf({ inputs: [input] }: Plan): CsvDialect | undefined {
   return input?.kind === 'table' && input.table.format === 'csv' ? input.table : undefined;
 }
 
+function formatOf(input: InputSpec): string {
+  if (input.select.by === 'list') return 'list';
+  return input.kind === 'table' ? (input.query?.engine ?? input.table.format) : 'files';
+}
+
+function queryOf({ inputs: [input] }: Plan): string | undefined {
+  return input?.kind === 'table' ? input.query?.text : undefined;
+}
+
 const shownCharacter = (character: string | undefined): string =>
   character === undefined ? '' : character === '' ? 'none' : character === '\t' ? 'tab' : character;
 
@@ -38,18 +48,22 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   code: ({ plan }) => plan.entry.codeFolder,
   programArguments: ({ plan }) => plan.scriptArguments.map(quoted).join(' '),
   input: ({ inputs }) => inputs.map(quoted).join(' '),
-  inputFormat: ({ plan }) =>
-    plan.inputs[0] === undefined ? '' : plan.inputs[0].kind === 'table' ? plan.inputs[0].table.format : 'files',
+  inputFormat: ({ plan: { inputs } }) => (inputs[0] ? formatOf(inputs[0]) : ''),
+  query: ({ plan }) => queryOf(plan) ?? '',
+  listColumn: ({ plan: { inputs } }) => (inputs[0]?.select.by === 'list' && inputs[0].select.column) || '',
   tableEncoding: ({
     plan: {
       inputs: [input],
     },
-  }) => (input?.kind === 'table' && 'encoding' in input.table ? (input.table.encoding ?? 'utf-8') : 'utf-8'),
+  }) => (input?.kind === 'table' ? encodingOf(input.table) : undefined) ?? 'utf-8',
   csvDelimiter: ({ plan }) => shownCharacter(csvOf(plan)?.delimiter),
   csvHeader: ({ plan }) => String(csvOf(plan)?.header ?? ''),
   csvQuote: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.quote ?? '"')),
   csvEscape: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.escape ?? '')),
   csvComment: ({ plan }) => shownCharacter(csvOf(plan) && (csvOf(plan)?.comment ?? '')),
+  csvRagged: ({ plan }) => (csvOf(plan) ? (csvOf(plan)?.ragged ?? 'fill') : ''),
+  schemaDrift: ({ plan: { inputs } }) =>
+    inputs.some((input) => input.kind === 'table' && 'drift' in input.table) ? 'by_name' : 'refuse',
   miniBatchSize: ({ plan }) => (['rows', 'keys'].includes(plan.cutting.by) ? '' : showCutting(plan.cutting)),
   miniBatchRows: ({ plan }) => (plan.cutting.by === 'rows' ? showCutting(plan.cutting) : ''),
   miniBatchFormat: ({ plan }) => plan.miniBatchFormat ?? 'pandas',

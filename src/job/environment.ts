@@ -8,7 +8,6 @@ import type { JobContext } from './context.ts';
 import { resolveScalar } from './expressions.ts';
 import { look, toLocalPath } from './paths.ts';
 import { listed, onCommandLine, reasonOf } from './problems.ts';
-import { readYaml } from './read-yaml.ts';
 import { expandRequirements, readRequirements } from './requirements.ts';
 import type { Requirements } from './requirements.ts';
 import type { WrittenNode } from './written.ts';
@@ -187,6 +186,7 @@ async function condaFile(
     });
     return undefined;
   }
+  const { readYaml } = await import('./read-yaml.ts');
   const tree = readYaml(text, file, problems);
   return tree === undefined ? undefined : condaTree(tree, file, path.dirname(file), context);
 }

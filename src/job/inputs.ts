@@ -5,6 +5,7 @@ import type { SeenPath } from './table-format.ts';
 import { cutInputs } from './cutting.ts';
 import { similarName, wholeExpression } from './expressions.ts';
 import { entriesIn } from './paths.ts';
+import { queryOn, wantedQuery } from './queries.ts';
 import { listed, onCommandLine } from './problems.ts';
 import type { Partition } from './partition.ts';
 import type { JobInput } from './references.ts';
@@ -28,12 +29,19 @@ export async function compileInputs(context: JobContext, partition: Partition): 
   const ranks = settings.rankMiniBatchCount.value ?? 0;
   const split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
   await checkSideInputs(context, split.name);
+  const wanted = await wantedQuery(context);
   const seen: SeenPath[] = [];
   for (const path of split.paths) {
     const selected = await selectFiles(path, problems);
     if (selected === undefined) continue;
     const entries = selected.select.by === 'all' ? await entriesIn(selected.root) : [];
-    seen.push({ ...selected, names: entries.filter((entry) => !entry.isFolder).map((entry) => entry.name) });
+    const query = wanted && (await queryOn(selected, wanted, problems));
+    if (wanted && !query) continue;
+    seen.push({
+      ...selected,
+      names: entries.filter((entry) => !entry.isFolder).map((entry) => entry.name),
+      ...(query && { query }),
+    });
   }
   const written = split.paths.map((path) => path.text);
   if (ranks > 0)

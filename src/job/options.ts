@@ -68,13 +68,22 @@ export const OPTIONS = {
     name: 'input_data', yaml: 'input_data', v1: 'inputs',
     cli: { flag: '--input', argument: '<path>', repeatable: true },
     value: { type: 'structure', allowed: 'an input of the job, as in ${{inputs.images}}' },
-    help: 'what is split into mini-batches: a folder, a file or a glob; every other input is a side input',
+    help: 'what is split into mini-batches: a folder, a file, a glob, or a database; every other input is a side input',
   },
   inputFormat: {
     name: 'input_format', yaml: 'input_format', cli: { flag: '--input-format', argument: '<format>' },
-    value: { type: 'choice', choices: ['files', 'csv', 'jsonl', 'parquet'] },
-    fallbackText: 'a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl or .parquet; else files',
-    help: 'whether items are whole files or rows of tables, and the format of these: files, csv, jsonl, parquet',
+    value: { type: 'choice', choices: ['files', 'list', 'csv', 'jsonl', 'parquet', 'arrow', 'sqlite', 'duckdb'] },
+    fallbackText: 'with a query what the database is; else a table, by the names of its files, where mini_batch_rows or a size with a unit is given, or all paths end in .csv, .tsv, .jsonl, .parquet, .arrow or .feather; else files',
+    help: 'what the items are: files; the files that a list names; rows of tables (csv, jsonl, parquet, arrow) or of a query (sqlite, duckdb)',
+  },
+  query: {
+    name: 'query', yaml: 'query', cli: { flag: '--query', argument: '<sql|@file>' }, value: { type: 'text' },
+    help: 'one SELECT, or @ and the file it stands in; its rows are the items, and the input is the database, or for DuckDB a folder with files',
+  },
+  listColumn: {
+    name: 'list_column', yaml: 'list_column', cli: { flag: '--list-column', argument: '<name>' },
+    value: { type: 'text' }, fallbackText: 'path where the list is CSV by its name; else a path a line',
+    help: 'column of a list of files that holds the paths; the list is CSV with a header then',
   },
   tableEncoding: {
     name: 'table_encoding', yaml: 'table_encoding', cli: { flag: '--table-encoding', argument: '<name>' },
@@ -105,6 +114,16 @@ export const OPTIONS = {
     name: 'csv_comment', yaml: 'csv_comment', cli: { flag: '--csv-comment', argument: '<character>' },
     value: { type: 'character', orNone: true }, fallback: 'none',
     help: 'character of a CSV table from which on, outside quotes, the rest of the line is not read',
+  },
+  csvRagged: {
+    name: 'csv_ragged', yaml: 'csv_ragged', cli: { flag: '--csv-ragged', argument: '<policy>' },
+    value: { type: 'choice', choices: ['fill', 'error', 'skip'] }, fallback: 'fill',
+    help: 'rows of a CSV table with another number of fields than there are columns: fill takes the rest of short ones for missing and fails the mini-batch of one that is too long; error ends the run; skip leaves them out, counted and told',
+  },
+  schemaDrift: {
+    name: 'schema_drift', yaml: 'schema_drift', cli: { flag: '--schema-drift', argument: '<policy>' },
+    value: { type: 'choice', choices: ['refuse', 'by_name'] }, fallback: 'refuse',
+    help: 'files of a table that differ in columns: refuse ends the run before it starts; by_name matches columns by their names, takes those that a file lacks for missing and widens types over all files',
   },
   miniBatchSize: {
     name: 'mini_batch_size', yaml: 'mini_batch_size', v1: 'mini_batch_size',
@@ -157,7 +176,7 @@ export const OPTIONS = {
     cli: { flag: '--append-row-to', argument: '<name>' },
     value: { type: 'structure', allowed: 'an output of the job, as in ${{outputs.scores}}' },
     fallbackText: 'with a job file: no result file; else parallel_run_step.txt',
-    help: 'result file for the rows that run() returns; .csv and .jsonl decide the format, all else is text',
+    help: 'result file for the rows that run() returns; .csv, .jsonl and .parquet decide the format, all else is text',
   },
   summaryOnly: {
     name: 'summary_only', v1: 'output_action', cli: { flag: '--summary-only' }, value: { type: 'switch' }, fallback: false,

@@ -68,7 +68,7 @@ export async function compileOutput(context: JobContext, inputs: readonly InputS
   const overwrite = settings.overwrite.value === true;
   if (checkName(target, context)) await checkTarget(target, overwrite, inputs, context);
   return {
-    output: { action: 'append_row', file: path.join(folder, name), format: formatOf(target, context), overwrite },
+    output: { action: 'append_row', file: path.join(folder, name), format: formatOf(name), overwrite },
     outputFolder: folder,
     ...side,
     appendOrigin,
@@ -157,15 +157,9 @@ function checkName({ name, at }: Target, { problems }: JobContext): boolean {
   return false;
 }
 
-function formatOf({ name, at }: Target, { problems }: JobContext): OutputFormat {
-  const extension = path.extname(name).toLowerCase();
-  if (extension === '.parquet')
-    problems.error('PR1007', 'result files in Parquet are not supported yet', {
-      where: at,
-      next: 'name it .csv, .jsonl or .txt',
-    });
-  return extension === '.csv' ? 'csv' : extension === '.jsonl' ? 'jsonl' : 'txt';
-}
+const FORMATS: Readonly<Record<string, OutputFormat>> = { '.csv': 'csv', '.jsonl': 'jsonl', '.parquet': 'parquet' };
+
+const formatOf = (name: string): OutputFormat => FORMATS[path.extname(name).toLowerCase()] ?? 'txt';
 
 async function checkTarget(
   target: Target,

@@ -46,6 +46,12 @@ export function compilePartition(
       why: 'mini-batches with ranks have no input whose keys could be looked at',
       next: 'remove one',
     });
+  if (format.value !== undefined && settings.query.value !== undefined)
+    problems.error('PR1012', 'partition_format and query are both given', {
+      ...(format.at && { where: format.at }),
+      why: 'rows of a query have no paths that could name keys',
+      next: 'leave partition_format out, and name columns of the query in partition_keys',
+    });
   for (const name of ['miniBatchSize', 'miniBatchRows'] as const)
     if (settings[name].at)
       problems.warning(

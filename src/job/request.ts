@@ -20,8 +20,11 @@ export interface WrittenFlags {
   readonly entryScript?: string;
   readonly code?: string;
   readonly input?: string | readonly string[];
-  /** Overrides the guess from names: `files`, `csv`. */
+  /** Overrides the guess from names: `files`, `csv`, `list`. */
   readonly inputFormat?: string;
+  /** SQL, or `@` and the name of the file it stands in. */
+  readonly query?: string;
+  readonly listColumn?: string;
   readonly tableEncoding?: string;
   /** One character each, `tab` or `none`. */
   readonly csvDelimiter?: string;
@@ -29,6 +32,8 @@ export interface WrittenFlags {
   readonly csvQuote?: string;
   readonly csvEscape?: string;
   readonly csvComment?: string;
+  readonly csvRagged?: string;
+  readonly schemaDrift?: string;
   readonly miniBatchSize?: string | number;
   readonly miniBatchFormat?: string;
   readonly miniBatchRows?: string | number;

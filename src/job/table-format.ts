@@ -1,11 +1,13 @@
 /** What kind of table the files of an input are, by their names. Pure. */
-import type { CsvDialect, InputSpec, TableFormat } from '../domain/plan.ts';
+import type { CsvDialect, InputSpec, QuerySpec, SchemaDrift, TableFormat } from '../domain/plan.ts';
 import type { Problems } from './problems.ts';
 import type { SelectedPath } from './selection.ts';
 
 /** A selected path with the first names of its folder, where it is one. */
 export interface SeenPath extends SelectedPath {
   readonly names: readonly string[];
+  /** To be put to it. */
+  readonly query?: QuerySpec;
 }
 
 type TableInput = InputSpec & { readonly kind: 'table' };
@@ -46,6 +48,13 @@ const KINDS: readonly Kind[] = [
     table: { format: 'parquet' },
   },
   {
+    format: 'arrow',
+    name: /\.(?:arrow|feather)$/i,
+    pattern: '**/*.{[aA][rR][rR][oO][wW],[fF][eE][aA][tT][hH][eE][rR]}',
+    extension: '.arrow',
+    table: { format: 'arrow' },
+  },
+  {
     format: 'jsonl',
     name: /\.(?:jsonl|ndjson)(?:\.gz|\.zst)?$/i,
     pattern: '**/*.{[jJ][sS][oO][nN][lL],[nN][dD][jJ][sS][oO][nN]}{,.[gG][zZ],.[zZ][sS][tT]}',
@@ -54,7 +63,7 @@ const KINDS: readonly Kind[] = [
   },
 ];
 /** Names of tables that later versions read. */
-const OTHER_TABLES = /\.(?:json|xlsx?|avro|orc|feather|arrow|gz|bz2|zip|zst|xz)$/i;
+const OTHER_TABLES = /\.(?:json|xlsx?|avro|orc|arrows|gz|bz2|zip|zst|xz)$/i;
 
 /** Whether the name of the path alone says that it is a table. */
 export function isNamedTable(path: SeenPath): boolean {
@@ -62,7 +71,7 @@ export function isNamedTable(path: SeenPath): boolean {
 }
 
 /** What the settings say of CSV; what they don't say is as the name has it. */
-export type WrittenDialect = Partial<CsvDialect>;
+export type WrittenDialect = Partial<CsvDialect> & SchemaDrift;
 
 /** @param wanted what `input_format` says; undefined: as the names say */
 export function tableInput(
@@ -71,11 +80,26 @@ export function tableInput(
   dialect: WrittenDialect,
   problems: Problems,
 ): TableInput {
+  if (input.query) return queryInput(input, input.query, dialect);
   const found = namedTable(input, wanted, problems);
   const { table } = found;
   if (table.format === 'csv') return { ...found, table: { ...table, ...dialect } };
+  if (table.format === 'arrow' && dialect.drift)
+    problems.error('PR1012', 'schema_drift is by_name, and the input is Arrow', {
+      where: input.at,
+      why: 'Arrow files of one table have the same columns',
+      next: 'write the files with the same columns, or as Parquet; or leave schema_drift out',
+    });
+  if (table.format === 'parquet' && dialect.drift) return { ...found, table: { ...table, drift: dialect.drift } };
   if (table.format !== 'jsonl' || dialect.encoding === undefined) return found;
   return { ...found, table: { ...table, encoding: dialect.encoding } };
+}
+
+/** DuckDB writes Parquet, which knows all its types; the rows of SQLite have the types that their values have. */
+function queryInput({ name, root, select }: SeenPath, query: QuerySpec, { drift }: SchemaDrift): TableInput {
+  const table: TableFormat =
+    query.engine === 'duckdb' ? { format: 'parquet', ...(drift && { drift }) } : { format: 'jsonl' };
+  return { kind: 'table', name, root, select, table, query };
 }
 
 function namedTable(input: SeenPath, wanted: string | undefined, problems: Problems): TableInput {
@@ -106,10 +130,12 @@ export function checkOneFormat(inputs: readonly TableInput[], paths: readonly Se
   if (!first || !other) return;
   problems.error('PR3107', 'the inputs are tables of different formats', {
     ...(paths[at] && { where: paths[at].at }),
-    why: `${paths[0]?.text ?? ''} is ${first.table.format}, ${paths[at]?.text ?? ''} is ${other.table.format}`,
+    why: `${paths[0]?.text ?? ''} is ${kindOf(first)}, ${paths[at]?.text ?? ''} is ${kindOf(other)}`,
     next: 'give each format to a run of its own',
   });
 }
+
+const kindOf = ({ query, table }: TableInput): string => query?.engine ?? table.format;
 
 function refuse(input: SeenPath, found: string, problems: Problems): void {
   problems.error('PR3105', `the input ${input.text} is no table that can be read`, {

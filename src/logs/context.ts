@@ -123,6 +123,8 @@ function outputText(output: OutputSpec): string {
 
 function inputLine(input: InputSpec): string {
   const { select } = input;
+  if (input.kind === 'table' && input.query) return safeText(`input ${input.name}: query on ${input.query.database}`);
+  if (select.by === 'list') return safeText(`input ${input.name}: files of the list ${select.file}`);
   const which = select.by === 'all' ? 'all files' : select.by === 'glob' ? `files ${select.pattern}` : select.file;
   return safeText(`input ${input.name}: ${input.kind} of ${input.root}, ${which}`);
 }

@@ -1,6 +1,6 @@
 /** What the orchestrator needs of the parts around it; `sdk/compose.ts` brings the real ones. */
 import type { CoreState } from '../core/types.ts';
-import type { RunEvent, SpoolExtent } from '../domain/event.ts';
+import type { OutputAssembled, RunEvent, SpoolExtent } from '../domain/event.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 import type { Clock, Engine } from '../domain/ports.ts';
@@ -71,7 +71,7 @@ export interface OrchestratorParts {
    * Makes the result from the spool. `partial`: the run failed or was canceled; what succeeded is written beside the
    * result's place under a name that says so. Undefined where there is nothing to write.
    */
-  readonly assemble: (kind: 'whole' | 'partial') => Promise<{ path: string; rows: number; bytes: number } | undefined>;
+  readonly assemble: (kind: 'whole' | 'partial') => Promise<Omit<OutputAssembled, 'type' | 'at'> | undefined>;
   /** For tests. */
   readonly failpoint?: FailpointPort | undefined;
   /** Shows events that are durable (and the few that are never stored), in order. Must not throw. */

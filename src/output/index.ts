@@ -1,7 +1,8 @@
 export { SpoolWriter, releasePart } from './spool.ts';
 export type { SpoolPiece } from './spool.ts';
 export { ExtentTable } from './extents.ts';
-export { assemble, verifyExtent } from './assemble.ts';
+export { assemble } from './assemble.ts';
+export { verifyExtent } from './readspool.ts';
 export { replaceFile } from './replace.ts';
 export { SpoolDamagedError } from './damaged.ts';
 export type { Assembled } from './assemble.ts';

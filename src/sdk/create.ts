@@ -3,6 +3,7 @@ import { createManifest } from '../dataset/index.ts';
 import type { RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
+import { ParallelRunError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
 import { snapshotCode } from '../environment/index.ts';
 import type { Lock } from '../environment/lock.ts';
@@ -17,6 +18,7 @@ import type { Prepared } from './host.ts';
 import type { OpenedInput } from './input.ts';
 import { lockRun } from './locking.ts';
 import { packageVersion } from './package.ts';
+import { hasQueries } from './queries.ts';
 import { storeJobFile } from './resume-store.ts';
 
 /**
@@ -27,16 +29,18 @@ import { storeJobFile } from './resume-store.ts';
 export async function createRun(
   plan: Plan,
   warnings: readonly Problem[],
-  input: OpenedInput,
   prepared: Prepared,
+  openInput: (layout: RunLayout) => Promise<OpenedInput>,
 ): Promise<OpenedRun> {
   const layout = await createRunFolder(plan);
   let lock: Lock | undefined;
   try {
     lock = await lockRun(plan, layout);
-    return await fill(plan, layout, lock, warnings, input, prepared);
+    return await fill(plan, layout, lock, warnings, prepared, openInput);
   } catch (error) {
     await lock?.release();
+    // What may be resumed stays.
+    if (error instanceof ParallelRunError && error.exitCode === 3) throw error;
     await rm(layout.folder, { recursive: true, force: true });
     throw error;
   }
@@ -47,20 +51,19 @@ async function fill(
   layout: RunLayout,
   lock: Lock,
   warnings: readonly Problem[],
-  input: OpenedInput,
   prepared: Prepared,
+  openInput: (layout: RunLayout) => Promise<OpenedInput>,
 ): Promise<OpenedRun> {
   const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
   if (!snapshot.ok) throw refusal(snapshot.error);
   const entry = await prepareEntry(plan, layout);
   const at = systemClock.now();
-  const opening: RunEvent[] = [
+  const begun: RunEvent[] = [
     { type: 'run-created', at, runId: plan.runId, version: packageVersion(), pid: process.pid },
     { type: 'run-state', at, state: 'Preparing' },
     { type: 'code-snapshotted', at, ...snapshot.value },
     { type: 'environment-ready', at, ...prepared.ready },
   ];
-  if (input.columns) opening.push({ type: 'schema-decided', at, columns: input.columns });
   const ledger = await LedgerWriter.create(layout.ledger);
   const spool = await SpoolWriter.create(layout.spool);
   const manifest = await createManifest({
@@ -70,6 +73,15 @@ async function fill(
   });
   if (plan.jobFile !== undefined) await keepJobFile(plan.jobFile, layout);
   await syncRunFolder(layout);
+  // From the first frame of the ledger on it can be resumed: a query may take hours.
+  const early = hasQueries(plan);
+  if (early) await ledger.commit(begun);
+  const input = await openInput(layout).catch(async (error: unknown) => {
+    await Promise.allSettled([ledger.close(), spool.close(), manifest.close()]);
+    throw error;
+  });
+  const faces = createFaces(plan, layout, warnings, false);
+  if (early) faces.publish(begun);
   return {
     plan,
     layout,
@@ -80,9 +92,14 @@ async function fill(
     ledger,
     spool,
     manifest,
-    faces: createFaces(plan, layout, warnings, false),
-    opening,
+    faces,
+    opening: [...(early ? [] : begun), ...schemaDecided(input)],
   };
+}
+
+/** The columns, where they were decided just now. */
+export function schemaDecided({ columns }: OpenedInput): RunEvent[] {
+  return columns ? [{ type: 'schema-decided', at: systemClock.now(), columns }] : [];
 }
 
 /** As it is now, to be compared when the run goes on. One that is gone already can't be. */

@@ -19,6 +19,7 @@ import { systemClock } from './clock.ts';
 import { createRunFolder, notCode } from './folder.ts';
 import { prepareEntry, prepareHost, refusal, workerOptions } from './host.ts';
 import { notInput, openInput } from './input.ts';
+import { hasQueries, overRows, overRowsFor, refuseLostRows } from './queries.ts';
 import { compile } from './start.ts';
 import { openRun } from './stored.ts';
 
@@ -76,6 +77,11 @@ interface Job {
 /** @throws ParallelRunError exit code 2, where the job is not valid or has no such mini-batch */
 export async function testJob(request: JobRequest, options: TestOptions = {}): Promise<ForegroundReport> {
   const { plan } = await compile(request);
+  const signal = options.signal ? { signal: options.signal } : {};
+  return overRowsFor(plan, signal, (overRows) => testOne(overRows, options));
+}
+
+async function testOne(plan: Plan, options: TestOptions): Promise<ForegroundReport> {
   const index = options.index ?? 0;
   const input = await openInput(plan, options.signal, true);
   let found: { source: MiniBatchSource; items: number } | undefined;
@@ -112,11 +118,13 @@ export async function replay(
   const entry = await run.manifestEntry(index);
   const columns = await columnsOf(run.layout.ledger);
   const { source, items } = entry;
-  const exclude = await notInput(run.plan);
+  if (hasQueries(run.plan)) await refuseLostRows(run.plan, run.layout);
+  const plan = overRows(run.plan, run.layout);
+  const exclude = await notInput(plan);
   const part = options.item === undefined ? undefined : onlyItem(index, items, options.item);
-  return inScratch(run.plan, async (scratch) => {
+  return inScratch(plan, async (scratch) => {
     const layout = { ...(await createRunFolder(scratch)), code: run.layout.code };
-    const port = options.port ?? DEBUG_PORTS[run.plan.entry.language];
+    const port = options.port ?? DEBUG_PORTS[plan.entry.language];
     const debug = options.debug ? { debug: { port } } : options.pdb ? { debug: { port, postMortem: true } } : {};
     return runOne(
       { plan: scratch, layout, columns, exclude, index, source, items, ...(part && { part }), ...debug },
@@ -208,7 +216,10 @@ async function inScratch<T>(plan: Plan, work: (scratch: Plan) => Promise<T>): Pr
 }
 
 function scratchOutput(plan: Plan, runFolder: string): Plan['output'] {
-  return plan.output.action === 'append_row' ? { ...plan.output, file: `${runFolder}/outputs/rows` } : plan.output;
+  if (plan.output.action !== 'append_row') return plan.output;
+  const { format } = plan.output;
+  // the first rows are shown, and Parquet has no text
+  return { ...plan.output, file: `${runFolder}/outputs/rows`, format: format === 'parquet' ? 'jsonl' : format };
 }
 
 /** @param items of the mini-batch; a rank mini-batch has none */

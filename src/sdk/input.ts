@@ -6,11 +6,13 @@ import {
   createMiniBatches,
   decideSchema,
   DatasetError,
+  isEmpty,
+  isQuery,
   pathColumns,
-  peekCutting,
 } from '../dataset/index.ts';
 import type { CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
+import { pathOfInput } from '../domain/input.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { DraftChunk } from '../orchestrator/index.ts';
@@ -21,6 +23,8 @@ import { Notes } from './notes.ts';
 export interface SkippedInput {
   readonly path: string;
   readonly reason: string;
+  /** So many rows of it, and no more. */
+  readonly rows?: number;
 }
 
 export interface OpenedInput<Chunk = DraftChunk> {
@@ -32,8 +36,8 @@ export interface OpenedInput<Chunk = DraftChunk> {
 }
 
 /**
- * Starts cutting the input and looks at the first chunk: an input that is missing or empty is refused before
- * anything is started.
+ * Looks at the input and begins to list it: one that is missing or empty is refused before anything is started. Tables
+ * are cut, and items grouped, when mini-batches are asked for: copies are made then, and there is no run folder yet.
  * @param looking nothing is written for the mini-batches: they can be listed, not read
  * @throws ParallelRunError exit code 2
  */
@@ -45,10 +49,10 @@ export function openInput(
   return open(plan, createMiniBatches, signal, looking);
 }
 
-/** The same for a run: folders are listed in a thread, ready to be stored. */
+/** The same for a run: folders and lists of files are read in a thread, ready to be stored. */
 export function openRunInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
-  const isFolder = plan.cutting.by === 'files' && plan.inputs.some(({ select }) => select.by !== 'one');
-  return open<DraftChunk>(plan, isFolder ? createInThread : createMiniBatches, signal);
+  const isMany = plan.cutting.by === 'files' && plan.inputs.some(({ select }) => select.by !== 'one');
+  return open<DraftChunk>(plan, isMany ? createInThread : createMiniBatches, signal);
 }
 
 async function open<Chunk>(
@@ -57,35 +61,37 @@ async function open<Chunk>(
   signal?: AbortSignal,
   looking = false,
 ): Promise<OpenedInput<Chunk>> {
+  const { inputs, cutting } = plan;
   const skipped: OpenedInput['skipped'] = new Notes();
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
   const { copies, groupedFiles } = runLayout(plan.runFolder);
-  const writing = looking ? {} : { copies, groupedFiles, ...groupingMemory(process.env) };
   const options = { exclude, stamps: true, ...(signal && { signal }), ...(columns && { columns }) };
-  const tell: CreationOptions['onSkip'] = (path, reason) => {
-    skipped.tell({ path, reason });
+  const writing = looking ? {} : { copies, groupedFiles, ...groupingMemory(process.env) };
+  const onSkip: CreationOptions['onSkip'] = (path, reason, rows) => {
+    skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
   };
-  // Of compressed tables copies are made while they are cut, and there is no run folder yet: that must begin later.
-  // Nor is an input grouped only to see that there is something in it.
-  const isTable = plan.inputs.some((input) => input.kind === 'table');
-  const isLater = isTable || plan.cutting.by === 'keys';
-  const peeked: SkippedInput[] = [];
-  const onSkip: CreationOptions['onSkip'] = isLater ? (path, reason) => peeked.push({ path, reason }) : tell;
-  const begun = cut(plan.inputs, isLater ? peekCutting(plan.cutting, isTable) : plan.cutting, {
-    ...options,
-    onSkip,
-  });
-  const first = await begun.next().catch(refused);
-  if (first.done && !plan.allowEmpty) throw emptyInput(plan, isLater ? peeked : skipped.pending);
-  if (!isLater) return { drafts: resume(first, begun), skipped };
-  await begun.return();
-  const added = first.done ? [] : await pathColumns(plan.inputs, plan.cutting, options).catch(refused);
-  const drafts = cut(plan.inputs, plan.cutting, { ...options, ...writing, onSkip: tell });
-  return { drafts, skipped, ...(columns && { columns: [...columns, ...added] }) };
+  const drafts = cut(inputs, cutting, { ...options, ...writing, onSkip });
+  if (columns || cutting.by === 'keys') {
+    const isNothing = (cutting.by === 'keys' || !plan.allowEmpty) && (await hasNothing(plan, exclude, signal));
+    const added = isNothing ? [] : await pathColumns(inputs, cutting, options).catch(refuse);
+    return { drafts, skipped, ...(columns && { columns: [...columns, ...added] }) };
+  }
+  const first = await drafts.next().catch(refuse);
+  if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped.pending);
+  return { drafts: resume(first, drafts), skipped };
 }
 
-function refused(error: unknown): never {
+/** @throws ParallelRunError where nothing isn't allowed */
+async function hasNothing(plan: Plan, exclude: readonly string[], signal: AbortSignal | undefined): Promise<boolean> {
+  const skipped: SkippedInput[] = [];
+  const onSkip: CreationOptions['onSkip'] = (path, reason) => skipped.push({ path, reason });
+  const empty = await isEmpty(plan.inputs, { exclude, onSkip, ...(signal && { signal }) }).catch(refuse);
+  if (empty && !plan.allowEmpty) throw emptyInput(plan, skipped);
+  return empty;
+}
+
+function refuse(error: unknown): never {
   throw error instanceof DatasetError ? refusal(error.problem) : error;
 }
 
@@ -96,7 +102,9 @@ async function schemaOf(
 ): Promise<readonly Column[] | undefined> {
   const tables = plan.inputs.filter((input) => input.kind === 'table');
   if (tables.length === 0) return undefined;
-  const schema = await decideSchema(tables, { exclude, ...(signal && { signal }) });
+  // The rows of a query are looked at all: to make them took longer.
+  const whole = tables.some(isQuery) ? { wholeBytesMax: Infinity } : {};
+  const schema = await decideSchema(tables, { exclude, ...whole, ...(signal && { signal }) });
   if (!schema.ok) throw refusal(schema.error);
   return schema.value.columns;
 }
@@ -125,13 +133,18 @@ function emptyInput(plan: Plan, skipped: readonly SkippedInput[]): ParallelRunEr
         code: 'PR3001',
         severity: 'error',
         what: 'the input is empty',
-        where: { file: first ? first.root : '' },
-        why: example
-          ? `${example.path} was left out: ${example.reason}${skipped.length > 1 ? `; and ${skipped.length - 1} more` : ''}`
-          : plan.inputs.some((input) => input.select.by === 'glob')
-            ? 'no file matches the pattern'
-            : 'there is no file below it',
-        next: 'check the path; with --allow-empty an empty input gives an empty output',
+        where: { file: first ? pathOfInput(first) : '' },
+        why:
+          first && isQuery(first)
+            ? 'the query gave no rows'
+            : example
+              ? `${example.path} was left out: ${example.reason}${skipped.length > 1 ? `; and ${skipped.length - 1} more` : ''}`
+              : plan.inputs.some((input) => input.select.by === 'glob')
+                ? 'no file matches the pattern'
+                : first?.select.by === 'list'
+                  ? 'the list names no file'
+                  : 'there is no file below it',
+        next: `${first && isQuery(first) ? 'check the query' : 'check the path'}; with --allow-empty an empty input gives an empty output`,
       },
     ],
     2,

@@ -5,6 +5,7 @@ import type { EffectiveSetting } from '../job/index.ts';
 import type { JobRequest } from '../job/request.ts';
 import { isLongToGroup } from '../dataset/index.ts';
 import { notInput, openInput } from './input.ts';
+import { overRowsFor } from './queries.ts';
 import { compile } from './start.ts';
 
 const FIRST_MAX = 10;
@@ -27,12 +28,21 @@ export interface PlanPreview {
 }
 
 /**
- * A dry run: what would be done, without starting or writing anything.
+ * A dry run: what would be done, without starting anything. Queries are carried out, and their rows dropped again.
  * @throws ParallelRunError exit code 2, as `start` would
  */
 export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
   const { plan, settings, warnings } = await compile(request);
-  const input = await openInput({ ...plan, allowEmpty: true }, undefined, true);
+  return overRowsFor(plan, {}, async (overRows) => ({
+    plan,
+    settings,
+    warnings,
+    ...(await previewInput({ ...overRows, allowEmpty: true })),
+  }));
+}
+
+async function previewInput(plan: Plan): Promise<Omit<PlanPreview, 'plan' | 'settings' | 'warnings'>> {
+  const input = await openInput(plan, undefined, true);
   const first: { index: number; items: number; description: string }[] = [];
   const counts = new Map<number, number>();
   let miniBatches = 0;
@@ -50,9 +60,6 @@ export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
   }
   const { columns } = input;
   return {
-    plan,
-    settings,
-    warnings,
     miniBatches,
     items,
     sizes: sizesOf(counts, miniBatches),

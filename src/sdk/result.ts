@@ -1,3 +1,4 @@
+import type { OutputAssembled } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import { readLedger } from '../ledger/index.ts';
@@ -12,7 +13,7 @@ export async function assembleResult(
   plan: Plan,
   layout: RunLayout,
   kind: 'whole' | 'partial',
-): Promise<{ path: string; rows: number; bytes: number } | undefined> {
+): Promise<Omit<OutputAssembled, 'type' | 'at'> | undefined> {
   if (plan.output.action !== 'append_row') return undefined;
   const extents = new ExtentTable();
   let columns: readonly string[] | undefined;
@@ -29,6 +30,11 @@ export async function assembleResult(
   }
   if (kind === 'partial' && extents.rows === 0) return undefined;
   const path = kind === 'whole' ? plan.output.file : `${plan.output.file}.partial`;
+  if (plan.output.format === 'parquet') {
+    // takes a while to load, and most runs don't need it
+    const { assembleParquet } = await import('../output/parquet/assemble.ts');
+    return { path, ...(await assembleParquet(layout.spool, path, extents)) };
+  }
   const header = plan.output.format === 'csv' && columns ? csvHeader(columns) : new Uint8Array();
   return { path, ...(await assemble(layout.spool, path, extents, header)) };
 }

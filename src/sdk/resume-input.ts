@@ -80,7 +80,7 @@ export async function openPastInput(
       const found = await lookedAt(past);
       if (found && found.miniBatches > 0) throw refused([doneInputChanged(plan, found)]);
     }
-    const listing = { ...options, exclude: await notInput(plan), ...(columns && { columns }) };
+    const listing = { ...options, exclude: await notInput(plan), columns };
     const drafts = listAgain(plan, past, listing, skipped, notes)[Symbol.asyncIterator]();
     const first = await lookAhead(plan, past, options, drafts);
     const input = { drafts: from(first, drafts), skipped, ...(columns && { columns }) };
@@ -164,7 +164,7 @@ function openPast(plan: Plan, layout: RunLayout, recovery: Recovery, options: In
 async function* listAgain(
   plan: Plan,
   past: OpenPast,
-  options: InputOptions & { readonly exclude: readonly string[]; readonly columns?: readonly Column[] },
+  options: InputOptions & { readonly exclude: readonly string[]; readonly columns: readonly Column[] | undefined },
   skipped: OpenedInput['skipped'],
   notes: Notes,
 ): AsyncGenerator<readonly Draft[], void, undefined> {
@@ -181,11 +181,11 @@ async function* listAgain(
     copies: runLayout(plan.runFolder).copies,
     groupedFiles: runLayout(plan.runFolder).groupedFiles,
     ...groupingMemory(process.env),
-    ...(options.columns && { columns: options.columns }),
+    columns: options.columns,
     // Of a complete listing it was told when that was made.
     ...(listing === 'interrupted' && {
-      onSkip: (path: string, reason: string) => {
-        skipped.tell({ path, reason });
+      onSkip: (path: string, reason: string, rows?: number) => {
+        skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
       },
     }),
     onDifference: (difference) => notes.tell(rescanNote(difference)),

@@ -1,7 +1,6 @@
 /** Whether the job file of a run is still what it was, and what of it the run takes over when it goes on. */
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { parse } from 'yaml';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import { compileJob } from '../job/index.ts';
@@ -10,7 +9,8 @@ import { takeSettings } from './resume-changes.ts';
 
 /** Settings by what a change of them means. Names as in the options table. */
 const RULES = [
-  'mini_batch_size', 'mini_batch_rows', 'partition_keys', 'partition_format', 'rank_mini_batch_count', 'input_data', 'input_format', 'output',
+  'mini_batch_size', 'mini_batch_rows', 'partition_keys', 'partition_format', 'rank_mini_batch_count', 'input_data', 'input_format', 'query', 'list_column',
+  'output',
   'task.append_row_to', 'summary_only',
 ]; // prettier-ignore
 const CODE = [
@@ -43,7 +43,7 @@ export async function checkJob(plan: Plan, layout: RunLayout): Promise<JobCheck>
   if (before === undefined) return same;
   if (now === undefined)
     return { ...same, notes: [`the job file is gone (${plan.jobFile}): the run keeps its settings`] };
-  if (before === now || sameTree(before, now)) return same;
+  if (before === now || (await sameTree(before, now))) return same;
   const [old, fresh] = [await compiled(plan, before), await compiled(plan, now)];
   if (typeof fresh === 'string') return { ...same, rules: [`it is not valid now: ${fresh}`] };
   if (typeof old === 'string') return { ...same, rules: [`what it was can not be compared any more: ${old}`] };
@@ -53,7 +53,8 @@ export async function checkJob(plan: Plan, layout: RunLayout): Promise<JobCheck>
 const none = (): undefined => undefined;
 
 /** Comments and layout say nothing. */
-function sameTree(a: string, b: string): boolean {
+async function sameTree(a: string, b: string): Promise<boolean> {
+  const { parse } = await import('yaml');
   try {
     return JSON.stringify(parse(a)) === JSON.stringify(parse(b));
   } catch {

@@ -1,4 +1,5 @@
 /** Why a run is not gone on with, and what to do: everything that `resume` refuses. */
+import { pathOfInput } from '../domain/input.ts';
 import type { EnvironmentReady } from '../domain/event.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
@@ -67,7 +68,7 @@ export function inputDiffers(plan: Plan, difference: ListingDifference): Problem
     code: 'PR5007',
     severity: 'error',
     what: `the input of run ${plan.runId} is not the one that it began with: ${differenceText(difference)}`,
-    where: { file: plan.inputs[0]?.root ?? '' },
+    where: { file: plan.inputs[0] ? pathOfInput(plan.inputs[0]) : '' },
     why: differenceExamples(difference),
     next:
       plan.cutting.by === 'keys'

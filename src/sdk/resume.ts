@@ -16,8 +16,10 @@ import { spoolDamaged } from './damage.ts';
 import { createFaces } from './faces.ts';
 import type { Faces } from './faces.ts';
 import { upgraded } from './format.ts';
+import { schemaDecided } from './create.ts';
 import { prepareEntry, prepareHost } from './host.ts';
 import type { Prepared } from './host.ts';
+import { openInput } from './input.ts';
 import { lockRun } from './locking.ts';
 import { Notes } from './notes.ts';
 import { packageVersion } from './package.ts';
@@ -27,6 +29,7 @@ import { openPastInput } from './resume-input.ts';
 import type { InputOptions, PastInput } from './resume-input.ts';
 import { checkJob } from './resume-job.ts';
 import type { JobCheck } from './resume-job.ts';
+import { carryOut, hasQueries, overRows, refuseLostRows } from './queries.ts';
 import { readPast } from './resume-past.ts';
 import type { Past } from './resume-past.ts';
 import { codeChanged, interpreterChanged, jobChanged, refused } from './resume-problems.ts';
@@ -133,12 +136,28 @@ async function lookAround(
       ...(options.acceptChangedInput === true ? ['changed input files of what is left are taken as they are now'] : []),
       ...(options.rescan === true ? ['the input is listed again, and new files are taken'] : []),
     ];
-    const input = await openPastInput({ plan, layout, columns: past.columns }, recovery, options, notes);
+    const opened = await pastQueries(plan, layout, past.columns, options);
+    const input = await openPastInput({ layout, ...opened }, recovery, options, notes);
     return { notes, code, prepared, lost, input, changes };
   } catch (error) {
     await code?.drop();
     throw error;
   }
+}
+
+/** The rows of the queries of a run; where it was ended before they were there, they are fetched now. */
+async function pastQueries(
+  plan: Plan,
+  layout: RunLayout,
+  columns: Past['columns'],
+  { signal, onProgress }: ResumeOptions,
+): Promise<{ plan: Plan; columns: Past['columns'] }> {
+  if (!hasQueries(plan)) return { plan, columns };
+  const options = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+  if (columns) await refuseLostRows(plan, layout);
+  else await carryOut(plan, layout, options);
+  const rows = overRows(plan, layout);
+  return { plan: rows, columns: columns ?? (await openInput(rows, signal)).columns };
 }
 
 interface Opened {
@@ -197,6 +216,7 @@ async function goOn(opened: Opened, found: Found, options: ResumeOptions): Promi
     { type: 'run-state', at, state: 'Preparing' },
     ...(code ? [{ type: 'code-snapshotted', at, ...code.snapshot } as const] : []),
     { type: 'environment-ready', at, ...prepared.ready },
+    ...(past.columns ? [] : schemaDecided(input.input)),
   ];
   const run = compose({
     plan,

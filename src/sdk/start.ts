@@ -7,7 +7,10 @@ import type { JobRequest } from '../job/request.ts';
 import { compose } from './compose.ts';
 import { createRun } from './create.ts';
 import { prepareHost } from './host.ts';
+import type { Prepared } from './host.ts';
 import { openRunInput } from './input.ts';
+import type { OpenedInput } from './input.ts';
+import { carryOut, hasQueries, overRows, refuseBadQueries } from './queries.ts';
 import type { RunHandle } from './types.ts';
 
 export interface StartOptions {
@@ -33,10 +36,17 @@ const UNKNOWN: Problem = { code: 'PR1000', severity: 'error', what: 'the job is 
 export async function start(request: JobRequest, options: StartOptions = {}): Promise<RunHandle> {
   const { plan, warnings } = await compile(request);
   const progress = options.onProgress ?? (() => undefined);
-  const input = await openRunInput(plan, options.signal);
-  const prepared = await prepareHost(plan, progress, options.signal);
-  options.signal?.throwIfAborted();
-  const run = compose(await createRun(plan, warnings, input, prepared));
+  const { signal } = options;
+  const queries = hasQueries(plan);
+  if (queries) await refuseBadQueries(plan, signal);
+  const { input, prepared } = await lookAhead(plan, progress, signal, queries);
+  signal?.throwIfAborted();
+  const opened = await createRun(plan, warnings, prepared, async (layout) => {
+    if (input) return input;
+    await carryOut(plan, layout, { onProgress: progress, ...(signal && { signal }) });
+    return openRunInput(overRows(plan, layout), signal);
+  });
+  const run = compose(opened);
   const cancel = (): void => {
     run.cancel('orderly', 'command');
   };
@@ -44,6 +54,30 @@ export async function start(request: JobRequest, options: StartOptions = {}): Pr
   if (options.signal?.aborted) cancel();
   options.signal?.addEventListener('abort', cancel, { once: true });
   return run;
+}
+
+/** Input and interpreter are looked at side by side. What is wrong with the input is told first, and ends the other. */
+async function lookAhead(
+  plan: Plan,
+  progress: (line: string) => void,
+  signal: AbortSignal | undefined,
+  queries: boolean,
+): Promise<{ readonly input: OpenedInput | undefined; readonly prepared: Prepared }> {
+  const both = new AbortController();
+  const abort = (): void => {
+    both.abort(signal?.reason);
+  };
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  const preparing = prepareHost(plan, progress, both.signal);
+  preparing.catch(() => undefined);
+  try {
+    const input = queries ? undefined : await openRunInput(plan, both.signal);
+    return { input, prepared: await preparing };
+  } catch (error) {
+    both.abort(error);
+    throw error;
+  }
 }
 
 export type { CompiledJob, Plan };

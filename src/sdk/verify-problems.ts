@@ -42,17 +42,20 @@ export function resultGone(plan: Plan, path: string): Problem {
   );
 }
 
-/** @param movedFrom the first rows that lie elsewhere because of it; absent where it is behind all rows */
+/** @param movedFrom the first rows that lie elsewhere because of it; undefined where it is behind all rows */
 export function resultSize(
   path: string,
   found: number,
   wanted: number,
-  movedFrom: ExpectedExtent | undefined,
+  movedFrom: ExpectedExtent | 'unknown' | undefined,
 ): Problem {
   const change = found < wanted ? `${wanted - found} bytes are missing` : `${found - wanted} bytes are too many`;
-  const place = movedFrom
-    ? `in front of ${rowsText(movedFrom)}, mini-batch ${movedFrom.index}, which should begin at byte ${movedFrom.at} and begins at ${movedFrom.at + found - wanted}`
-    : 'at its end';
+  const place =
+    movedFrom === 'unknown'
+      ? ''
+      : movedFrom
+        ? `in front of ${rowsText(movedFrom)}, mini-batch ${movedFrom.index}, which should begin at byte ${movedFrom.at} and begins at ${movedFrom.at + found - wanted}`
+        : 'at its end';
   return difference('PR5502', path, `the result has ${found} bytes, not ${wanted}`, `${change} ${place}`);
 }
 
@@ -82,6 +85,22 @@ export function headerBad(path: string, bytes: number): Problem {
     path,
     'the header of the result is not what was written',
     `bytes 0 to ${bytes - 1} of the file`,
+  );
+}
+
+/** @param found a text: why its end can't be read */
+export function parquetRows(path: string, found: number | string, wanted: number): Problem {
+  return typeof found === 'number'
+    ? difference('PR5508', path, `the result has ${found} rows, not ${wanted}`, 'the end of the file says so')
+    : difference('PR5508', path, 'the result is no whole Parquet file', `${wanted} rows were written; ${found}`);
+}
+
+export function parquetBytes(path: string): Problem {
+  return difference(
+    'PR5503',
+    path,
+    'the result is not what was written',
+    'its size is right, and it has another checksum than the ledger',
   );
 }
 

@@ -14,6 +14,7 @@ import { ItemNames } from './itemnames.ts';
 import { openRun } from './stored.ts';
 import type { StoredRun } from './stored.ts';
 import { checkDeadLetters } from './verify-deadletters.ts';
+import { checkParquet } from './verify-parquet.ts';
 import * as differ from './verify-problems.ts';
 
 export interface Verification {
@@ -31,6 +32,13 @@ export interface Verification {
     /** Of the failed ones: each stands in `dead_letters.jsonl` with its cause. */
     readonly deadLetters: number;
     readonly pending: number;
+  };
+  /** Rows of tables that a setting leaves out: they are no items. */
+  readonly leftOut: {
+    readonly rows: number;
+    readonly files: number;
+    /** The first ten of the files. */
+    readonly first: readonly { readonly path: string; readonly rows: number; readonly reason: string }[];
   };
   /** Items of a short return have no row; their mini-batch is done. */
   readonly shortItems: number;
@@ -92,6 +100,7 @@ export async function verify(root: string, runId: string): Promise<Verification>
       deadLetters: fold.dead.total,
       pending: total.items - succeededItems - failedItems,
     },
+    leftOut: leftOutOf(fold),
     shortItems: fold.shortItems,
     miniBatches: {
       total: total.miniBatches,
@@ -106,6 +115,13 @@ export async function verify(root: string, runId: string): Promise<Verification>
     differences,
     accounts: () => named(fold.miniBatches(total.miniBatches), run),
   };
+}
+
+const LEFT_OUT_SHOWN = 10;
+
+function leftOutOf({ leftOut }: CompletenessFold): Verification['leftOut'] {
+  const first = [...leftOut].slice(0, LEFT_OUT_SHOWN).map(([path, facts]) => ({ path, ...facts }));
+  return { rows: [...leftOut.values()].reduce((sum, { rows }) => sum + rows, 0), files: leftOut.size, first };
 }
 
 /** Dead items with their names. */
@@ -241,6 +257,9 @@ async function checkResult(
 ): Promise<Verification['checked']> {
   const whole = fold.ended?.state === 'Completed';
   const path = whole ? output.file : `${output.file}.partial`;
+  const what = whole ? 'result' : 'partial result';
+  if (output.format === 'parquet')
+    return { what, path, bytes: await checkParquet(plan, path, fold, differences), headerBytes: 0 };
   const header = output.format === 'csv' && fold.columns ? csvHeader(fold.columns) : new Uint8Array();
   const total = header.length + fold.bytes;
   const { assembled } = fold;
@@ -257,7 +276,7 @@ async function checkResult(
     }
     if (found.badCount > found.bad.length) differences.push(differ.more(path, found.badCount - found.bad.length));
   }
-  return { what: whole ? 'result' : 'partial result', path, bytes: total, headerBytes: header.length };
+  return { what, path, bytes: total, headerBytes: header.length };
 }
 
 /** Where the spool is still there and holds what was committed, the byte at which the result departs from it. */

@@ -1,7 +1,11 @@
 import type { OutputFormat } from '../domain/plan.ts';
-import { rowEncoder, wellFormed } from '../worker/encode.ts';
+import { wellFormed } from '../domain/wellformed.ts';
+import { rowEncoder } from '../worker/encode.ts';
 import { readReturned } from '../worker/returned.ts';
 import { EntryTestError } from './error.ts';
+
+/** Parquet has no text. */
+export type TextFormat = Exclude<OutputFormat, 'parquet'>;
 
 export interface EntryResult {
   /** What `run` returned, element by element. Rows of an Arrow table are arrays of its cells. */
@@ -17,7 +21,7 @@ export interface EntryResult {
 }
 
 /** Checks and writes what `run` returned, as a worker does. */
-export async function collect(value: unknown, items: number, format: OutputFormat): Promise<EntryResult> {
+export async function collect(value: unknown, items: number, format: TextFormat): Promise<EntryResult> {
   const returned = readReturned(Array.isArray(value) ? await Promise.all(value as readonly unknown[]) : value);
   if (!returned.ok) {
     throw new EntryTestError(

@@ -15,10 +15,9 @@
  */
 import path from 'node:path';
 import type { EntryFunctions, MiniBatchContext, TableMiniBatch, TableRow } from '../domain/entry.ts';
-import type { OutputFormat } from '../domain/plan.ts';
 import { resolveEntry } from '../worker/entry.ts';
 import { collect } from './collect.ts';
-import type { EntryResult } from './collect.ts';
+import type { EntryResult, TextFormat } from './collect.ts';
 import { EntryTestError } from './error.ts';
 import { importScript } from './load.ts';
 
@@ -37,7 +36,7 @@ export interface EntryTestOptions {
   /** What the script finds in `process.argv.slice(2)` while its functions run and, where a path is given, at import. */
   readonly argv?: readonly string[];
   /** Format of `EntryResult.text`; default `txt`. */
-  readonly format?: OutputFormat;
+  readonly format?: TextFormat;
 }
 
 export interface EntryUnderTest {
@@ -81,7 +80,7 @@ async function runOnce(
   entry: EntryFunctions,
   items: readonly string[] | readonly TableRow[],
   context: Partial<MiniBatchContext> | undefined,
-  format: OutputFormat,
+  format: TextFormat,
 ): Promise<EntryResult> {
   const full = { minibatchIndex: 0, partitionKeyValue: {}, dataset: null, tryNumber: 1, ...context };
   const batch = arePaths(items) ? items.map((item) => path.resolve(item)) : await tableOf(items);

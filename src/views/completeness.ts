@@ -2,7 +2,15 @@
  * What became of every mini-batch, recomputed from the events of a ledger alone: rows of the result, dead letters,
  * failed, or not processed. Numbers in typed arrays, so that a million mini-batches take some forty megabytes.
  */
-import type { RunEnded, RunEvent, RunResumed, SpoolExtent, TryFinished } from '../domain/event.ts';
+import type {
+  OutputAssembled,
+  RunEnded,
+  RunEvent,
+  RunResumed,
+  RunWarning,
+  SpoolExtent,
+  TryFinished,
+} from '../domain/event.ts';
 import type { TryFailure } from '../domain/failure.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import { DeadItemsTable, areAscending } from './deaditems.ts';
@@ -62,8 +70,10 @@ export class CompletenessFold {
   /** What the ledger says of the list of mini-batches; undefined before it was complete. */
   created: { readonly miniBatches: number; readonly items: number } | undefined;
   /** The last assembled result. */
-  assembled: { readonly path: string; readonly rows: number; readonly bytes: number } | undefined;
+  assembled: Pick<OutputAssembled, 'path' | 'rows' | 'bytes' | 'crc32'> | undefined;
   columns: readonly string[] | undefined;
+  /** Rows that were left out by a rule, by file: told anew where a file was listed again. */
+  readonly leftOut = new Map<string, { readonly rows: number; readonly reason: string }>();
   readonly contradictions: Contradiction[] = [];
   contradictionCount = 0;
   done = 0;
@@ -106,7 +116,10 @@ export class CompletenessFold {
         this.created = { miniBatches: event.miniBatches, items: event.items };
         return;
       case 'output-assembled':
-        this.assembled = { path: event.path, rows: event.rows, bytes: event.bytes };
+        this.assembled = event;
+        return;
+      case 'warning':
+        this.warned(event.warning);
         return;
       case 'run-ended':
         this.ended = event;
@@ -186,6 +199,12 @@ export class CompletenessFold {
 
   private hasRows(index: number): boolean {
     return this.state[index] === STATE.done || this.state[index] === STATE.partial;
+  }
+
+  private warned(warning: RunWarning['warning']): void {
+    if (warning.kind !== 'skipped-input' || warning.rows === undefined) return;
+    const { path, rows, reason } = warning;
+    this.leftOut.set(path, { rows, reason });
   }
 
   private settle(event: TryFinished): void {

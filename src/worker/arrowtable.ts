@@ -21,9 +21,17 @@ import type { Column } from '../domain/plan.ts';
 
 /** @param cells by column, each value of the type its column names. */
 export function tableOf(columns: readonly Column[], cells: readonly (readonly TableCell[])[]): TableMiniBatch {
-  const table = arrowTable(columns, cells);
+  return withRows(arrowTable(columns, cells), columns, () => cells);
+}
+
+/** The table with its rows as objects, made when they are first asked for. */
+export function withRows(
+  table: Table,
+  columns: readonly Column[],
+  cells: () => readonly (readonly TableCell[])[],
+): TableMiniBatch {
   let rows: readonly TableRow[] | undefined;
-  const view = (): readonly TableRow[] => (rows ??= rowsOf(columns, cells));
+  const view = (): readonly TableRow[] => (rows ??= rowsOf(columns, cells()));
   return Object.defineProperty(table, 'rows', { get: view, enumerable: false }) as unknown as TableMiniBatch;
 }
 

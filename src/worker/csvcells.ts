@@ -1,13 +1,13 @@
 /** Rows of CSV as cells by column. */
 import { parseCell } from '../domain/cells.ts';
 import { CsvError, CsvReader } from '../domain/csv.ts';
-import { DialectScanner, isPlain } from '../domain/dialect.ts';
+import { DialectScanner, isPlain, startOfRow } from '../domain/dialect.ts';
 import type { FieldSink } from '../domain/dialect.ts';
 import type { TableCell } from '../domain/entry.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import type { Column } from '../domain/plan.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
-import { SliceError, changedCount } from './slice.ts';
+import { SliceError, changedCount, lineAt } from './slice.ts';
 import type { RowsSource } from './slice.ts';
 
 type CsvTable = Extract<WorkerTable, { format: 'csv' }>;
@@ -15,6 +15,8 @@ type CsvTable = Extract<WorkerTable, { format: 'csv' }>;
 /** Cells by column. Fields that a row lacks at its end are missing, as in pandas. */
 export function csvCells(bytes: Buffer, source: RowsSource, table: CsvTable, range: ItemRange): TableCell[][] {
   const { columns } = table.schema;
+  const places = source.fields ?? columns.map((_, i) => i);
+  const width = places.filter((place) => place >= 0).length;
   const cells: TableCell[][] = columns.map(() => []);
   const reader = isPlain(table) ? new CsvReader(bytes, table.delimiter) : new DialectReader(bytes, table);
   let rows = 0;
@@ -23,16 +25,41 @@ export function csvCells(bytes: Buffer, source: RowsSource, table: CsvTable, ran
     if (fields === undefined) break;
     if (fields === 'passed over') continue;
     const number = source.firstRow + rows;
-    if (fields.length > columns.length) {
-      const wrong = `data row ${number} has ${fields.length} fields, the input has ${columns.length} columns`;
-      throw new SliceError(wrong, rows);
-    }
+    if (fields.length > width) throw tooLong(bytes, source, table, rows, [fields.length, width]);
     for (const [index, column] of columns.entries()) {
-      cells[index]?.push(cellOf(fields[index] ?? '', column, rows, number));
+      cells[index]?.push(cellOf(fields[places[index] ?? -1] ?? '', column, rows, number));
     }
   }
   if (rows !== source.rows) throw changedCount(rows, source);
   return cells;
+}
+
+const TEXT_BYTES = 80;
+
+/** Where a row begins among the bytes of a slice. */
+function startOf(bytes: Buffer, table: CsvTable, row: number): number {
+  let left = row;
+  const sink: FieldSink = { beginRow: nothing, field: nothing, endRow: () => --left > 0 };
+  return startOfRow(table, bytes, row === 0 ? 0 : new DialectScanner(table, sink).scan(bytes, 0, true));
+}
+
+const nothing = (): void => undefined;
+
+/** @param row of the slice @param counts its fields, and those it may have */
+function tooLong(
+  bytes: Buffer,
+  source: RowsSource,
+  table: CsvTable,
+  row: number,
+  [fields, width]: readonly [number, number],
+): SliceError {
+  const at = startOf(bytes, table, row);
+  const text = bytes.toString('utf8', at, Math.min(bytes.length, at + TEXT_BYTES)).trimEnd();
+  const shown = JSON.stringify(bytes.length - at > TEXT_BYTES ? `${text}...` : text);
+  // what is regrouped has lines of its own
+  const place = source.keys ? '' : ` (line ${lineAt(source, source.start + at)})`;
+  const what = `data row ${source.firstRow + row}${place}: it has ${fields} fields, its file has ${width} columns`;
+  return new SliceError(`${what}: ${shown}`, row);
 }
 
 /** Fields of row `row` of the slice; undefined behind the last one. */

@@ -1,6 +1,6 @@
 /**
- * Rows to text, contract 2.4: pure. Each encoder takes one element of what `run` returned and gives its line, line
- * break included.
+ * Rows to text: pure. Each encoder takes one element of what `run` returned and gives its line, line break included; for
+ * Parquet see `blocks.ts`.
  *
  * | element             | txt                    | csv                              | jsonl           |
  * |---------------------|------------------------|----------------------------------|-----------------|
@@ -16,17 +16,22 @@
  */
 import { unreachable } from '../domain/assert.ts';
 import type { OutputFormat } from '../domain/plan.ts';
+import type { TableColumn } from './arrowcolumns.ts';
+import { BlockEncoder, isRecord } from './blocks.ts';
 import { jsonOf } from './json.ts';
 
 export interface RowEncoder {
   /** @throws whatever keeps the element from being written. */
   encode(element: unknown): string;
+  /** Parquet only: rows that `encode` has not given yet. */
+  finish?(): string;
   /** csv only: the columns, once they are known. */
   readonly columns: readonly string[] | undefined;
 }
 
-/** @param columns of a returned table: its elements are arrays of cells. */
-export function rowEncoder(format: OutputFormat, columns?: readonly string[]): RowEncoder {
+/** @param table columns of a returned table: its elements are arrays of cells. */
+export function rowEncoder(format: OutputFormat, table?: readonly TableColumn[]): RowEncoder {
+  const columns = table?.map(({ name }) => name);
   switch (format) {
     case 'txt':
       return { encode: columns === undefined ? textLine : spacedLine, columns: undefined };
@@ -34,6 +39,8 @@ export function rowEncoder(format: OutputFormat, columns?: readonly string[]): R
       return { encode: columns === undefined ? jsonLine : (cells) => cellsLine(columns, cells), columns: undefined };
     case 'csv':
       return csvEncoder(columns);
+    case 'parquet':
+      return new BlockEncoder(table);
     default:
       return unreachable(format);
   }
@@ -117,19 +124,6 @@ function plainText(value: unknown, absent: string): string {
   }
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !(value instanceof Date) && !ArrayBuffer.isView(value);
-}
-
 function asArray(cells: unknown): readonly unknown[] {
   return Array.isArray(cells) ? (cells as readonly unknown[]) : [cells];
-}
-
-const LONE_SURROGATES = /\p{Surrogate}/gu;
-const ANY_SURROGATE = /[\ud800-\udfff]/;
-
-/** @returns the text with every lone surrogate as `\udXXX`. */
-export function wellFormed(text: string): string {
-  if (!ANY_SURROGATE.test(text)) return text;
-  return text.replace(LONE_SURROGATES, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 }

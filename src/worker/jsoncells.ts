@@ -8,7 +8,7 @@ import type { RowsSource } from './slice.ts';
 
 const LF = 10;
 /** Texts, so that nothing in them is taken for a number, and whole numbers that may not fit a double. */
-const TEXT_OR_LONG_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/gs;
+const TEXT_OR_LONG_NUMBER = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?![\d.eE])/gs;
 /** Marks a number that is a text on its way through the parser. */
 const MARK = '\u0000\u0001whole number:';
 

@@ -1,30 +1,29 @@
 /** Rows of a Parquet file as cells by column. Loaded with the first of them. */
 import { open } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import { parquetReadObjects } from 'hyparquet';
+import { parquetMetadataAsync, parquetReadObjects } from 'hyparquet';
+import type { AsyncBuffer } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
+import { orNothing } from '../domain/lz4frame.ts';
 import type { TableCell } from '../domain/entry.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import type { TableSchema } from '../domain/plan.ts';
-import { SliceError, changedCount, readRange } from './slice.ts';
+import { rowsOf } from './grouped.ts';
+import type { Rows } from './grouped.ts';
+import { SliceError, changedCount, readAt } from './slice.ts';
 import type { RowsSource } from './slice.ts';
+
+const COMPRESSORS = { ...compressors, LZ4_RAW: orNothing(compressors.LZ4_RAW) };
 
 /** @throws SliceError, an error of the system */
 export async function parquetCells(
   source: RowsSource,
   { columns }: TableSchema,
-  { from, to }: ItemRange,
+  range: ItemRange,
 ): Promise<TableCell[][]> {
   const cells: TableCell[][] = columns.map(() => []);
-  const rows = source.keys
-    ? withinPart(groupedRows(source), from, to)
-    : [[source.data ?? source.file, source.start + from, source.start + to] as const];
-  for (const window of windowsOf(rows)) await readWindow(window, source, columns, cells);
+  for (const window of windowsOf(rowsOf(source, range))) await readWindow(window, source, range.from, columns, cells);
   return cells;
 }
-
-/** Rows of a file, by their numbers. */
-type Rows = readonly [path: string, start: number, end: number];
 
 /** Rows of a group that lie near each other in a file, read at once. */
 interface Window {
@@ -37,28 +36,6 @@ interface Window {
 /** Rows between wanted ones that cost less than another look at the file. */
 const GAP_ROWS = 65_536;
 const WINDOW_ROWS = 1_048_576;
-
-function groupedRows(source: RowsSource): Rows[] {
-  const folder = source.file.endsWith('/') ? source.file : `${source.file}/`;
-  const lines = readRange(source).toString('utf8').split('\n').slice(0, -1);
-  return lines.map((line) => {
-    const [below, start, end] = JSON.parse(line) as Rows;
-    return [folder + below, start, end];
-  });
-}
-
-/** Of the rows, taken one behind the other, those from `from` up to `to`. */
-function withinPart(rows: readonly Rows[], from: number, to: number): Rows[] {
-  const found: Rows[] = [];
-  let at = 0;
-  for (const [path, start, end] of rows) {
-    const first = Math.max(start, start + from - at);
-    const last = Math.min(end, start + to - at);
-    if (first < last) found.push([path, first, last]);
-    at += end - start;
-  }
-  return found;
-}
 
 function windowsOf(rows: readonly Rows[]): Window[] {
   const windows: { path: string; start: number; end: number; wanted: Rows[] }[] = [];
@@ -73,19 +50,25 @@ function windowsOf(rows: readonly Rows[]): Window[] {
   return windows;
 }
 
+/** @param from row of the slice that the first of the cells belongs to */
 async function readWindow(
   { path, start, end, wanted }: Window,
   source: RowsSource,
+  from: number,
   columns: TableSchema['columns'],
   cells: TableCell[][],
 ): Promise<void> {
   const file = await open(path, 'r');
   try {
     const { size } = await file.stat();
+    const reader: AsyncBuffer = {
+      byteLength: size,
+      slice: (first, behind) => readAt(file, first, behind ?? size).then(({ buffer }) => buffer),
+    };
     const rows = await parquetReadObjects({
-      file: { byteLength: size, slice: (first, behind) => readAt(file, first, behind ?? size) },
-      columns: columns.map(({ name }) => name),
-      compressors,
+      file: reader,
+      columns: await namesIn(reader, columns),
+      compressors: COMPRESSORS,
       rowStart: start,
       rowEnd: end,
     }).catch((error: unknown) => {
@@ -95,21 +78,33 @@ async function readWindow(
     if (rows.length !== end - start) throw changedCount(rows.length, { ...source, rows: end - start });
     for (const [, first, behind] of wanted) {
       const part = wanted.length === 1 ? rows : rows.slice(first - start, behind - start);
-      for (const [i, { name }] of columns.entries()) for (const row of part) cells[i]?.push(cellOf(row[name]));
+      for (const [i, { name, native }] of columns.entries()) {
+        const into = cells[i] ?? [];
+        for (const row of part) {
+          const cell = cellOf(row[name]);
+          into.push(native === 'double' ? doubleOf(cell, name, from + into.length) : cell);
+        }
+      }
     }
   } finally {
     await file.close();
   }
 }
 
-async function readAt(file: FileHandle, start: number, end: number): Promise<ArrayBuffer> {
-  const bytes = new Uint8Array(end - start);
-  for (let filled = 0; filled < bytes.length;) {
-    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
-    if (bytesRead === 0) throw new Error(`the file ends at byte ${start + filled}`);
-    filled += bytesRead;
-  }
-  return bytes.buffer;
+/** In a file of its own the column may hold whole numbers. */
+function doubleOf(cell: TableCell, name: string, row: number): TableCell {
+  if (typeof cell !== 'bigint') return cell;
+  if (BigInt(Number(cell)) === cell) return Number(cell);
+  throw new SliceError(`column ${name} holds ${cell}, which the numbers of the other files don't hold`, row);
+}
+
+/** Of the columns of all files those that this one has. */
+async function namesIn(file: AsyncBuffer, columns: TableSchema['columns']): Promise<string[]> {
+  const names = columns.map(({ name }) => name);
+  if (columns.every(({ lacking }) => lacking === undefined)) return names;
+  const { schema } = await parquetMetadataAsync(file, { geoparquet: false });
+  const own = new Set(schema.map(({ name }) => name));
+  return names.filter((name) => own.has(name));
 }
 
 /** Whole numbers are plain ones where they keep their digits, as of every table. */

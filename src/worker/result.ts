@@ -1,4 +1,5 @@
 import type { DoneMessage, FailedMessage, AgentHello } from '../domain/protocol.ts';
+import { typedRows } from './arrowcolumns.ts';
 import { rowEncoder } from './encode.ts';
 import type { RowEncoder } from './encode.ts';
 import type { ExceptionReader } from './exception.ts';
@@ -55,7 +56,8 @@ export function takeRows(
     return { ok: false, error: { kind: 'unencodable-row', row, ...exceptions.read(error.cause) }, ...item };
   };
   try {
-    const { rows } = returned;
+    const isTyped = output.action === 'append_row' && output.format === 'parquet' && returned.table !== undefined;
+    const rows = isTyped ? typedRows(returned.table) : returned.rows;
     if (Symbol.asyncIterator in rows) return drainAsync(rows, taker).then(() => taker.result(), fail);
     drainReturnedRows(rows, taker);
     return taker.result();
@@ -115,6 +117,7 @@ class EncodingTaker implements Taker {
   }
 
   result(): TryResult {
+    this.#sink.push(this.#encoder.finish?.() ?? '');
     const rows = this.#sink.finish();
     const columns = this.#encoder.columns;
     const named = columns === undefined ? {} : { columns };

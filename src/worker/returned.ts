@@ -1,11 +1,15 @@
 /** What `run` may return, told apart: pure. */
+import { tableColumns } from './arrowcolumns.ts';
+import type { ArrowTable, TableColumn } from './arrowcolumns.ts';
 
 export type Returned =
   | {
       readonly ok: true;
       readonly rows: Iterable<unknown> | AsyncIterable<unknown>;
       /** Column names, where a table was returned; its rows are then arrays of cells. */
-      readonly columns?: readonly string[];
+      readonly columns?: readonly TableColumn[];
+      /** That table. */
+      readonly table?: ArrowTable;
       /** Number of the rows, where it is known before they are taken. */
       readonly length?: number;
       /** The rows are made while they are taken: user code runs then. */
@@ -21,7 +25,8 @@ export function readReturned(value: unknown): Returned {
   if (Array.isArray(value)) return { ok: true, rows: value as readonly unknown[], length: value.length, lazy: false };
   if (typeof value !== 'object' || value === null || Buffer.isBuffer(value)) return refused(value);
   if (isTable(value)) {
-    return { ok: true, rows: tableRows(value), columns: tableColumns(value), length: value.numRows, lazy: false };
+    const columns = tableColumns(value);
+    return { ok: true, rows: tableRows(value), columns, table: value, length: value.numRows, lazy: false };
   }
   if (isIterable(value)) return { ok: true, rows: value, lazy: !ArrayBuffer.isView(value) };
   if (isAsyncIterable(value)) return { ok: true, rows: value, lazy: true };
@@ -43,22 +48,11 @@ export function typeNameOf(value: unknown): string {
   }
 }
 
-/** An Arrow table of whatever version or copy of the package the script uses. */
-interface ArrowTable {
-  readonly numRows: number;
-  readonly schema: { readonly fields: readonly { readonly name: string }[] };
-  getChildAt(index: number): { get(row: number): unknown } | null;
-}
-
 function isTable(value: object): value is ArrowTable {
   if (!('numRows' in value && 'schema' in value && 'getChildAt' in value)) return false;
   const { numRows, schema, getChildAt } = value;
   if (typeof numRows !== 'number' || typeof getChildAt !== 'function') return false;
   return typeof schema === 'object' && schema !== null && 'fields' in schema && Array.isArray(schema.fields);
-}
-
-function tableColumns(table: ArrowTable): readonly string[] {
-  return table.schema.fields.map((field) => field.name);
 }
 
 function* tableRows(table: ArrowTable): Generator<unknown[], void, undefined> {

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readSync, rmSync, writeSync } from 'node:fs';
 import { INLINE_ROWS_BYTES_MAX } from '../domain/protocol.ts';
-import { wellFormed } from './encode.ts';
+import { wellFormed } from '../domain/wellformed.ts';
 
 /** Lines are collected up to about this size before they become bytes. */
 const CHUNK_CHARACTERS = 48 * 1024;

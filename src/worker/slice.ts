@@ -1,5 +1,7 @@
 /** The bytes of a slice of a table, and what is wrong with them. */
 import { closeSync, openSync, readSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { LineCounter } from '../domain/linecounter.ts';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 
 export type RowsSource = Extract<MiniBatchSource, { kind: 'rows' }>;
@@ -34,6 +36,42 @@ export function readRange(source: RowsSource): Buffer {
   return bytes;
 }
 
+/** Value of a partition key; null where it is missing. */
+export function keyValue({ keys = [] }: RowsSource, wanted: string): string | null {
+  return keys.find(([name]) => name === wanted)?.[1] ?? null;
+}
+
+const LINES_CHUNK_BYTES = 1024 * 1024;
+
+/** Line, from 1, of a byte of the file: read from its start, since nobody counts lines otherwise. */
+export function lineAt(source: RowsSource, offset: number): number {
+  const lines = new LineCounter();
+  const chunk = Buffer.allocUnsafe(LINES_CHUNK_BYTES);
+  const file = openSync(source.data ?? source.file, 'r');
+  try {
+    for (let at = 0; at < offset;) {
+      const read = readSync(file, chunk, 0, Math.min(chunk.length, offset - at), at);
+      if (read === 0) break;
+      lines.take(chunk.subarray(0, read));
+      at += read;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return lines.line;
+}
+
 export function changedCount(rows: number, source: RowsSource): SliceError {
   return new SliceError(`${rows} rows where ${source.rows} were counted when the file was listed: it has changed`);
+}
+
+/** @throws where the file ends earlier */
+export async function readAt(file: FileHandle, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(end - start);
+  for (let filled = 0; filled < bytes.length;) {
+    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, start + filled);
+    if (bytesRead === 0) throw new Error(`the file ends at byte ${start + filled}`);
+    filled += bytesRead;
+  }
+  return bytes;
 }

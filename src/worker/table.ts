@@ -1,6 +1,6 @@
 /** Table mini-batches: a slice of a table to an Arrow table. Loaded with the first one, because Arrow is heavy. */
 import { unreachable } from '../domain/assert.ts';
-import type { TableCell } from '../domain/entry.ts';
+import type { TableCell, TableMiniBatch } from '../domain/entry.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
 import { tableOf } from './arrowtable.ts';
@@ -8,29 +8,36 @@ import { csvCells } from './csvcells.ts';
 import { inputError } from './input.ts';
 import type { ReadItems } from './input.ts';
 import { jsonCells } from './jsoncells.ts';
-import { SliceError, readRange } from './slice.ts';
+import { SliceError, keyValue, readRange } from './slice.ts';
 import type { RowsSource } from './slice.ts';
 
 /** Only the rows of `range`: others of the slice, also such as can't be read, are passed over. */
 export async function readTableSlice(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<ReadItems> {
   const count = range.to - range.from;
   try {
-    const inFile = table.schema.columns.filter(({ path }) => path !== true);
-    const inPath = table.schema.columns.filter(({ path }) => path === true);
-    const cells = await cellsOf(source, { ...table, schema: { columns: inFile } }, range);
-    for (const { name } of inPath) cells.push(new Array<TableCell>(count).fill(keyValue(source, name)));
-    return { ok: true, items: tableOf([...inFile, ...inPath], cells), count };
+    return { ok: true, items: await itemsOf(source, table, range), count };
   } catch (error) {
     const row = error instanceof SliceError ? error.row : undefined;
     return { ok: false, error: explain(error, source), count, ...(row !== undefined && { item: row - range.from }) };
   }
 }
 
-function keyValue({ keys = [] }: RowsSource, wanted: string): string | null {
-  return keys.find(([name]) => name === wanted)?.[1] ?? null;
+async function itemsOf(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<TableMiniBatch> {
+  const { schema } = table;
+  if (table.format === 'arrow') {
+    const { arrowSlice } = await import('./arrowslice.ts');
+    return arrowSlice(source, schema, range);
+  }
+  const inFile = schema.columns.filter(({ path }) => path !== true);
+  const inPath = schema.columns.filter(({ path }) => path === true);
+  const cells = await cellsOf(source, { ...table, schema: { columns: inFile } }, range);
+  for (const { name } of inPath) cells.push(new Array<TableCell>(range.to - range.from).fill(keyValue(source, name)));
+  return tableOf([...inFile, ...inPath], cells);
 }
 
-async function cellsOf(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<TableCell[][]> {
+type TableOfCells = Exclude<WorkerTable, { readonly format: 'arrow' }>;
+
+async function cellsOf(source: RowsSource, table: TableOfCells, range: ItemRange): Promise<TableCell[][]> {
   switch (table.format) {
     case 'csv':
       return csvCells(readRange(source), source, table, range);
@@ -40,8 +47,6 @@ async function cellsOf(source: RowsSource, table: WorkerTable, range: ItemRange)
       const { parquetCells } = await import('./parquetcells.ts');
       return parquetCells(source, table.schema, range);
     }
-    case 'arrow':
-      throw new SliceError('TypeScript scripts cannot read Arrow files yet');
     default:
       return unreachable(table);
   }

@@ -146,6 +146,7 @@ describe('verify', () => {
     state: 'Completed',
     ok: true,
     items: { total: 100, complete: true, succeeded: 87, failed: 13, deadLetters: 2, pending: 0 },
+    leftOut: { rows: 0, files: 0, first: [] },
     shortItems: 1,
     miniBatches: { total: 10, done: 7, partial: 1, failed: 2, allDead: 1, pending: 0 },
     rows: 87,

@@ -93,8 +93,7 @@ describe('any text', () => {
       const expected = read[i];
       if (typeof expected !== 'object') continue;
       compared += 1;
-      const found = scanned((sink) => new DialectScanner(csv, sink), content, 1 + (i % 7));
-      const rows = found === 'fault' ? found : found.map((fields) => fields.map((field) => field));
+      const rows = scanned((sink) => new DialectScanner(csv, sink), content, 1 + (i % 7));
       const padded = expected.map((row) => row.map((field) => field ?? ''));
       const width = padded[0]?.length ?? 0;
       expect(

@@ -124,26 +124,37 @@ describe.each(withPython)('%s', (script) => {
   );
 });
 
-test.each(withParquet)(
-  '%s: Parquet, several row groups',
-  async (script) => {
-    space.write('in.jsonl', jsonl);
-    const make = `
+const WRITERS = `
 import json, sys
-import pyarrow, pyarrow.parquet
-rows = [json.loads(line) for line in open(sys.argv[1], encoding='utf-8') if line.strip()]
-pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), sys.argv[2], row_group_size=11, compression='zstd')
+import pyarrow, pyarrow.feather, pyarrow.parquet
+rows = pyarrow.Table.from_pylist([json.loads(line) for line in open(sys.argv[1], encoding='utf-8') if line.strip()])
+if sys.argv[3] == 'parquet': pyarrow.parquet.write_table(rows, sys.argv[2], row_group_size=11, compression='zstd')
+else: pyarrow.feather.write_feather(rows, sys.argv[2], compression=sys.argv[3], chunksize=11)
 `;
-    execFileSync(TEST_PYTHON ?? 'python3', [
-      '-c',
-      make,
-      join(space.folder, 'in.jsonl'),
-      join(space.folder, 'in.parquet'),
-    ]);
-    expect(await scored(script, 'in.parquet')).toEqual(EXPECTED);
-  },
-  MINUTE,
-);
+
+function writeColumnar(name: string, how: string): void {
+  space.write('in.jsonl', jsonl);
+  const paths = ['in.jsonl', name].map((each) => join(space.folder, each));
+  execFileSync(TEST_PYTHON ?? 'python3', ['-c', WRITERS, ...paths, how]);
+}
+
+describe.each(withParquet)('%s', (script) => {
+  test.each([
+    ['in.parquet', 'parquet'],
+    ['in.feather', 'uncompressed'],
+    ['in.arrow', 'lz4'],
+    ['in.arrow', 'zstd'],
+  ])(
+    '%s, several groups of rows: %s',
+    async (name, how) => {
+      writeColumnar(name, how);
+      expect(await scored(script, name)).toEqual(EXPECTED);
+      const replayed = await space.cli('replay', 'r/3');
+      expect(replayed.code, replayed.stdout + replayed.stderr).toBe(0);
+    },
+    MINUTE,
+  );
+});
 
 test(
   'killed half way, a run over a compressed table goes on, also where its copy is cut short',

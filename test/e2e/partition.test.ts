@@ -116,28 +116,31 @@ describe('two key columns of a table that is larger than what grouping may hold'
   );
 });
 
-describe.runIf(hasModule('pyarrow') && hasModule('polars'))('Parquet', () => {
+describe.runIf(hasModule('pyarrow') && hasModule('polars')).each(['parquet', 'arrow'])('%s', (kind) => {
   beforeEach(() => {
     space.write('all.jsonl', jsonl(ROWS));
     const write = `
-import json, pyarrow as pa, pyarrow.parquet as pq
+import json, sys, pyarrow as pa, pyarrow.feather, pyarrow.parquet as pq
 rows = [json.loads(line) for line in open("all.jsonl", encoding="utf-8")]
 for name, part in (("1", rows[:5000]), ("2", rows[5000:])):
     table = pa.table({"store": pa.array([r["store"] for r in part], pa.int32()),
                       "brand": pa.array([r["brand"] for r in part]).dictionary_encode(),
                       "id": pa.array([r["id"] for r in part], pa.int64())})
-    pq.write_table(table, name + ".parquet", row_group_size=1500, compression="zstd")
+    if sys.argv[1] == "parquet":
+        pq.write_table(table, name + ".parquet", row_group_size=1500, compression="zstd")
+    else:
+        pa.feather.write_feather(table, name + ".arrow", compression="zstd", chunksize=1500)
 `;
-    execFileSync(TEST_PYTHON ?? 'python3', ['-c', write], { cwd: space.folder });
+    execFileSync(TEST_PYTHON ?? 'python3', ['-c', write, kind], { cwd: space.folder });
   });
 
   test.each(['pandas', 'list', 'pyarrow', 'polars'])(
     'Python, %s',
-    async (format) => expectDone('score.py', ['*.parquet'], '--mini-batch-format', format),
+    async (format) => expectDone('score.py', [`*.${kind}`], '--mini-batch-format', format),
     MINUTE,
   );
 
-  test('TypeScript', async () => expectDone('score.ts', ['*.parquet']), MINUTE);
+  test('TypeScript', async () => expectDone('score.ts', [`*.${kind}`]), MINUTE);
 });
 
 describe('killed and taken up again', () => {

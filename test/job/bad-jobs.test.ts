@@ -204,7 +204,6 @@ describe('inputs, outputs, expressions', () => {
       swap('path: ./images', 'path: ./folder').replace('    task:', '    mini_batch_rows: 5\n    task:'),
       ['PR3105:3'],
     ],
-    ['a result in parquet', swap('{ type: uri_folder }', '{ type: uri_file, path: x.parquet }'), ['PR1007:10']],
   ])('%s', async (_, text, expected) => {
     expect(await codes(text)).toEqual(expected);
   });

@@ -85,6 +85,7 @@ const forbidden: readonly (readonly [rule: string, folder: string, specifier: st
   ['nobody-imports-cli', 'sdk', '../cli/main.ts', 'src/cli/main.ts'],
   ['composition-in-one-place', 'engine/embedded', '../../orchestrator/index.ts', 'src/orchestrator/index.ts'],
   ['no-unresolvable', 'job', './none.ts', './none.ts'],
+  ['drivers-where-queries-are', 'dataset', '@duckdb/node-api', 'node_modules/@duckdb/node-api/'],
   ['no-development-packages', 'job', 'fast-check', 'node_modules/fast-check/'],
 ];
 

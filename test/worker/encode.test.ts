@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { rowEncoder, wellFormed } from '../../src/worker/encode.ts';
+import { wellFormed } from '../../src/domain/wellformed.ts';
+import { rowEncoder } from '../../src/worker/encode.ts';
 import type { OutputFormat } from '../../src/domain/plan.ts';
 
 const lines = (format: OutputFormat, elements: readonly unknown[]): string => {

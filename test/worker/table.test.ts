@@ -85,7 +85,12 @@ test('columns of any name keep their place and their rows', async () => {
 test.each([
   ['a cell of another type', '1;2;a;True\nx;2;a;True\n', 2, 'data row 11, column id: "x" is no int64'],
   ['a missing whole number', ';2;a;True\n', 1, 'data row 10, column id: "" is no int64'],
-  ['too many fields', '1;2;a;True;5\n', 1, 'data row 10 has 5 fields, the input has 4 columns'],
+  [
+    'too many fields',
+    '1;2;a;True;5\n',
+    1,
+    'data row 10 (line 2): it has 5 fields, its file has 4 columns: "1;2;a;True;5"',
+  ],
   ['another number of rows', '1;2;a;True\n', 2, '1 rows where 2 were counted when the file was listed: it has changed'],
   ['an open quote', '1;2;"a;True\n', 1, 'a quoted field is not closed, data row 10'],
 ])('%s is an error of the input', async (_name, rows, count, reason) => {

@@ -1,6 +1,5 @@
 /** What `test` and `replay` share: one mini-batch in the foreground. */
 import type { Plan } from '../../domain/plan.ts';
-import { ParallelRunError } from '../../domain/problem.ts';
 import type { CommandInput } from '../command.ts';
 import type { DebugWaiting } from '../deps.ts';
 import type { ForegroundReport } from '../../sdk/index.ts';
@@ -56,9 +55,7 @@ export async function inForeground(
     await console.emit({ type: 'foreground-result', ...report });
     return report.exitCode;
   } catch (error) {
-    if (stop.asked === undefined) throw error;
-    const what = 'canceled before the mini-batch ended';
-    throw new ParallelRunError([{ code: 'PR5905', severity: 'error', what }], exitCodeOf(stop.asked), { cause: error });
+    throw stop.explain(error, 'canceled before the mini-batch ended');
   } finally {
     stop.release();
   }

@@ -15,17 +15,21 @@ export async function execute(input: CommandInput): Promise<number> {
   const sdk = await deps.sdk();
   const stop = new StopControl(deps, (text) => console.say(text));
   try {
-    const resumed = await sdk.resume(root, runId, {
-      allowCodeChange: isOn(parsed, 'allowCodeChange'),
-      acceptChangedInput: isOn(parsed, 'acceptChangedInput'),
-      rescan: isOn(parsed, 'rescan'),
-      strict: isOn(parsed, 'strict'),
-      rebuild: isOn(parsed, 'rebuild'),
-      retryFailed: isOn(parsed, 'retryFailed'),
-      changes,
-      signal: stop.signal,
-      onProgress: (line) => console.say(line),
-    });
+    const resumed = await sdk
+      .resume(root, runId, {
+        allowCodeChange: isOn(parsed, 'allowCodeChange'),
+        acceptChangedInput: isOn(parsed, 'acceptChangedInput'),
+        rescan: isOn(parsed, 'rescan'),
+        strict: isOn(parsed, 'strict'),
+        rebuild: isOn(parsed, 'rebuild'),
+        retryFailed: isOn(parsed, 'retryFailed'),
+        changes,
+        signal: stop.signal,
+        onProgress: (line) => console.say(line),
+      })
+      .catch((error: unknown) => {
+        throw stop.explain(error, 'canceled before the run went on; it can be resumed');
+      });
     if (resumed.kind === 'ended') {
       const { state, exitCode } = resumed.ended;
       const more = state === 'Failed' ? '; --retry-failed tries its failed mini-batches again' : '';

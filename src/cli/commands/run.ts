@@ -1,10 +1,8 @@
-import { ParallelRunError } from '../../domain/problem.ts';
 import type { RunHandle } from '../../sdk/types.ts';
 import { safeText } from '../../views/text/words.ts';
 import type { CommandInput } from '../command.ts';
 import type { CliSdk } from '../deps.ts';
 import { requestOf } from '../flags.ts';
-import { exitCodeOf } from '../signals.ts';
 import { StopControl } from '../stop-control.ts';
 import { follow } from './follow.ts';
 
@@ -28,8 +26,6 @@ async function begin(input: CommandInput, sdk: CliSdk, stop: StopControl): Promi
   try {
     return await sdk.start(request, { signal: stop.signal, onProgress: (line) => console.say(safeText(line)) });
   } catch (error) {
-    if (stop.asked === undefined) throw error;
-    const what = 'canceled before the run began; nothing was started';
-    throw new ParallelRunError([{ code: 'PR5905', severity: 'error', what }], exitCodeOf(stop.asked), { cause: error });
+    throw stop.explain(error, 'canceled before the run began; nothing was started');
   }
 }

@@ -1,3 +1,4 @@
+import type { Column } from '../../domain/plan.ts';
 import { count, counted, miniBatches, safeText } from '../../views/text/words.ts';
 import type { PlanPreview } from '../../sdk/index.ts';
 import type { EffectiveSetting } from '../../job/index.ts';
@@ -51,9 +52,16 @@ function valueText(value: string): string {
 }
 
 function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {
+  const titles = [{ title: '  COLUMN' }, { title: 'TYPE' }];
   const rows = schema.map((column) => [`  ${safeText(column.name)}`, column.native ?? column.type]);
-  return ['', screen.paint('strong', 'Columns'), ...tableLines([{ title: '  COLUMN' }, { title: 'TYPE' }], rows)];
+  if (schema.every(({ lacking }) => lacking === undefined))
+    return ['', screen.paint('strong', 'Columns'), ...tableLines(titles, rows)];
+  const lacking = schema.map(({ lacking: files }, i) => [...(rows[i] ?? []), files ? lackingText(files) : '']);
+  return ['', screen.paint('strong', 'Columns'), ...tableLines([...titles, { title: 'MISSING IN' }], lacking)];
 }
+
+const lackingText = ({ files, example }: NonNullable<Column['lacking']>): string =>
+  files === 1 ? safeText(example) : `${counted(files, 'file')}, the first: ${safeText(example)}`;
 
 function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[] {
   const { sizes, first } = preview;

@@ -4,13 +4,24 @@ import type { MiniBatchAccount, NamedDeadAccount, Verification } from '../../sdk
 
 /** The account in one line, and how the run stands where it did not complete. */
 export function verificationLines(found: Omit<Verification, 'accounts'>): readonly string[] {
-  const { items, ok, state, runId, differences } = found;
+  const { items, ok, state, runId, differences, leftOut } = found;
   const total = `${counted(items.total, 'item')}${items.complete ? '' : ' listed so far'}`;
   const verdict = ok ? basisText(found) : `${counted(differences.length, 'difference')} found, see above`;
   const lines = [`${total}: ${partsOf(found).join(', ')}; ${verdict}`];
+  lines.push(...leftOutLines(leftOut));
   if (state === 'Interrupted') lines.push(`Run ${runId} has not ended: parallelrun resume ${runId}`);
   else if (state !== 'Completed') lines.push(`Run ${runId} ended as ${state}`);
   return lines;
+}
+
+/** A line for each of the files, as far as they are named. */
+function leftOutLines({ files, first }: Verification['leftOut']): readonly string[] {
+  const lines = first.map(
+    ({ path, rows, reason }) => `${counted(rows, 'row')} of ${safeText(path)} left out: ${safeText(reason)}`,
+  );
+  return files > first.length
+    ? [...lines, `and rows of ${counted(files - first.length, 'more file', 'more files')}`]
+    : lines;
 }
 
 /** One mini-batch, one line; below it a line for each reason of its dead letters. */

@@ -3,19 +3,14 @@ import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
 import { joinText } from '../bytepath.ts';
 import { sizeOf } from '../read.ts';
 import { walk } from '../walk.ts';
-import { checkOneDialect } from './feed.ts';
+import { readHead } from '../table/head.ts';
+import { checkColumns, checkOneDialect } from './feed.ts';
 import { keysOf } from './groups.ts';
 import type { GroupOptions } from './groups.ts';
 
-/** How an input is cut to see whether there is anything in it. */
-export function peekCutting(cutting: Cutting, isTable: boolean): Cutting {
-  if (cutting.by !== 'keys') return cutting;
-  return isTable ? { by: 'rows', rows: 1 } : { by: 'files', files: 1 };
-}
-
 /**
- * The columns that mini-batches get of the paths. Only names are read.
- * @throws DatasetError PR3301, PR3302, PR3303, PR3305 where the keys and the input don't fit together
+ * The columns that mini-batches get of the paths. Only names are read, of paths and of columns.
+ * @throws DatasetError PR3301, PR3302, PR3303, PR3305, PR3309 where the keys and the input don't fit together
  */
 export async function pathColumns(
   inputs: readonly InputSpec[],
@@ -26,10 +21,18 @@ export async function pathColumns(
   const keys = keysOf(inputs, cutting, columns);
   const isTable = inputs.some((input) => input.kind === 'table');
   if (isTable) checkOneDialect(inputs);
-  if (keys.needPaths)
-    for (const input of inputs)
-      for await (const names of walk(input, { exclude, ...(signal && { signal }) }))
-        for (const name of names) keys.ofPath(input, name);
+  for (const input of inputs) {
+    const byName =
+      input.kind === 'table' && input.table.format === 'csv' && input.table.drift ? input.table : undefined;
+    if (!keys.needPaths && !byName) continue;
+    for await (const names of walk(input, { exclude, ...(signal && { signal }) }))
+      for (const name of names) {
+        keys.ofPath(input, name);
+        const path = joinText(input.root, name);
+        const head = byName && (await readHead(path, byName));
+        if (head) checkColumns(path, head, keys);
+      }
+  }
   return isTable ? keys.pathColumns : [];
 }
 

@@ -4,15 +4,20 @@ import type { FieldSink } from '../../domain/dialect.ts';
 import type { Column, InputSpec, TableFormat } from '../../domain/plan.ts';
 import { bytesOf, joinText } from '../bytepath.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
+import { cutFile } from '../table/cut.ts';
+import { placesOf } from '../table/drift.ts';
 import { readHead } from '../table/head.ts';
+import type { TableHead } from '../table/head.ts';
 import { MemberScanner } from '../table/jsonmembers.ts';
 import { readLines } from '../table/lines.ts';
 import type { LineSink } from '../table/lines.ts';
-import { readParquetFacts } from '../table/parquet.ts';
+import { readFacts } from '../table/numbered.ts';
+import type { NumberedFormat } from '../table/numbered.ts';
+import { EvenRows } from '../table/ragged.ts';
 import { scanRows } from '../table/sample.ts';
 import { walk } from '../walk.ts';
 import type { WalkOptions } from '../walk.ts';
-import { keyOf } from './keys.ts';
+import { keyOf, listed } from './keys.ts';
 import type { Keys } from './keys.ts';
 import { csvValue, jsonValue } from './values.ts';
 
@@ -23,7 +28,7 @@ export interface ItemSink {
 
 export interface FeedOptions extends WalkOptions {
   /** A file is next. @param path absolute, as text */
-  readonly onFile?: (path: string) => Promise<void>;
+  readonly onFile?: (path: string, input: InputSpec) => Promise<void>;
 }
 
 /**
@@ -43,7 +48,7 @@ export async function feed(
     for await (const names of walk(input, options)) {
       for (const name of names) {
         const path = joinText(input.root, name);
-        await options.onFile?.(path);
+        await options.onFile?.(path, input);
         const values = keys.ofPath(input, name);
         const below = path.slice(folder === '/' ? 1 : folder.length + 1);
         if (input.kind === 'table') await feedTable({ path, below, values, table: input.table, keys, sink, options });
@@ -73,9 +78,14 @@ async function feedTable(file: TableFile): Promise<void> {
   switch (table.format) {
     case 'csv': {
       const head = await readHead(path, table);
+      if (head) checkColumns(path, head, file.keys);
+      // Rows of another width are refused or told where tables are cut.
+      if (table.ragged) for await (const _ of cutFile(path, table, WHOLE, options));
       const rows = new CsvRows(file, table.escape);
-      if (head) await scanRows(path, table, rows, { start: head.dataStart, signal });
-      if (rows.count === 0) options.onSkip?.(path, head ? 'the table has a header and no rows' : 'the table is empty');
+      const sink = head && table.ragged === 'skip' ? new EvenRows(head.names.length, rows) : rows;
+      if (head) await scanRows(path, table, sink, { start: head.dataStart, signal });
+      if (rows.count === 0 && !table.ragged)
+        options.onSkip?.(path, head ? 'the table has a header and no rows' : 'the table is empty');
       return;
     }
     case 'jsonl': {
@@ -85,12 +95,30 @@ async function feedTable(file: TableFile): Promise<void> {
       return;
     }
     case 'parquet':
-      return feedNumbered(file);
     case 'arrow':
-      throw unsupported(path);
+      return feedNumbered(file, table);
     default:
       return unreachable(table);
   }
+}
+
+const WHOLE = { bytes: Infinity, rows: Infinity };
+
+/**
+ * Rows of CSV are put together as they are, so all of them have the columns of the table in its order.
+ * @throws DatasetError PR3309
+ */
+export function checkColumns(path: string, head: TableHead, { tableColumns }: Keys): void {
+  if (!placesOf(tableColumns, head.names)) return;
+  throw new DatasetError(
+    datasetProblem({
+      code: 'PR3309',
+      what: 'files of CSV that differ in columns cannot be grouped by partition keys',
+      file: path,
+      why: `its columns are ${listed(head.names)}; those of all files are ${listed(tableColumns)}`,
+      next: 'write the files with the same columns in the same order, or as JSON Lines or Parquet, which are matched by name',
+    }),
+  );
 }
 
 const RAW_MAX = 65_536;
@@ -204,24 +232,30 @@ class JsonRows implements LineSink {
 
 const NO_OBJECT = '{no object';
 
-async function feedNumbered({ path, below, values, keys, sink, options }: TableFile): Promise<void> {
+async function feedNumbered(
+  { path, below, values, keys, sink, options }: TableFile,
+  table: NumberedFormat,
+): Promise<void> {
   const put = (key: string, start: number, end: number): void => {
     const line = Buffer.from(`${JSON.stringify([below, start, end])}\n`);
     sink.add(key, line, 0, line.length, end - start);
   };
   const { columns } = keys;
   if (columns.length === 0) {
-    const rows = (await readParquetFacts(path)).groups.reduce((sum, group) => sum + group.rows, 0);
+    const rows = (await readFacts(path, table)).groups.reduce((sum, group) => sum + group.rows, 0);
     if (rows > 0) put(keyOf(values), 0, rows);
     else options.onSkip?.(path, 'the table has no rows');
     return;
   }
-  const { readParquetKeys } = await import('./parquetkeys.ts');
+  const readKeys =
+    table.format === 'parquet'
+      ? (await import('./parquetkeys.ts')).readParquetKeys
+      : (await import('./arrowkeys.ts')).readArrowKeys;
   const row = [...values];
   let seen = 0;
-  await readParquetKeys(
+  await readKeys(
     path,
-    columns.map(({ column }) => column.name),
+    columns.map(({ column }) => column),
     (firstRow, rows, found) => {
       options.signal?.throwIfAborted();
       let from = 0;
@@ -238,7 +272,10 @@ async function feedNumbered({ path, below, values, keys, sink, options }: TableF
       if (last !== undefined) put(last, firstRow + from, firstRow + rows);
       seen += rows;
     },
-  );
+  ).catch((error: unknown) => {
+    options.signal?.throwIfAborted();
+    throw error;
+  });
   if (seen === 0) options.onSkip?.(path, 'the table has no rows');
 }
 
@@ -259,17 +296,6 @@ export function checkOneDialect(inputs: readonly InputSpec[]): void {
       file: other.root,
       why: `the rows of a partition key come from all inputs, and those of ${first.root} have other delimiters or quotes`,
       next: 'give the inputs to runs of their own, or write them in one way',
-    }),
-  );
-}
-
-function unsupported(path: string): DatasetError {
-  return new DatasetError(
-    datasetProblem({
-      code: 'PR3306',
-      what: 'Arrow files cannot be grouped by partition keys',
-      file: path,
-      next: 'convert them to Parquet, or cut them with mini_batch_rows',
     }),
   );
 }

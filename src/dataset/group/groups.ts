@@ -10,8 +10,9 @@ import type { Column, InputSpec } from '../../domain/plan.ts';
 import { bytesOf, textOf } from '../bytepath.ts';
 import type { CreationOptions } from '../create.ts';
 import type { MiniBatchDraft } from '../draft.ts';
-import { checkNames } from '../files.ts';
+import { checkNames, shortened } from '../files.ts';
 import { fill } from '../fill.ts';
+import { isQuery } from '../query/copy.ts';
 import { Stamper, UNKNOWN } from '../stamp.ts';
 import { markWhole } from '../unpack.ts';
 import { checkOneDialect, feed } from './feed.ts';
@@ -61,6 +62,7 @@ export class Grouping {
   readonly #isTable: boolean;
   /** Where items are put together; undefined: they are only counted. */
   readonly #output: string | undefined;
+  readonly #query: { readonly query?: string };
   #listing: GroupedFilesWriter | undefined;
   #published = false;
 
@@ -86,6 +88,8 @@ export class Grouping {
     this.#keys = keysOf(inputs, cutting, options.columns);
     this.#options = options;
     this.#folder = folderOf(inputs);
+    const databases = inputs.filter(isQuery).map(({ query }) => query.database);
+    this.#query = databases.length > 0 ? { query: databases.join(', ') } : {};
     this.#scratch = scratch;
     const countsOnly = this.#isTable && (options.copies === undefined || options.counting === true);
     this.#output = countsOnly ? undefined : `${scratch}/output`;
@@ -105,7 +109,8 @@ export class Grouping {
       exclude,
       ...(onSkip && { onSkip }),
       ...(signal && { signal }),
-      ...(listing && { onFile: (path) => listing.add(path) }),
+      // Rows of a query have a mark of their own that they are whole, and move with the run folder.
+      ...(listing && { onFile: (path, input) => listing.add(path, !isQuery(input)) }),
     });
     const data = copies === undefined ? undefined : groupedCopy(copies);
     const files = this.#isTable ? undefined : new GroupFiles(this.#output ?? '', this.#folder, this.#options);
@@ -138,7 +143,7 @@ export class Grouping {
   }
 
   #rowsOf({ key, start, end, items }: Group, data: string | undefined): MiniBatchSource {
-    const place = { file: this.#folder, start, end, ...(data !== undefined && { data }) };
+    const place = { file: this.#folder, start, end, ...(data !== undefined && { data }), ...this.#query };
     return { kind: 'rows', ...place, firstRow: 0, rows: items, table: 0, keys: this.#keys.named(key) };
   }
 }
@@ -183,10 +188,15 @@ class GroupFiles {
       names.map((name) => (folder === '/' ? `/${name}` : `${folder}/${name}`)),
     );
     return {
-      source: { kind: 'files', root: this.#folder, files: names.map(textOf), keys: keys.named(key) },
+      source: { kind: 'files', ...this.#placed(names.map(textOf)), keys: keys.named(key) },
       items,
       ...(stamps && { stamps: stamps.map((stamp) => (stamp === 'gone' ? UNKNOWN : stamp)) }),
     };
+  }
+
+  /** Lists name files anywhere. */
+  #placed(files: readonly string[]): { readonly root: string; readonly files: readonly string[] } {
+    return this.#folder === '/' ? shortened(files) : { root: this.#folder, files };
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import type { PathFormat } from '../../domain/pathformat.ts';
 import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
 import { joinText } from '../bytepath.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
+import { isQuery } from '../query/copy.ts';
 
 export type KeyCutting = Extract<Cutting, { by: 'keys' }>;
 
@@ -42,6 +43,11 @@ export class Keys {
     });
   }
 
+  /** Names of the columns of the tables. */
+  get tableColumns(): readonly string[] {
+    return this.#columns ?? [];
+  }
+
   /** Some values are in the paths. */
   get needPaths(): boolean {
     return this.places.some(({ column }) => column === undefined);
@@ -61,8 +67,10 @@ export class Keys {
    * What the path of a file says; null for a missing value, and for keys that are columns.
    * @throws DatasetError PR3301, PR3303 where it says nothing about a key
    */
-  ofPath({ root }: InputSpec, file: string): (string | null)[] {
+  ofPath(input: InputSpec, file: string): (string | null)[] {
     if (!this.needPaths) return this.places.map(() => null);
+    if (isQuery(input)) throw this.#noColumn(input.query.database);
+    const { root } = input;
     const matched = this.#format?.match(file);
     const path = joinText(root, file);
     if (this.#format && !matched) throw noMatch(path, file, this.#formatText);
@@ -78,6 +86,20 @@ export class Keys {
   named(key: string): KeyValues {
     const values = JSON.parse(key) as (string | null)[];
     return this.places.map(({ name }, i) => [name, values[i] ?? null] as const);
+  }
+
+  #noColumn(database: string): DatasetError {
+    const { name = '' } = this.places.find(({ column }) => column === undefined) ?? {};
+    const columns = this.#columns ?? [];
+    return new DatasetError(
+      datasetProblem({
+        code: 'PR3301',
+        what: `there is no partition key ${JSON.stringify(name)}`,
+        file: database,
+        why: `the columns of the query are ${listed(columns)}`,
+        next: meantBy(name, columns) ?? 'name one of these, or select one more',
+      }),
+    );
   }
 
   #unknown(name: string, path: string): DatasetError {
@@ -106,11 +128,16 @@ export function keyOf(values: readonly (string | null)[]): string {
   return JSON.stringify(values);
 }
 
-function nextStep(name: string, known: readonly string[], isFiles: boolean): string {
+function meantBy(name: string, known: readonly string[]): string | undefined {
   const plain = (text: string): string => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');
   const meant =
     known.find((each) => plain(each) === plain(name)) ?? known.find((each) => isNear(plain(each), plain(name)));
-  if (meant !== undefined) return `did you mean ${JSON.stringify(meant)}?`;
+  return meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
+}
+
+function nextStep(name: string, known: readonly string[], isFiles: boolean): string {
+  const meant = meantBy(name, known);
+  if (meant !== undefined) return meant;
   return isFiles
     ? 'name it with --partition-format, such as {Store}/{date}.csv; for columns of a table give --input-format'
     : 'name one of these, or give --partition-format, such as {Store}/{date}.csv';
@@ -129,7 +156,7 @@ const foldersOf = (path: string): string[] =>
   path.split('/').flatMap((folder) => (folder.indexOf('=') > 0 ? [folder.slice(0, folder.indexOf('='))] : []));
 
 const SHOWN = 20;
-function listed(names: readonly string[]): string {
+export function listed(names: readonly string[]): string {
   const more = names.length - SHOWN;
   return (
     names

@@ -27,8 +27,9 @@ export class GroupedFilesWriter {
     this.#stream.on('error', () => undefined);
   }
 
-  async add(path: string): Promise<void> {
-    const [stamp = 'gone'] = await this.#stamper.stamps([bytesOf(path)]);
+  /** @param stamped false: what it looks like says nothing */
+  async add(path: string, stamped: boolean): Promise<void> {
+    const [stamp = 'gone'] = stamped ? await this.#stamper.stamps([bytesOf(path)]) : [UNKNOWN];
     const file: GroupedFile = { path, ...(stamp === 'gone' ? UNKNOWN : stamp) };
     if (!this.#stream.write(`${JSON.stringify(file)}\n`)) await once(this.#stream, 'drain');
   }

@@ -2,29 +2,44 @@
 import { parquetScan } from 'hyparquet';
 import type { FileMetaData, SchemaElement } from 'hyparquet';
 import { compressors } from 'hyparquet-compressors';
-import { DatasetError, datasetProblem } from '../error.ts';
+import { orNothing } from '../../domain/lz4frame.ts';
+import type { Column } from '../../domain/plan.ts';
 import { firstLevel, withParquet } from '../table/parquet.ts';
+import { notPlain } from './notplain.ts';
+import type { VisitKeys } from './notplain.ts';
+import { isoDay, isoTime, scaled } from './typedtexts.ts';
 
-/** Called for each group of rows; `values` by column. */
-type Visit = (firstRow: number, rows: number, values: readonly (readonly (string | null)[])[]) => void | Promise<void>;
+const COMPRESSORS = { ...compressors, LZ4_RAW: orNothing(compressors.LZ4_RAW) };
 
 /**
  * A group of rows at a time is in memory, of the columns that are asked for. Values are taken as they are stored, since
  * dates, decimals and times lose digits on their way to plain ones.
  * @throws DatasetError PR3003, PR3011, PR3304
  */
-export async function readParquetKeys(path: string, names: readonly string[], visit: Visit): Promise<void> {
+export async function readParquetKeys(path: string, columns: readonly Column[], visit: VisitKeys): Promise<void> {
   await withParquet(path, async (file, metadata) => {
-    const elements = names.map((name) => elementOf(metadata, name, path));
+    const elements = columns.map((column) => elementOf(metadata, column, path));
     const stored = {
       ...metadata,
       schema: metadata.schema.map((element) => (elements.includes(element) ? plain(element) : element)),
     };
     const parsers = { timestampFromNanoseconds: (nanos: bigint) => nanos };
-    const scan = await parquetScan({ file, metadata: stored, columns: [...names], compressors, utf8: false, parsers });
+    const names = elements.flatMap((element) => element?.name ?? []);
+    const scan = await parquetScan({
+      file,
+      metadata: stored,
+      columns: names,
+      compressors: COMPRESSORS,
+      utf8: false,
+      parsers,
+    });
     for (const { rowStart, rowEnd } of scan.ranges) {
       const values: (string | null)[][] = [];
       for (const element of elements) {
+        if (!element) {
+          values.push([]);
+          continue;
+        }
         const texts = new Texts(element);
         const read = (await scan.readColumn({ column: element.name, rowStart, rowEnd })) as ArrayLike<unknown>;
         values.push(Array.from(read, (value) => texts.of(value)));
@@ -34,18 +49,12 @@ export async function readParquetKeys(path: string, names: readonly string[], vi
   });
 }
 
-function elementOf(metadata: FileMetaData, name: string, path: string): SchemaElement {
+/** Undefined: this file is one of those that lack the column. */
+function elementOf(metadata: FileMetaData, { name, lacking }: Column, path: string): SchemaElement | undefined {
   const element = firstLevel(metadata).find((each) => each.name === name);
+  if (!element && lacking) return undefined;
   if (element && element.num_children === undefined && element.repetition_type !== 'REPEATED') return element;
-  throw new DatasetError(
-    datasetProblem({
-      code: 'PR3304',
-      what: `the column ${JSON.stringify(name)} cannot be a partition key`,
-      file: path,
-      why: element ? 'its values are lists, maps or structures' : 'this file has no such column',
-      next: 'name columns of plain values: texts, numbers, truth values, dates and times',
-    }),
-  );
+  throw notPlain(path, name, element !== undefined);
 }
 
 /** What values mean is left out: they come as they are stored. */
@@ -80,7 +89,7 @@ class Texts {
   #number(value: number | bigint | boolean): string {
     const { type, converted_type: converted, logical_type: logical } = this.#element;
     if (typeof value === 'boolean') return String(value);
-    if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') return scaled(BigInt(value), this.#element);
+    if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') return scaled(BigInt(value), scaleOf(this.#element));
     if (converted === 'DATE' || logical?.type === 'DATE') return isoDay(Number(value)) ?? String(value);
     if (type === 'INT96') return isoTime(BigInt(value), 9);
     const digits = timestampDigits(this.#element);
@@ -92,7 +101,7 @@ class Texts {
 
   #bytes(bytes: Buffer): string {
     const { type, converted_type: converted, logical_type: logical } = this.#element;
-    if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') return scaled(signed(bytes), this.#element);
+    if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') return scaled(signed(bytes), scaleOf(this.#element));
     if (logical?.type === 'FLOAT16' || type === 'FIXED_LEN_BYTE_ARRAY') return bytes.toString('hex');
     const text = bytes.toString('utf8');
     const isText = converted === 'UTF8' || ['STRING', 'JSON', 'ENUM'].includes(logical?.type ?? converted ?? '');
@@ -109,26 +118,6 @@ function signed(bytes: Buffer): bigint {
   return bytes.length === 0 ? 0n : BigInt.asIntN(8 * bytes.length, BigInt(`0x${bytes.toString('hex')}`));
 }
 
-/** `-12.30` */
-function scaled(value: bigint, element: SchemaElement): string {
-  const scale = element.logical_type?.type === 'DECIMAL' ? element.logical_type.scale : (element.scale ?? 0);
-  const digits = String(value < 0n ? -value : value).padStart(scale + 1, '0');
-  const whole = digits.slice(0, digits.length - scale);
-  return `${value < 0n ? '-' : ''}${whole}${scale > 0 ? `.${digits.slice(-scale)}` : ''}`;
-}
-
-const DAY_MS = 86_400_000;
-
-function isoDay(days: number): string | undefined {
-  const date = new Date(days * DAY_MS);
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString().slice(0, -'T00:00:00.000Z'.length);
-}
-
-/** `2020-01-02T03:04:05.000006`; a number of units where no calendar reaches. @param digits of a second in the value */
-function isoTime(value: bigint, digits: number): string {
-  const perSecond = 10n ** BigInt(digits);
-  const part = ((value % perSecond) + perSecond) % perSecond;
-  const date = new Date(Number((value - part) / perSecond) * 1000);
-  if (Number.isNaN(date.getTime())) return String(value);
-  return `${date.toISOString().slice(0, -'.000Z'.length)}${part === 0n ? '' : `.${String(part).padStart(digits, '0')}`}`;
+function scaleOf({ logical_type: logical, scale = 0 }: SchemaElement): number {
+  return logical?.type === 'DECIMAL' ? logical.scale : scale;
 }

@@ -21,7 +21,7 @@ import type { GroupedFile } from './listing.ts';
 export interface RegroupOptions extends GroupOptions {
   readonly copies: string;
   readonly groupedFiles: string;
-  readonly columns?: readonly Column[];
+  readonly columns?: readonly Column[] | undefined;
   readonly manifest: ManifestReader;
   /** Mini-batches of the manifest. */
   readonly count: number;

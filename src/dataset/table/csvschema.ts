@@ -1,12 +1,14 @@
-import type { TableFormat, TableSchema } from '../../domain/plan.ts';
+import type { FieldSink } from '../../domain/dialect.ts';
+import type { Column, TableFormat, TableSchema } from '../../domain/plan.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { ColumnFacts } from './columns.ts';
-import { compareNames } from './drift.ts';
+import { ColumnUnion, compareNames, placesOf } from './drift.ts';
 import { Sampling, filesOf, isSampled } from './files.ts';
 import type { SchemaOptions, TableInput } from './files.ts';
 import { isDerived } from '../read.ts';
 import { readHead } from './head.ts';
 import type { TableHead } from './head.ts';
+import { EvenRows } from './ragged.ts';
 import { scanRows, scanSample } from './sample.ts';
 
 /** Files opened at the same time, 64 KiB of memory each. */
@@ -18,9 +20,9 @@ interface Table extends TableHead {
   readonly input: CsvInput;
 }
 
-/** What the first pass finds out: the names are the same everywhere, and how much there is to read. */
+/** What the first pass finds out: the names, and how much there is to read. */
 interface Survey {
-  readonly first: Table;
+  readonly columns: ColumnUnion;
   readonly bytes: number;
 }
 
@@ -28,24 +30,69 @@ interface Survey {
 export async function csvSchema(tables: readonly CsvInput[], options: SchemaOptions): Promise<TableSchema> {
   const survey = await takeSurvey(tables, options);
   if (!survey) return { columns: [] };
-  const sampled = isSampled(survey.bytes, options);
-  const facts = new ColumnFacts(survey.first.names.length);
-  if (sampled) await readSamples(tables, survey.bytes, facts, options);
-  else await readAll(tables, facts, options);
-  return { columns: facts.columns(survey.first.names, sampled), ...(sampled && { sampled }) };
+  const { columns, bytes } = survey;
+  const sampled = isSampled(bytes, options);
+  const facts = new ColumnFacts(columns.names.length);
+  const sinkOf = (table: Table): FieldSink => sinkFor(table, columns, facts);
+  if (sampled) await readSamples(tables, bytes, sinkOf, options);
+  else await readAll(tables, sinkOf, options);
+  const lacking = columns.names.map((name) => columns.lacking(name));
+  // also of files that were not looked at
+  for (const [i, lack] of lacking.entries()) if (lack) facts.field(i, NOTHING, 0, 0);
+  const found = facts.columns(columns.names, sampled).map((column, i) => withLacking(column, lacking[i]));
+  return { columns: found, ...(sampled && { sampled }) };
+}
+
+const NOTHING = Buffer.alloc(0);
+
+const withLacking = (column: Column, lacking: Column['lacking']): Column => (lacking ? { ...column, lacking } : column);
+
+/** Where the fields of a file go. */
+function sinkFor({ input, names }: Table, columns: ColumnUnion, facts: ColumnFacts): FieldSink {
+  const fields = placesOf(columns.names, names);
+  const sink = fields ? new PlacedFields(names.length, fields, facts) : facts;
+  return input.table.ragged === 'skip' ? new EvenRows(names.length, sink) : sink;
+}
+
+/** Hands fields on under the numbers of the columns of all files. */
+class PlacedFields implements FieldSink {
+  readonly #into: ColumnFacts;
+  /** By the place of a field in a row. */
+  readonly #columns: readonly number[];
+
+  constructor(width: number, fields: readonly number[], into: ColumnFacts) {
+    this.#columns = Array.from({ length: width }, (_, place) => fields.indexOf(place));
+    this.#into = into;
+  }
+
+  beginRow(): void {
+    this.#into.beginRow();
+  }
+
+  field(column: number, bytes: Buffer, start: number, end: number): void {
+    const placed = this.#columns[column];
+    if (placed !== undefined) this.#into.field(placed, bytes, start, end);
+  }
+
+  endRow(fields: number): boolean {
+    for (const column of this.#columns.slice(fields)) this.#into.field(column, NOTHING, 0, 0);
+    return this.#into.endRow(Infinity);
+  }
 }
 
 async function takeSurvey(inputs: readonly CsvInput[], options: SchemaOptions): Promise<Survey | undefined> {
+  const columns = new ColumnUnion();
   let first: Table | undefined;
   let bytes = 0;
   for await (const table of eachTable(inputs, options)) {
-    const difference = first && compareNames(first, table);
+    const difference = first && table.input.table.drift !== 'by_name' && compareNames(first, table);
     if (difference) throw difference;
-    checkWidth(table);
+    if (table.input.table.ragged !== 'skip') checkWidth(table);
     first ??= table;
+    columns.add(table, table.firstRowFields !== undefined);
     bytes += table.size;
   }
-  return first && { first, bytes };
+  return first && { columns, bytes };
 }
 
 /** The files that hold anything, in order. */
@@ -68,20 +115,27 @@ async function readTables(input: CsvInput, files: readonly string[]): Promise<Ta
   });
 }
 
-async function readAll(inputs: readonly CsvInput[], facts: ColumnFacts, options: SchemaOptions): Promise<void> {
-  for await (const { file, input, dataStart } of eachTable(inputs, options)) {
-    await scanRows(file, input.table, facts, { start: dataStart, signal: options.signal });
+async function readAll(
+  inputs: readonly CsvInput[],
+  sinkOf: (table: Table) => FieldSink,
+  options: SchemaOptions,
+): Promise<void> {
+  for await (const table of eachTable(inputs, options)) {
+    const { file, input, dataStart } = table;
+    await scanRows(file, input.table, sinkOf(table), { start: dataStart, signal: options.signal });
   }
 }
 
 async function readSamples(
   inputs: readonly CsvInput[],
   bytes: number,
-  facts: ColumnFacts,
+  sinkOf: (table: Table) => FieldSink,
   options: SchemaOptions,
 ): Promise<void> {
   const sampling = new Sampling(bytes, options);
-  for await (const { file, input, dataStart, size, names } of eachTable(inputs, options)) {
+  for await (const table of eachTable(inputs, options)) {
+    const { file, input, dataStart, size, names } = table;
+    const facts = sinkOf(table);
     const { front, samples } = sampling.take(size, dataStart);
     if (front > 0)
       await scanRows(file, input.table, facts, { start: dataStart, end: dataStart + front, signal: options.signal });

@@ -6,10 +6,13 @@ import { lineAt, markLength, readChunks } from '../read.ts';
 import { writingCopy } from '../unpack.ts';
 import type { WalkOptions } from '../walk.ts';
 import { LineCutter } from './linecutter.ts';
-import { readParquetFacts } from './parquet.ts';
+import { RaggedRows } from './ragged.ts';
+import { readFacts } from './numbered.ts';
+import type { NumberedFormat } from './numbered.ts';
 import { ROW_BYTES_MAX } from './ranges.ts';
 import { RowCutter } from './rowcutter.ts';
 import type { RangeLimits, RowFault, RowRange } from './ranges.ts';
+import { WidthCutter } from './widthcutter.ts';
 
 export interface CutOptions extends Pick<WalkOptions, 'onSkip' | 'signal'> {
   readonly chunkBytes?: number;
@@ -20,7 +23,7 @@ export interface CutOptions extends Pick<WalkOptions, 'onSkip' | 'signal'> {
 
 /**
  * Row ranges of one file, as they are found.
- * @throws DatasetError PR3003, PR3005, PR3006, PR3011
+ * @throws DatasetError PR3003, PR3005, PR3006, PR3011, PR3014, PR3020
  */
 export function cutFile(
   path: string,
@@ -33,17 +36,21 @@ export function cutFile(
     case 'jsonl':
       return cutText(path, table, limits, options);
     case 'parquet':
-      return cutNumbered(path, limits, options);
     case 'arrow':
-      throw new Error('not there yet');
+      return cutNumbered(path, table, limits, options);
     default:
       return unreachable(table);
   }
 }
 
 /** Whether a table has a row; reads no further than to the first one. @throws DatasetError as `cutFile` */
-export async function hasRows(path: string, table: TableFormat): Promise<boolean> {
-  for await (const ranges of cutFile(path, table, { bytes: Infinity, rows: 1 })) if (ranges.length > 0) return true;
+export async function hasRows(
+  path: string,
+  table: TableFormat,
+  options: Pick<CutOptions, 'onSkip' | 'signal'> = {},
+): Promise<boolean> {
+  for await (const ranges of cutFile(path, table, { bytes: Infinity, rows: 1 }, options))
+    if (ranges.length > 0) return true;
   return false;
 }
 
@@ -55,7 +62,8 @@ async function* cutText(
   limits: RangeLimits,
   options: CutOptions,
 ): AsyncGenerator<RowRange[], void, undefined> {
-  let cutter: RowCutter | LineCutter | undefined;
+  let cutter: RowCutter | LineCutter | WidthCutter | undefined;
+  const ragged = table.format === 'csv' && table.ragged ? new RaggedRows(path, table.ragged) : undefined;
   const { signal, chunkBytes, rowBytesMax, copyTo } = options;
   const chunks = readChunks(path, {
     signal,
@@ -65,7 +73,9 @@ async function* cutText(
   for await (const chunk of copyTo === undefined ? chunks : writingCopy(copyTo, chunks)) {
     const mark: number = cutter ? 0 : markLength(chunk, path);
     const start = { limits, start: mark, ...(rowBytesMax !== undefined && { rowBytesMax }) };
-    cutter ??= table.format === 'csv' ? new RowCutter({ ...table, ...start }) : new LineCutter(start);
+    if (table.format !== 'csv') cutter ??= new LineCutter(start);
+    else
+      cutter ??= ragged ? new WidthCutter({ ...table, ...start }, ragged.take) : new RowCutter({ ...table, ...start });
     const ranges = cutter.push(mark > 0 ? chunk.subarray(mark) : chunk);
     if (ranges.length > 0) yield ranges;
     if (cutter.fault) throw await rowFault(path, cutter.fault, table.encoding);
@@ -73,6 +83,7 @@ async function* cutText(
   const last = cutter?.finish() ?? [];
   if (last.length > 0) yield last;
   if (cutter?.fault) throw await rowFault(path, cutter.fault, table.encoding);
+  ragged?.tell(options.onSkip);
   if (!cutter || cutter.rowsTotal === 0)
     options.onSkip?.(path, cutter?.headerSeen === true ? 'the table has a header and no rows' : 'the table is empty');
 }
@@ -82,10 +93,11 @@ const RANGES_PER_CHUNK = 1024;
 /** Of formats whose rows are found by their number: start and end are numbers of rows. */
 async function* cutNumbered(
   path: string,
+  table: NumberedFormat,
   limits: RangeLimits,
   { onSkip, signal }: CutOptions,
 ): AsyncGenerator<RowRange[], void, undefined> {
-  const { groups } = await readParquetFacts(path);
+  const { groups } = await readFacts(path, table);
   const rowsTotal = groups.reduce((sum, { rows }) => sum + rows, 0);
   if (rowsTotal === 0) onSkip?.(path, 'the table has no rows');
   let ranges: RowRange[] = [];

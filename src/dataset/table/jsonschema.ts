@@ -18,15 +18,16 @@ export async function jsonSchema(
   const sampling = sampled ? new Sampling(bytes, options) : undefined;
   for (const input of inputs) {
     const { encoding } = input.table;
+    const read = (file: string, part: { readonly start: number; readonly end?: number }): Promise<void> =>
+      readLines(file, facts, { ...part, encoding, signal: options.signal });
     for await (const files of filesOf(input, options)) {
       for (const file of files) {
         const places = sampling?.take(await sizeOf(file), 0);
-        if (!places) await readLines(file, facts, { start: 0, signal: options.signal, encoding });
+        if (!places) await read(file, { start: 0 });
         else {
-          if (places.front > 0)
-            await readLines(file, facts, { start: 0, end: places.front, signal: options.signal, encoding });
+          if (places.front > 0) await read(file, { start: 0, end: places.front });
           for (const { start, bytes: length } of isDerived(file, encoding) ? [] : places.samples)
-            await readLines(file, facts, { start, end: start + length, signal: options.signal, encoding });
+            await read(file, { start, end: start + length });
         }
       }
     }

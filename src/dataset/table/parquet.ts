@@ -1,26 +1,14 @@
 /** What the end of a Parquet file says: its columns, and its rows by groups. No values are read. */
-import type { FileHandle } from 'node:fs/promises';
-import { parquetMetadataAsync } from 'hyparquet';
 import type { AsyncBuffer, FileMetaData, SchemaElement } from 'hyparquet';
 import type { Column } from '../../domain/plan.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
-import { withFile } from '../read.ts';
-
-export interface RowGroup {
-  readonly rows: number;
-  /** Uncompressed. */
-  readonly bytes: number;
-}
-
-export interface ParquetFacts {
-  readonly columns: readonly Column[];
-  readonly groups: readonly RowGroup[];
-}
+import { isOfSystem, readExactly, withFile } from '../read.ts';
+import type { NumberedFacts, RowGroup } from './numbered.ts';
 
 const SMALLEST_BYTES = 12;
 
 /** @param path absolute, as text. @throws DatasetError PR3003, PR3011 */
-export async function readParquetFacts(path: string): Promise<ParquetFacts> {
+export async function readParquetFacts(path: string): Promise<NumberedFacts> {
   return withParquet(path, (_, metadata) =>
     Promise.resolve({ columns: columnsOf(metadata), groups: groupsOf(metadata) }),
   );
@@ -34,25 +22,15 @@ export async function withParquet<T>(
   return withFile(path, async (file) => {
     const { size } = await file.stat();
     if (size < SMALLEST_BYTES) throw noParquet(path, `it has ${size} bytes, fewer than the smallest there is`);
-    const reader = { byteLength: size, slice: (from: number, to?: number) => readAt(file, from, to ?? size) };
+    const reader = { byteLength: size, slice: (from: number, to?: number) => readExactly(file, from, to ?? size) };
+    const { parquetMetadataAsync } = await import('hyparquet');
     try {
       return await use(reader, await parquetMetadataAsync(reader, { geoparquet: false }));
     } catch (error) {
-      if (error instanceof DatasetError || (error instanceof Error && 'syscall' in error)) throw error;
+      if (error instanceof DatasetError || isOfSystem(error)) throw error;
       throw noParquet(path, (error as Error).message);
     }
   });
-}
-
-async function readAt(file: FileHandle, from: number, to: number): Promise<ArrayBuffer> {
-  const bytes = new Uint8Array(Math.max(0, to - from));
-  let filled = 0;
-  while (filled < bytes.length) {
-    const { bytesRead } = await file.read(bytes, filled, bytes.length - filled, from + filled);
-    if (bytesRead === 0) throw new Error(`it ends at byte ${from + filled}`);
-    filled += bytesRead;
-  }
-  return bytes.buffer;
 }
 
 function groupsOf({ row_groups: groups }: FileMetaData): RowGroup[] {

@@ -1,6 +1,5 @@
 /** Runs rows of a file past a sink: all of a part of it, or those of a sample taken from the middle. */
 import type { CsvDialect } from '../../domain/plan.ts';
-import type { ColumnFacts } from './columns.ts';
 import { readChunks } from '../read.ts';
 import { scannerFor } from './scanner.ts';
 import type { FieldSink } from '../../domain/dialect.ts';
@@ -47,7 +46,7 @@ interface SamplePart {
  * Looks at a window in the middle of a file, where nobody knows whether a quote is open. Both are tried, and believed
  * if all rows come out at the right width. A window that makes sense both ways, or neither, tells nothing.
  */
-export async function scanSample(path: string, csv: CsvDialect, facts: ColumnFacts, part: SamplePart): Promise<void> {
+export async function scanSample(path: string, csv: CsvDialect, facts: FieldSink, part: SamplePart): Promise<void> {
   const window = await readWindow(path, part.start, part.bytes);
   const ended = part.start + window.length >= part.size;
   const fitting = (part.exact ? [0] : possibleStarts(window, csv.quote ?? '"')).filter((start) => {

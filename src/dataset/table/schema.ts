@@ -8,7 +8,7 @@ import { csvSchema } from './csvschema.ts';
 import type { SchemaOptions } from './files.ts';
 import { tablesOf } from './files.ts';
 import { jsonSchema } from './jsonschema.ts';
-import { parquetSchema } from './parquetschema.ts';
+import { nativeSchema } from './nativeschema.ts';
 
 export type { SchemaOptions } from './files.ts';
 
@@ -36,9 +36,8 @@ async function schemaOf(inputs: readonly InputSpec[], options: SchemaOptions): P
     case 'jsonl':
       return jsonSchema(tablesOf(inputs, format), options);
     case 'parquet':
-      return parquetSchema(tablesOf(inputs, format), options);
     case 'arrow':
-      throw new Error('not there yet');
+      return nativeSchema(tablesOf(inputs, format), options);
     default:
       return unreachable(format);
   }

@@ -145,7 +145,7 @@ export function failureWhy(failure: Failure): string | undefined {
       return 'its mini-batches were given to other nodes; this uses up no try';
     case 'input-error':
       return failure.errno === 'ENOENT'
-        ? 'the file was there when mini-batches were created and is gone now'
+        ? 'the file was listed when mini-batches were created, and is not there now'
         : undefined;
     case 'input-changed':
       return 'rows of before and after the change would stand in one result; --accept-changed-input goes on with what is there now';

@@ -6,13 +6,13 @@ type Files = InputDiffers['added'];
 
 const PATH_CHARS_MAX = 200;
 
-/** `2 files were added, 1 file was removed`. */
+/** `2 files were added, 1 file was removed`. A list may also name the same ones in another order. */
 export function differenceText({ added, removed }: Pick<InputDiffers, 'added' | 'removed'>): string {
   const parts = [
     ...(added.count > 0 ? [`${filesWere(added.count)} added`] : []),
     ...(removed.count > 0 ? [`${filesWere(removed.count)} removed`] : []),
   ];
-  return parts.join(', ');
+  return parts.length > 0 ? parts.join(', ') : 'its files come in another order';
 }
 
 const filesWere = (count: number): string => `${counted(count, 'file')} ${count === 1 ? 'was' : 'were'}`;

@@ -18,7 +18,9 @@ export function warningText(warning: RunWarning['warning']): string {
     case 'stuck-process':
       return `process ${warning.pid} of ${safeText(warning.worker)} can't be ended (it hangs in the kernel); another takes its place`;
     case 'skipped-input':
-      return `input ${safeText(warning.path)} is left out: ${safeText(warning.reason)}`;
+      return warning.rows === undefined
+        ? `input ${safeText(warning.path)} is left out: ${safeText(warning.reason)}`
+        : `${counted(warning.rows, 'row')} of ${safeText(warning.path)} left out: ${safeText(warning.reason)}`;
     case 'isolation-off':
       return warning.why.kind === 'mixes-items'
         ? `a part of mini-batch ${warning.index} with ${counted(warning.why.items, 'item')} returned ${counted(warning.why.returned, 'row')}: rows don't belong to items one by one, so failing mini-batches are no longer narrowed down ("isolate: true" does it all the same)`

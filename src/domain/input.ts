@@ -1,0 +1,12 @@
+import type { InputSpec, TableFormat } from './plan.ts';
+
+/** Encoding of the files of a table; undefined: UTF-8, or none at all. */
+export function encodingOf(table: TableFormat): string | undefined {
+  return 'encoding' in table ? table.encoding : undefined;
+}
+
+/** What a person gave as input: a database, a list, or the folder that is looked through. */
+export function pathOfInput(input: InputSpec): string {
+  if (input.kind === 'table' && input.query) return input.query.database;
+  return input.select.by === 'list' ? input.select.file : input.root;
+}
