@@ -1,6 +1,6 @@
 /** Partition keys beside what else there is: Arrow files, queries, lists, ragged rows, files that differ. */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { describe, expect, test } from 'vitest';
 import { checkQueries, copyQueries, decideSchema, pathColumns, withCopies } from '../../src/dataset/index.ts';
@@ -145,13 +145,20 @@ for part in range(2):
   test('nested columns, and what cannot be read, are refused', async () => {
     await expect(grouped([written('none')], 'list')).rejects.toMatchObject({ problem: { code: 'PR3304' } });
     const root = scratchFolder();
+    writeFiles(root, { 'runs/none': '' });
+    rmSync(`${root}/runs/none`);
     const write = `
 import sys, pyarrow as pa
-table = pa.table({"id": [1], "view": pa.array(["a"], pa.string_view())})
-with pa.ipc.new_file(sys.argv[1], table.schema) as file: file.write_table(table)
+table = pa.table({"id": [1, 2, 3], "view": pa.array(["a", None, "a" * 20], pa.string_view())})
+with pa.ipc.new_file(sys.argv[1] + "/1.arrow", table.schema) as file: file.write_table(table)
+runs = pa.RunEndEncodedArray.from_arrays(pa.array([2, 3], pa.int32()), pa.array(["a", "b"]))
+table = pa.table({"id": [1, 2, 3], "runs": runs})
+with pa.ipc.new_file(sys.argv[1] + "/runs/1.arrow", table.schema) as file: file.write_table(table)
 `;
-    execFileSync(TEST_PYTHON ?? 'python3', ['-c', write, `${root}/1.arrow`]);
-    await expect(grouped([tableAt(root, { format: 'arrow' })], 'view')).rejects.toMatchObject({
+    execFileSync(TEST_PYTHON ?? 'python3', ['-c', write, root]);
+    const views = { ...tableAt(root, { format: 'arrow' }), select: { by: 'glob', pattern: '*.arrow' } } as const;
+    expect((await grouped([views], 'view')).keys).toEqual([['a'], [null], ['a'.repeat(20)]]);
+    await expect(grouped([tableAt(`${root}/runs`, { format: 'arrow' })], 'runs')).rejects.toMatchObject({
       problem: { code: 'PR3306' },
     });
   });

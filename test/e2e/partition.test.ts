@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parquetReadObjects } from 'hyparquet';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { TEST_PYTHON, Workspace, hasModule } from './rig.ts';
 
@@ -226,6 +227,119 @@ describe('killed and taken up again', () => {
     MINUTE,
   );
 });
+
+describe('beside queries and results in Parquet', () => {
+  const QUERY = `SELECT store, brand, id FROM read_json('all.jsonl') ORDER BY id`;
+  const BASE = ['run', '--entry-script', 'score.ts', '--input', 'db', '--query', QUERY, ...KEYS];
+  beforeEach(() => {
+    space.write('db/all.jsonl', jsonl(ROWS));
+  });
+
+  test(
+    'rows of a query: killed, resumed without the copy of the groups, replayed, without the database',
+    async () => {
+      process.env['PARALLELRUN_FAIL'] = 'committed@5:kill';
+      expect((await space.cli(...BASE)).code).toBeNull();
+      delete process.env['PARALLELRUN_FAIL'];
+      rmSync(join(space.root, 'r/state/copies'), { recursive: true });
+      rmSync(join(space.folder, 'db/all.jsonl'));
+      // as where a run folder was copied away and back
+      const rows = join(space.root, 'r/state/queries/0.parquet');
+      const bytes = readFileSync(rows);
+      rmSync(rows);
+      writeFileSync(rows, bytes);
+      const resumed = await space.cli('resume', 'r');
+      expect(resumed.code, resumed.stderr).toBe(0);
+      expect(space.rows('r')).toEqual(EXPECTED);
+      expect((await space.cli('verify', 'r')).code).toBe(0);
+      const replayed = await space.cli('replay', 'r/17');
+      expect(replayed.stdout + replayed.stderr).toContain((EXPECTED[17] ?? '').slice(0, 60));
+      rmSync(rows);
+      const lost = await space.cli('replay', 'r/17');
+      expect([lost.code, lost.stderr]).toEqual([4, expect.stringContaining('PR3205')]);
+    },
+    MINUTE,
+  );
+
+  test(
+    'plan and test show the mini-batches of a query; a key that is no column, and partition_format, are refused',
+    async () => {
+      const base = BASE.slice(1).filter((flag) => !['--name', 'r', '--processes', '2'].includes(flag));
+      const planned = await space.cli('plan', ...base);
+      expect(planned.stdout, planned.stderr).toContain(
+        `${EXPECTED.length} mini-batches of ${COUNT.toLocaleString('en')} items`,
+      );
+      const tested = await space.cli('test', ...base, '--index', '17');
+      expect(tested.stdout + tested.stderr).toContain((EXPECTED[17] ?? '').slice(0, 60));
+      const none = await space.cli(...BASE, '--partition-keys', 'shop');
+      expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('PR3301')]);
+      const both = await space.cli(...BASE, '--partition-format', '{store}/*');
+      expect([both.code, both.stderr]).toEqual([
+        2,
+        expect.stringContaining('partition_format and query are both given'),
+      ]);
+    },
+    MINUTE,
+  );
+
+  test(
+    'a result in Parquet has the rows of the groups in their order, killed or not',
+    async () => {
+      space.write(
+        'frames.ts',
+        `export function run(table: { rows: { id: number }[] }, { partitionKeyValue }: { partitionKeyValue: object }): object[] {
+  return table.rows.map(({ id }) => ({ ...partitionKeyValue, id }));
+}
+`,
+      );
+      process.env['PARALLELRUN_FAIL'] = 'committed@5:kill';
+      const base = ['run', '--entry-script', 'frames.ts', '--input', 'db/all.jsonl', ...KEYS];
+      expect((await space.cli(...base, '--append-row-to', 'x.parquet')).code).toBeNull();
+      delete process.env['PARALLELRUN_FAIL'];
+      const { code, stderr } = await space.cli('resume', 'r');
+      expect(code, stderr).toBe(0);
+      const bytes = readFileSync(join(space.root, 'r/outputs/x.parquet'));
+      const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
+      const rows = (await parquetReadObjects({ file })) as { store: unknown; brand: unknown; id: unknown }[];
+      const wanted = EXPECTED.flatMap((line) => {
+        const [store, brand, ids] = JSON.parse(line) as [number, string | null, number[]];
+        return ids.map((id) => [store, brand, id]);
+      });
+      expect(rows.map(({ store, brand, id }) => [Number(store), brand, Number(id)])).toEqual(wanted);
+      expect((await space.cli('verify', 'r')).code).toBe(0);
+    },
+    MINUTE,
+  );
+});
+
+test(
+  'ragged rows are left out, told once, and no items; also of a run that was killed',
+  async () => {
+    const texts = csv(ROWS).split('\n');
+    space.write('in/1.csv', [...texts.slice(0, 4000), '1,a', ...texts.slice(4000, -1), '1,a,7,n,n', ''].join('\n'));
+    process.env['PARALLELRUN_FAIL'] = 'committed@5:kill';
+    const base = [
+      'run',
+      '--entry-script',
+      'score.ts',
+      '--input',
+      'in',
+      '--input-format',
+      'csv',
+      '--csv-ragged',
+      'skip',
+    ];
+    expect((await space.cli(...base, ...KEYS)).code).toBeNull();
+    delete process.env['PARALLELRUN_FAIL'];
+    rmSync(join(space.root, 'r/state/copies'), { recursive: true });
+    const { code, stderr } = await space.cli('resume', 'r');
+    expect(code, stderr).toBe(0);
+    expect(space.rows('r')).toEqual(EXPECTED);
+    const verified = await space.cli('verify', 'r');
+    expect([verified.code, verified.stdout]).toEqual([0, expect.stringContaining('line 4001 has 2 fields, not 4')]);
+  },
+  MINUTE,
+);
 
 test(
   'replay of a completed run makes the rows of its mini-batch again, test and plan show the same',

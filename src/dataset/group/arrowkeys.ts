@@ -1,5 +1,5 @@
 /** Values of the key columns of an Arrow IPC file, as texts that are equal where the stored values are. */
-import { CompressionType, DataType, RecordBatchReader, Vector, compressionRegistry } from 'apache-arrow';
+import { CompressionType, DataType, RecordBatchReader, Type, Vector, compressionRegistry } from 'apache-arrow';
 import type { Data, RecordBatch } from 'apache-arrow';
 import { decompressZstd } from 'hyparquet-compressors';
 import { wholeOfWords } from '../../domain/arrowtypes.ts';
@@ -68,6 +68,9 @@ function categoryOf(data: Data, refusal: () => DatasetError): TextAt {
   return (i) => texts[Number(positions[i])] ?? null;
 }
 
+const AS_TEXT: ReadonlySet<Type> = new Set([Type.Utf8, Type.LargeUtf8, Type.Utf8View, Type.Bool]);
+const AS_BYTES: ReadonlySet<Type> = new Set([Type.Binary, Type.LargeBinary, Type.BinaryView, Type.FixedSizeBinary]);
+
 /** Of numbers as they are stored: dates, decimals and times lose digits on their way to plain ones. */
 function textOf(data: Data, refusal: () => DatasetError): TextAt {
   const { type } = data as { readonly type: DataType };
@@ -79,14 +82,13 @@ function textOf(data: Data, refusal: () => DatasetError): TextAt {
   if (DataType.isDate(type)) return stored instanceof Int32Array ? (i) => dayOf(at(i)) : (i) => isoTime(at(i), 3);
   if (DataType.isInt(type) || DataType.isTime(type) || DataType.isDuration(type)) return (i) => String(stored[i]);
   const values = new Vector([data]);
-  if (DataType.isUtf8(type) || DataType.isLargeUtf8(type) || DataType.isBool(type)) return (i) => String(values.get(i));
+  if (AS_TEXT.has(type.typeId)) return (i) => String(values.get(i));
   if (DataType.isFloat(type))
     return (i) => {
       const value = values.get(i) as number;
       return Number.isNaN(value) ? null : String(value);
     };
-  if (DataType.isBinary(type) || DataType.isLargeBinary(type) || DataType.isFixedSizeBinary(type))
-    return (i) => Buffer.from(values.get(i) as Uint8Array).toString('hex');
+  if (AS_BYTES.has(type.typeId)) return (i) => Buffer.from(values.get(i) as Uint8Array).toString('hex');
   throw refusal();
 }
 
