@@ -17,7 +17,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 
 let top: string;
 
-/** A clone with nothing but the scripts, a source file and a compiler that copies it. */
+/** A clone with nothing but the scripts, a source file, a compiler and a bundler that say what they are told to make. */
 beforeEach(() => {
   top = realpathSync(mkdtempSync(join(tmpdir(), 'parallelrun-scripts-')));
   const clone = join(top, 'clone');
@@ -30,8 +30,21 @@ beforeEach(() => {
   }
   mkdirSync(join(clone, 'node_modules', '.bin'));
   const compiler = join(clone, 'node_modules', '.bin', 'tsc');
-  writeFileSync(compiler, '#!/bin/sh\nmkdir -p "$4/cli" && echo built > "$4/cli/main.js"\n');
+  writeFileSync(compiler, '#!/bin/sh\nmkdir -p "$4/cli" && echo types > "$4/cli/main.d.ts"\n');
   chmodSync(compiler, 0o755);
+  const bundler = join(clone, 'node_modules', 'esbuild');
+  mkdirSync(bundler);
+  writeFileSync(join(bundler, 'package.json'), '{"type": "module", "exports": "./main.js"}');
+  writeFileSync(
+    join(bundler, 'main.js'),
+    `import { mkdirSync, writeFileSync } from 'node:fs';
+    export async function build({ entryPoints, outdir }) {
+      for (const { in: source, out } of entryPoints) {
+        mkdirSync(outdir + '/' + out + '/..', { recursive: true });
+        writeFileSync(outdir + '/' + out + '.js', source);
+      }
+    }`,
+  );
   symlinkSync(clone, join(top, 'link'));
 });
 afterEach(() => {
@@ -44,7 +57,9 @@ it.each(['clone', 'link'])('builds from %s', (folder) => {
     encoding: 'utf8',
   });
   expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '==> Building (src to dist)\n', stderr: '' });
-  expect(existsSync(join(top, 'clone', 'dist', 'cli', 'main.js'))).toBe(true);
+  const dist = join(top, 'clone', 'dist');
+  const made = ['cli/main.d.ts', 'cli/main.js', 'dataset/query/main.js', 'worker/main.js'];
+  expect(made.filter((file) => !existsSync(join(dist, file)))).toEqual([]);
 });
 
 it.each(['clone', 'link'])('checks from %s', (folder) => {
