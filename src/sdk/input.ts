@@ -56,7 +56,20 @@ export async function openInput(plan: Plan, signal?: AbortSignal, looking = fals
   await begun.return();
   const added = first.done ? [] : await pathColumns(plan.inputs, plan.cutting, options).catch(refused);
   const drafts = createMiniBatches(plan.inputs, plan.cutting, { ...options, ...writing, onSkip: tell });
-  return { drafts, skipped, ...(columns && { columns: [...columns, ...added] }) };
+  return {
+    drafts: looking ? refusing(drafts) : drafts,
+    skipped,
+    ...(columns && { columns: [...columns, ...added] }),
+  };
+}
+
+/** What keeps an input from being listed is no failure of a run where there is none. */
+async function* refusing<T>(drafts: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* drafts;
+  } catch (error) {
+    refused(error);
+  }
 }
 
 function refused(error: unknown): never {

@@ -372,6 +372,19 @@ describe('what is refused', () => {
     expect(await refusal([tableAt(root, CSV)], { by: 'keys', keys: ['s'], format: '{s}/*' })).toMatch(/^PR3302 /);
   });
 
+  test('a nested column', async () => {
+    const root = scratchFolder();
+    const columnData = [{ name: 's', data: [[1], [2, 3]] }];
+    const schema = [
+      { name: 'root', num_children: 1 },
+      { name: 's', num_children: 1, converted_type: 'LIST' as const, repetition_type: 'OPTIONAL' as const },
+      { name: 'list', num_children: 1, repetition_type: 'REPEATED' as const },
+      { name: 'element', type: 'INT32' as const, repetition_type: 'OPTIONAL' as const },
+    ];
+    writeFiles(root, { '1.parquet': Buffer.from(parquetWriteBuffer({ columnData, schema })) });
+    expect(await refusal([tableAt(root, { format: 'parquet' })], { by: 'keys', keys: ['s'] })).toMatch(/^PR3304 /);
+  });
+
   test('inputs of different dialects', async () => {
     const root = scratchFolder();
     writeFiles(root, { 'a/1.csv': 's,t\n1,2\n', 'b/1.tsv': 's\tt\n1\t2\n' });

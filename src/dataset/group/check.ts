@@ -6,6 +6,7 @@ import { walk } from '../walk.ts';
 import { checkOneDialect } from './feed.ts';
 import { keysOf } from './groups.ts';
 import type { GroupOptions } from './groups.ts';
+import type { Keys } from './keys.ts';
 
 /** How an input is cut to see whether there is anything in it. */
 export function peekCutting(cutting: Cutting, isTable: boolean): Cutting {
@@ -15,7 +16,7 @@ export function peekCutting(cutting: Cutting, isTable: boolean): Cutting {
 
 /**
  * The columns that mini-batches get of the paths. Only names are read.
- * @throws DatasetError PR3301, PR3302, PR3303, PR3305 where the keys and the input don't fit together
+ * @throws DatasetError PR3301 to PR3305 where the keys and the input don't fit together
  */
 export async function pathColumns(
   inputs: readonly InputSpec[],
@@ -26,11 +27,24 @@ export async function pathColumns(
   const keys = keysOf(inputs, cutting, columns);
   const isTable = inputs.some((input) => input.kind === 'table');
   if (isTable) checkOneDialect(inputs);
-  if (keys.needPaths)
-    for (const input of inputs)
-      for await (const names of walk(input, { exclude, ...(signal && { signal }) }))
-        for (const name of names) keys.ofPath(input, name);
+  let first = true;
+  for (const input of inputs) {
+    for await (const names of walk(input, { exclude, ...(signal && { signal }) })) {
+      // All files have the same columns.
+      if (first) await checkColumns(input, names[0] ?? '', keys);
+      first = false;
+      if (!keys.needPaths) break;
+      for (const name of names) keys.ofPath(input, name);
+    }
+  }
   return isTable ? keys.pathColumns : [];
+}
+
+async function checkColumns(input: InputSpec, name: string, keys: Keys): Promise<void> {
+  if (input.kind !== 'table' || input.table.format !== 'parquet' || keys.columns.length === 0) return;
+  const { checkParquetKeys } = await import('./parquetkeys.ts');
+  const columns = keys.columns.map(({ column }) => column.name);
+  await checkParquetKeys(joinText(input.root, name), columns);
 }
 
 /** Grouping up to so much is a matter of seconds. */

@@ -20,8 +20,7 @@ export async function readParquetKeys(path: string, names: readonly string[], vi
       ...metadata,
       schema: metadata.schema.map((element) => (elements.includes(element) ? plain(element) : element)),
     };
-    const parsers = { timestampFromNanoseconds: (nanos: bigint) => nanos };
-    const scan = await parquetScan({ file, metadata: stored, columns: [...names], compressors, utf8: false, parsers });
+    const scan = await parquetScan({ file, metadata: stored, columns: [...names], compressors, utf8: false });
     for (const { rowStart, rowEnd } of scan.ranges) {
       const values: (string | null)[][] = [];
       for (const element of elements) {
@@ -34,15 +33,30 @@ export async function readParquetKeys(path: string, names: readonly string[], vi
   });
 }
 
+/** @throws DatasetError PR3003, PR3011, PR3304 where one of the columns can't be a key */
+export async function checkParquetKeys(path: string, names: readonly string[]): Promise<void> {
+  await withParquet(path, (_, metadata) => {
+    for (const name of names) elementOf(metadata, name, path);
+    return Promise.resolve();
+  });
+}
+
 function elementOf(metadata: FileMetaData, name: string, path: string): SchemaElement {
   const element = firstLevel(metadata).find((each) => each.name === name);
-  if (element && element.num_children === undefined && element.repetition_type !== 'REPEATED') return element;
+  const isNested = element?.num_children !== undefined || element?.repetition_type === 'REPEATED';
+  // The reader takes some of these times for others.
+  const isOld = element?.type === 'INT96';
+  if (element && !isNested && !isOld) return element;
   throw new DatasetError(
     datasetProblem({
       code: 'PR3304',
       what: `the column ${JSON.stringify(name)} cannot be a partition key`,
       file: path,
-      why: element ? 'its values are lists, maps or structures' : 'this file has no such column',
+      why: isNested
+        ? 'its values are lists, maps or structures'
+        : isOld
+          ? 'its times are of the old type INT96'
+          : 'this file has no such column',
       next: 'name columns of plain values: texts, numbers, truth values, dates and times',
     }),
   );
@@ -82,7 +96,6 @@ class Texts {
     if (typeof value === 'boolean') return String(value);
     if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') return scaled(BigInt(value), this.#element);
     if (converted === 'DATE' || logical?.type === 'DATE') return isoDay(Number(value)) ?? String(value);
-    if (type === 'INT96') return isoTime(BigInt(value), 9);
     const digits = timestampDigits(this.#element);
     if (digits !== undefined) return isoTime(BigInt(value), digits);
     const unsigned = converted?.startsWith('UINT') === true || (logical?.type === 'INTEGER' && !logical.isSigned);
