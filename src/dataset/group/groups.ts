@@ -222,10 +222,9 @@ const LOOK_MS = 100;
 
 /** Nothing, again and again, until the work has ended. */
 async function* untilDone(work: Promise<unknown>): AsyncGenerator<MiniBatchDraft[], void, undefined> {
-  let isDone = false;
-  const done = (): void => {
-    isDone = true;
-  };
-  const ended = work.then(done, done);
-  for (await Promise.race([ended, pause(LOOK_MS)]); !isDone; await Promise.race([ended, pause(LOOK_MS)])) yield [];
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  while (!(await Promise.race([ended, pause(LOOK_MS, false)]))) yield [];
 }
