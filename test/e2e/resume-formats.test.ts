@@ -130,11 +130,11 @@ describe('other formats', () => {
   test.each([
     [
       0,
-      /its format is 0; parallelrun \S+ reads 1 to 3[\s\S]*use parallelrun 0\.1\.0, which started it, or run the job again/,
+      /its format is 0; parallelrun \S+ reads 1 to 4[\s\S]*use parallelrun 0\.1\.0, which started it, or run the job again/,
     ],
     [
-      4,
-      /its format is 4; parallelrun \S+ reads 1 to 3[\s\S]*use parallelrun 0\.1\.0, which started it, or a newer one/,
+      5,
+      /its format is 5; parallelrun \S+ reads 1 to 4[\s\S]*use parallelrun 0\.1\.0, which started it, or a newer one/,
     ],
     ['3', /its format is "3"/],
     [undefined, /its format is not given/],
