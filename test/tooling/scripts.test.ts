@@ -15,9 +15,21 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
+const BUNDLER = `
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+export async function build({ outdir, entryPoints }) {
+  for (const { out } of entryPoints) {
+    const file = join(outdir, out + '.js');
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, 'built');
+  }
+}
+`;
+
 let top: string;
 
-/** A clone with nothing but the scripts, a source file and a compiler that copies it. */
+/** A clone with nothing but the scripts, a source file, a compiler and a bundler that makes what it is told to. */
 beforeEach(() => {
   top = realpathSync(mkdtempSync(join(tmpdir(), 'parallelrun-scripts-')));
   const clone = join(top, 'clone');
@@ -30,8 +42,12 @@ beforeEach(() => {
   }
   mkdirSync(join(clone, 'node_modules', '.bin'));
   const compiler = join(clone, 'node_modules', '.bin', 'tsc');
-  writeFileSync(compiler, '#!/bin/sh\nmkdir -p "$4/cli" && echo built > "$4/cli/main.js"\n');
+  writeFileSync(compiler, '#!/bin/sh\nmkdir -p "$4/cli"\n');
   chmodSync(compiler, 0o755);
+  const bundler = join(clone, 'node_modules', 'esbuild');
+  mkdirSync(bundler);
+  writeFileSync(join(bundler, 'package.json'), '{"type": "module", "exports": "./index.js"}');
+  writeFileSync(join(bundler, 'index.js'), BUNDLER);
   symlinkSync(clone, join(top, 'link'));
 });
 afterEach(() => {
