@@ -42,7 +42,7 @@ export class MiniBatchNames {
 export function shortName(source: MiniBatchSource): string {
   switch (source.kind) {
     case 'files':
-      return describeSource({ ...source, root: '' }).slice(1);
+      return source.keys ? describeSource(source) : describeSource({ ...source, root: '' }).slice(1);
     case 'rows':
       return describeSource({ ...source, file: source.file.slice(source.file.lastIndexOf('/') + 1) });
     case 'rank':

@@ -42,7 +42,7 @@ function settingLines(plan: Plan): readonly string[] {
     // Names only: values may be secrets.
     line('environment_variables', Object.keys(plan.environmentVariables).join(', ') || 'none'),
     line('task.append_row_to', outputText(plan.output)),
-    line('mini_batch_size', cuttingText(plan.cutting)),
+    line(plan.cutting.by === 'keys' ? 'partition_keys' : 'mini_batch_size', cuttingText(plan.cutting)),
     line('error_threshold', thresholds.errorThreshold),
     line('mini_batch_error_threshold', thresholds.miniBatchErrorThreshold),
     line('allowed_failed_percent', thresholds.failedPercent),
@@ -109,7 +109,9 @@ function cuttingText(cutting: Cutting): string {
     case 'rows':
       return counted(cutting.rows, 'row');
     case 'keys':
-      return safeText(`partition keys ${cutting.keys.join(', ')}`);
+      return safeText(
+        `${cutting.keys.join(', ')}${cutting.format === undefined ? '' : `, of paths ${cutting.format}`}`,
+      );
     case 'rank':
       return `none: ${count(cutting.count)} mini-batches without input`;
     default:

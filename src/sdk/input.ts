@@ -71,7 +71,8 @@ async function open<Chunk>(
   const onSkip: CreationOptions['onSkip'] = (path, reason, rows) => {
     skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
   };
-  const drafts = cut(inputs, cutting, { ...options, ...writing, onSkip });
+  const listed = cut(inputs, cutting, { ...options, ...writing, onSkip });
+  const drafts = looking ? refusing(listed) : listed;
   if (columns || cutting.by === 'keys') {
     const isNothing = (cutting.by === 'keys' || !plan.allowEmpty) && (await hasNothing(plan, exclude, signal));
     const added = isNothing ? [] : await pathColumns(inputs, cutting, options).catch(refuse);
@@ -80,6 +81,15 @@ async function open<Chunk>(
   const first = await drafts.next().catch(refuse);
   if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped.pending);
   return { drafts: resume(first, drafts), skipped };
+}
+
+/** What keeps an input from being listed is no failure of a run where there is none. */
+async function* refusing<T>(drafts: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* drafts;
+  } catch (error) {
+    refuse(error);
+  }
 }
 
 /** @throws ParallelRunError where nothing isn't allowed */

@@ -74,6 +74,7 @@ function whole(digits: string): number | bigint {
 
 function cellOf(object: JsonObject, { name, type }: Column, row: number, source: RowsSource): TableCell {
   const value = Object.hasOwn(object, name) ? (object[name] ?? null) : null;
+  if (type === 'float64' && typeof value === 'bigint') return Number(value);
   if (type === 'json' || fits(value, type)) return value;
   throw new SliceError(`row ${source.firstRow + row}, column ${name}: ${shown(value)} is no ${type}`, row);
 }
@@ -84,7 +85,7 @@ function fits(value: JsonValue, type: Column['type']): boolean {
     case 'uint64':
       return typeof value === 'bigint' || Number.isSafeInteger(value);
     case 'float64':
-      return value === null || typeof value === 'number' || typeof value === 'bigint';
+      return value === null || typeof value === 'number';
     case 'bool':
       return typeof value === 'boolean';
     case 'nullable-bool':

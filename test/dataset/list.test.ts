@@ -136,7 +136,7 @@ describe('mini-batches', () => {
     ]);
   });
 
-  test('a million paths: the first mini-batch at once, in little memory', async () => {
+  test('a million paths: mini-batches come while they are read, in little memory', async () => {
     const root = scratchFolder();
     const file = join(root, 'list.txt');
     writeFileSync(file, '');
@@ -144,17 +144,17 @@ describe('mini-batches', () => {
       appendFileSync(file, Array.from({ length: 10_000 }, (_, k) => `images/set/${i}/${k}.jpg\n`).join(''));
     globalThis.gc?.();
     const before = process.memoryUsage().heapUsed;
-    const from = performance.now();
-    let first: number | undefined;
     let items = 0;
+    let most = 0;
     let peak = 0;
     for await (const some of createMiniBatches([inputAt(file)], { by: 'files', files: 100 }, { exclude: [] })) {
-      first ??= performance.now() - from;
-      items += some.reduce((sum, draft) => sum + draft.items, 0);
+      const found = some.reduce((sum, draft) => sum + draft.items, 0);
+      items += found;
+      most = Math.max(most, found);
       peak = Math.max(peak, process.memoryUsage().heapUsed - before);
     }
     expect(items).toBe(1_000_000);
-    expect(first).toBeLessThan(500);
+    expect(most).toBeLessThan(100_000);
     expect(peak).toBeLessThan(150 * 1024 * 1024);
   }, 60_000);
 });

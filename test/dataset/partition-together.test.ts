@@ -7,7 +7,7 @@ import { checkQueries, copyQueries, decideSchema, pathColumns, withCopies } from
 import { cutGroups } from '../../src/dataset/group/groups.ts';
 import type { TableMiniBatch, TableRow } from '../../src/domain/entry.ts';
 import { describeSource } from '../../src/domain/minibatch.ts';
-import type { InputSpec, TableFormat } from '../../src/domain/plan.ts';
+import type { InputSpec, TableFormat, TableSchema } from '../../src/domain/plan.ts';
 import { readTableSlice } from '../../src/worker/table.ts';
 import { TEST_PYTHON, hasModule } from '../e2e/rig.ts';
 import { collect, scratchFolder, writeFiles } from './scratch.ts';
@@ -27,10 +27,14 @@ interface Grouped {
   readonly skipped: readonly (readonly [reason: string, rows: number | undefined])[];
 }
 
-async function grouped(inputs: readonly InputSpec[], ...keys: string[]): Promise<Grouped> {
+async function schemaOf(inputs: readonly InputSpec[]): Promise<TableSchema> {
   const schema = await decideSchema(inputs);
   if (!schema.ok) throw Object.assign(new Error(schema.error.what), { problem: schema.error });
-  const { columns: own } = schema.value;
+  return schema.value;
+}
+
+async function grouped(inputs: readonly InputSpec[], ...keys: string[]): Promise<Grouped> {
+  const { columns: own } = await schemaOf(inputs);
   const cutting = { by: 'keys', keys } as const;
   const columns = [...own, ...(await pathColumns(inputs, cutting, { exclude: [], columns: own }))];
   const copies = `${scratchFolder()}/copies`;
@@ -142,8 +146,17 @@ for part in range(2):
       }
   });
 
-  test('nested columns, and what cannot be read, are refused', async () => {
-    await expect(grouped([written('none')], 'list')).rejects.toMatchObject({ problem: { code: 'PR3304' } });
+  test('columns are looked at before anything is grouped', async () => {
+    const input = written('none');
+    const { columns } = await schemaOf([input]);
+    const check = (key: string) => pathColumns([input], { by: 'keys', keys: [key] }, { exclude: [], columns });
+    for (const { name } of columns) if (name !== 'list') expect(await check(name), name).toEqual([]);
+    await expect(check('list')).rejects.toMatchObject({
+      problem: { code: 'PR3304', why: 'its values are lists, maps or structures' },
+    });
+  });
+
+  test('what cannot be read is refused', async () => {
     const root = scratchFolder();
     writeFiles(root, { 'runs/none': '' });
     rmSync(`${root}/runs/none`);
@@ -158,9 +171,12 @@ with pa.ipc.new_file(sys.argv[1] + "/runs/1.arrow", table.schema) as file: file.
     execFileSync(TEST_PYTHON ?? 'python3', ['-c', write, root]);
     const views = { ...tableAt(root, { format: 'arrow' }), select: { by: 'glob', pattern: '*.arrow' } } as const;
     expect((await grouped([views], 'view')).keys).toEqual([['a'], [null], ['a'.repeat(20)]]);
-    await expect(grouped([tableAt(`${root}/runs`, { format: 'arrow' })], 'runs')).rejects.toMatchObject({
-      problem: { code: 'PR3306' },
-    });
+    const runs = [tableAt(`${root}/runs`, { format: 'arrow' })];
+    const { columns } = await schemaOf(runs);
+    const cutting = { by: 'keys', keys: ['runs'] } as const;
+    const refused = { problem: { code: 'PR3306' } };
+    await expect(pathColumns(runs, cutting, { exclude: [], columns })).rejects.toMatchObject(refused);
+    await expect(collect(cutGroups(runs, cutting, { exclude: [], columns }))).rejects.toMatchObject(refused);
   });
 });
 
@@ -242,6 +258,27 @@ describe('files that differ, by name', () => {
     expect(byNumber.keys).toEqual([['7'], ['8'], [null]]);
     expect(byNumber.groups[0]?.map(({ t }) => t)).toEqual(['x', null]);
     expect(ids(await grouped([input], 't'))).toEqual([[0, 4], [1], [2, 3]]);
+    write('0.parquet', { t: ['STRING', []] });
+    expect(ids(await grouped([input], 'k'))).toEqual([[0, 3], [1, 2], [4]]);
+  });
+
+  test.runIf(hasModule('pyarrow'))('Parquet: a key that only some files have is looked at in one of them', async () => {
+    const root = scratchFolder();
+    const write = `
+import datetime, sys, pyarrow as pa, pyarrow.parquet as pq
+root = sys.argv[1]
+pq.write_table(pa.table({"id": [0]}), root + "/1.parquet")
+table = pa.table({"id": [1], "list": [[1]], "time": [datetime.datetime(2024, 1, 2)]})
+pq.write_table(table, root + "/2.parquet", use_deprecated_int96_timestamps=True)
+`;
+    execFileSync(TEST_PYTHON ?? 'python3', ['-c', write, root]);
+    const input = tableAt(root, { format: 'parquet', drift: 'by_name' });
+    const { columns } = await schemaOf([input]);
+    const check = (key: string) => pathColumns([input], { by: 'keys', keys: [key] }, { exclude: [], columns });
+    expect(await check('id')).toEqual([]);
+    const refused = (why: string) => ({ problem: { code: 'PR3304', where: { file: `${root}/2.parquet` }, why } });
+    await expect(check('list')).rejects.toMatchObject(refused('its values are lists, maps or structures'));
+    await expect(check('time')).rejects.toMatchObject(refused('its times are of the old type INT96'));
   });
 
   test('CSV whose files differ is refused before anything is grouped', async () => {

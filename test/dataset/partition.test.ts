@@ -204,7 +204,7 @@ describe('groups are those of a table in memory', () => {
     const rowsOfOneKind = fc.constantFrom<fc.Arbitrary<unknown>>(
       fc.option(text),
       fc.constantFrom(1, 2, -3),
-      fc.constantFrom(1, 2.5, null),
+      fc.constantFrom<unknown>(1, 2.5, null, 9007199254740993n, 9007199254740992n),
       fc.constantFrom(true, false, undefined),
       value,
     );
@@ -370,6 +370,19 @@ describe('what is refused', () => {
     const root = scratchFolder();
     writeFiles(root, { 'a/1.csv': 's\n1\n' });
     expect(await refusal([tableAt(root, CSV)], { by: 'keys', keys: ['s'], format: '{s}/*' })).toMatch(/^PR3302 /);
+  });
+
+  test('a nested column', async () => {
+    const root = scratchFolder();
+    const columnData = [{ name: 's', data: [[1], [2, 3]] }];
+    const schema = [
+      { name: 'root', num_children: 1 },
+      { name: 's', num_children: 1, converted_type: 'LIST' as const, repetition_type: 'OPTIONAL' as const },
+      { name: 'list', num_children: 1, repetition_type: 'REPEATED' as const },
+      { name: 'element', type: 'INT32' as const, repetition_type: 'OPTIONAL' as const },
+    ];
+    writeFiles(root, { '1.parquet': Buffer.from(parquetWriteBuffer({ columnData, schema })) });
+    expect(await refusal([tableAt(root, { format: 'parquet' })], { by: 'keys', keys: ['s'] })).toMatch(/^PR3304 /);
   });
 
   test('inputs of different dialects', async () => {

@@ -1,6 +1,14 @@
 /** Values of the key columns of an Arrow IPC file, as texts that are equal where the stored values are. */
-import { CompressionType, DataType, RecordBatchReader, Type, Vector, compressionRegistry } from 'apache-arrow';
-import type { Data, RecordBatch } from 'apache-arrow';
+import {
+  CompressionType,
+  DataType,
+  RecordBatchReader,
+  Type,
+  Vector,
+  compressionRegistry,
+  makeData,
+} from 'apache-arrow';
+import type { AsyncRecordBatchFileReader, Data, RecordBatch } from 'apache-arrow';
 import { decompressZstd } from 'hyparquet-compressors';
 import { wholeOfWords } from '../../domain/arrowtypes.ts';
 import { unpackLz4 } from '../../domain/lz4frame.ts';
@@ -17,21 +25,39 @@ compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompressZst
 
 /** A batch at a time is in memory. @throws DatasetError PR3003, PR3304, PR3306 */
 export async function readArrowKeys(path: string, columns: readonly Column[], visit: VisitKeys): Promise<void> {
+  await withArrow(path, async (reader) => {
+    for (let i = 0, firstRow = 0; i < reader.numRecordBatches; i++) {
+      const batch = await reader.readRecordBatch(i);
+      if (!batch) throw new Error(`batch ${i} of it is missing`);
+      await visit(
+        firstRow,
+        batch.numRows,
+        columns.map(({ name }) => textsOf(column(batch, name, path), () => notPlain(path, name, 'nested'))),
+      );
+      firstRow += batch.numRows;
+    }
+  });
+}
+
+/** @throws DatasetError PR3003, PR3304, PR3306 where the column can't be a key, or nothing of the file be read */
+export async function checkArrowKey(path: string, { name }: Column): Promise<void> {
+  await withArrow(path, ({ schema }) => {
+    const field = schema.fields.find((each) => each.name === name);
+    if (!field) throw notPlain(path, name, 'absent');
+    textsOf(new Vector([makeData({ type: field.type as DataType, length: 0 })]), () => notPlain(path, name, 'nested'));
+  });
+}
+
+async function withArrow(
+  path: string,
+  use: (reader: AsyncRecordBatchFileReader) => void | Promise<void>,
+): Promise<void> {
   await withFile(path, async (file) => {
     try {
       const reader = await RecordBatchReader.from(file);
       if (!reader.isFile()) throw new Error('it is no Arrow file');
       await reader.open();
-      for (let i = 0, firstRow = 0; i < reader.numRecordBatches; i++) {
-        const batch = await reader.readRecordBatch(i);
-        if (!batch) throw new Error(`batch ${i} of it is missing`);
-        await visit(
-          firstRow,
-          batch.numRows,
-          columns.map(({ name }) => textsOf(column(batch, name, path), () => notPlain(path, name, true))),
-        );
-        firstRow += batch.numRows;
-      }
+      await use(reader);
     } catch (error) {
       if (error instanceof DatasetError || isOfSystem(error)) throw error;
       throw unreadableKeys(path, error as Error);
@@ -41,7 +67,7 @@ export async function readArrowKeys(path: string, columns: readonly Column[], vi
 
 function column(batch: RecordBatch, name: string, path: string): Vector {
   const vector = batch.getChildAt(batch.schema.fields.findIndex((field) => field.name === name));
-  if (!vector) throw notPlain(path, name, false);
+  if (!vector) throw notPlain(path, name, 'absent');
   return vector;
 }
 

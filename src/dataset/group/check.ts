@@ -7,10 +7,11 @@ import { readHead } from '../table/head.ts';
 import { checkColumns, checkOneDialect } from './feed.ts';
 import { keysOf } from './groups.ts';
 import type { GroupOptions } from './groups.ts';
+import type { Keys } from './keys.ts';
 
 /**
- * The columns that mini-batches get of the paths. Only names are read, of paths and of columns.
- * @throws DatasetError PR3301, PR3302, PR3303, PR3305, PR3309 where the keys and the input don't fit together
+ * The columns that mini-batches get of the paths. Only names are read, of paths and of columns, and types of keys.
+ * @throws DatasetError PR3301 to PR3306, PR3309 where the keys and the input don't fit together
  */
 export async function pathColumns(
   inputs: readonly InputSpec[],
@@ -21,19 +22,39 @@ export async function pathColumns(
   const keys = keysOf(inputs, cutting, columns);
   const isTable = inputs.some((input) => input.kind === 'table');
   if (isTable) checkOneDialect(inputs);
+  let isFirst = true;
   for (const input of inputs) {
     const byName =
       input.kind === 'table' && input.table.format === 'csv' && input.table.drift ? input.table : undefined;
-    if (!keys.needPaths && !byName) continue;
-    for await (const names of walk(input, { exclude, ...(signal && { signal }) }))
+    for await (const names of walk(input, { exclude, ...(signal && { signal }) })) {
       for (const name of names) {
-        keys.ofPath(input, name);
         const path = joinText(input.root, name);
+        if (isFirst) await checkTypes(input, path, keys);
+        isFirst = false;
+        keys.ofPath(input, name);
         const head = byName && (await readHead(path, byName));
         if (head) checkColumns(path, head, keys);
       }
+      if (!keys.needPaths && !byName) break;
+    }
   }
   return isTable ? keys.pathColumns : [];
+}
+
+/**
+ * A column has the same type in all files; with other columns in each, `like` is one that has it, and a type that no file
+ * has is one of numbers.
+ * @param path of any file
+ */
+async function checkTypes(input: InputSpec, path: string, { columns }: Keys): Promise<void> {
+  if (input.kind !== 'table' || columns.length === 0) return;
+  const { format } = input.table;
+  if (format !== 'parquet' && format !== 'arrow') return;
+  const check =
+    format === 'parquet'
+      ? (await import('./parquetkeys.ts')).checkParquetKey
+      : (await import('./arrowkeys.ts')).checkArrowKey;
+  for (const { column } of columns) await check(column.like ?? path, column);
 }
 
 /** Grouping up to so much is a matter of seconds. */

@@ -55,6 +55,7 @@ export class Grouper {
   #files = 0;
   #buffer: Buffer = NOTHING;
   #pace = 0;
+  #signal: AbortSignal | undefined;
 
   constructor(options: GrouperOptions) {
     const memoryBytes = options.memoryBytes ?? GROUPING_BYTES;
@@ -81,7 +82,8 @@ export class Grouper {
   }
 
   /** All groups, in the order of their first items. The output is whole with the first of them. */
-  async *groups(): AsyncGenerator<readonly Group[], void, undefined> {
+  async *groups(signal?: AbortSignal): AsyncGenerator<readonly Group[], void, undefined> {
+    this.#signal = signal;
     const order = this.#newParts(true);
     const span = { from: 0, to: this.items };
     try {
@@ -209,6 +211,7 @@ export class Grouper {
   /** Now and then others get their turn. */
   #isDue(): boolean {
     this.#pace += 1;
+    if (this.#pace % RECORDS_PER_TURN === 0) this.#signal?.throwIfAborted();
     return this.#pace % RECORDS_PER_TURN === 0;
   }
 }

@@ -5,6 +5,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { MiniBatchSource } from '../../domain/minibatch.ts';
 import type { Column, InputSpec } from '../../domain/plan.ts';
 import { bytesOf, textOf } from '../bytepath.ts';
@@ -43,7 +44,7 @@ export async function* cutGroups(
   const grouping = await Grouping.open(inputs, cutting, options);
   try {
     for await (const drafts of grouping.drafts()) {
-      await grouping.publish();
+      if (drafts.length > 0) await grouping.publish();
       yield drafts;
     }
     await grouping.publish();
@@ -100,29 +101,53 @@ export class Grouping {
     });
   }
 
-  /** Reads the input, then gives its mini-batches. Rows are not where these say before `publish`. */
+  /**
+   * Reads the input, then gives its mini-batches. Rows are not where these say before `publish`. Gives nothing now and
+   * then, so that it can be stopped while it reads.
+   */
   async *drafts(): AsyncGenerator<MiniBatchDraft[], void, undefined> {
-    const { exclude, onSkip, signal, copies, groupedFiles } = this.#options;
-    if (groupedFiles !== undefined) this.#listing = new GroupedFilesWriter(groupedFiles);
-    const listing = this.#listing;
-    await feed(this.#inputs, this.#folder, this.#keys, this.#grouper, {
-      exclude,
-      ...(onSkip && { onSkip }),
-      ...(signal && { signal }),
-      // Rows of a query have a mark of their own that they are whole, and move with the run folder.
-      ...(listing && { onFile: (path, input) => listing.add(path, !isQuery(input)) }),
-    });
-    const data = copies === undefined ? undefined : groupedCopy(copies);
-    const files = this.#isTable ? undefined : new GroupFiles(this.#output ?? '', this.#folder, this.#options);
+    const { signal, copies } = this.#options;
+    const stop = new AbortController();
+    const stopped = (): void => stop.abort(signal?.reason);
+    signal?.addEventListener('abort', stopped, { once: true });
+    if (signal?.aborted) stopped();
+    let work: Promise<unknown> = this.#feed(stop.signal);
+    let files: GroupFiles | undefined;
     try {
-      for await (const groups of this.#grouper.groups()) {
-        signal?.throwIfAborted();
+      yield* untilDone(work);
+      await work;
+      const data = copies === undefined ? undefined : groupedCopy(copies);
+      if (!this.#isTable) files = new GroupFiles(this.#output ?? '', this.#folder, this.#options);
+      const found = this.#grouper.groups(stop.signal);
+      for (;;) {
+        const next = found.next();
+        work = next;
+        yield* untilDone(next);
+        const { done, value: groups } = await next;
+        if (done === true) return;
+        stop.signal.throwIfAborted();
         if (!files) yield groups.map((group) => ({ source: this.#rowsOf(group, data), items: group.items }));
         else for (const group of groups) yield [await files.draftOf(group, this.#keys)];
       }
     } finally {
+      signal?.removeEventListener('abort', stopped);
+      stop.abort();
+      await work.catch(() => undefined);
       files?.close();
     }
+  }
+
+  async #feed(signal: AbortSignal): Promise<void> {
+    const { exclude, onSkip, groupedFiles } = this.#options;
+    if (groupedFiles !== undefined) this.#listing = new GroupedFilesWriter(groupedFiles);
+    const listing = this.#listing;
+    await feed(this.#inputs, this.#folder, this.#keys, this.#grouper, {
+      exclude,
+      signal,
+      ...(onSkip && { onSkip }),
+      // Rows of a query have a mark of their own that they are whole, and move with the run folder.
+      ...(listing && { onFile: (path, input) => listing.add(path, !isQuery(input)) }),
+    });
   }
 
   /** Everything is where the mini-batches say; workers may go there. */
@@ -202,4 +227,15 @@ class GroupFiles {
   close(): void {
     closeSync(this.#file);
   }
+}
+
+const LOOK_MS = 100;
+
+/** Nothing, again and again, until the work has ended. */
+async function* untilDone(work: Promise<unknown>): AsyncGenerator<MiniBatchDraft[], void, undefined> {
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  while (!(await Promise.race([ended, pause(LOOK_MS, false)]))) yield [];
 }

@@ -23,7 +23,6 @@ export async function readParquetKeys(path: string, columns: readonly Column[], 
       ...metadata,
       schema: metadata.schema.map((element) => (elements.includes(element) ? plain(element) : element)),
     };
-    const parsers = { timestampFromNanoseconds: (nanos: bigint) => nanos };
     const names = elements.flatMap((element) => element?.name ?? []);
     const scan = await parquetScan({
       file,
@@ -31,7 +30,6 @@ export async function readParquetKeys(path: string, columns: readonly Column[], 
       columns: names,
       compressors: COMPRESSORS,
       utf8: false,
-      parsers,
     });
     for (const { rowStart, rowEnd } of scan.ranges) {
       const values: (string | null)[][] = [];
@@ -49,12 +47,21 @@ export async function readParquetKeys(path: string, columns: readonly Column[], 
   });
 }
 
-/** Undefined: this file is one of those that lack the column. */
+/** @throws DatasetError PR3003, PR3011, PR3304 where the column can't be a key */
+export async function checkParquetKey(path: string, column: Column): Promise<void> {
+  await withParquet(path, (_, metadata) => Promise.resolve(elementOf(metadata, column, path)));
+}
+
+/** Undefined: this file is one of those that lack the column; one without rows lacks none. */
 function elementOf(metadata: FileMetaData, { name, lacking }: Column, path: string): SchemaElement | undefined {
   const element = firstLevel(metadata).find((each) => each.name === name);
-  if (!element && lacking) return undefined;
-  if (element && element.num_children === undefined && element.repetition_type !== 'REPEATED') return element;
-  throw notPlain(path, name, element !== undefined);
+  if (!element && (lacking || metadata.num_rows === 0n)) return undefined;
+  if (!element) throw notPlain(path, name, 'absent');
+  if (element.num_children !== undefined || element.repetition_type === 'REPEATED')
+    throw notPlain(path, name, 'nested');
+  // The reader takes some of these times for others.
+  if (element.type === 'INT96') throw notPlain(path, name, 'int96');
+  return element;
 }
 
 /** What values mean is left out: they come as they are stored. */
@@ -91,7 +98,6 @@ class Texts {
     if (typeof value === 'boolean') return String(value);
     if (converted === 'DECIMAL' || logical?.type === 'DECIMAL') return scaled(BigInt(value), scaleOf(this.#element));
     if (converted === 'DATE' || logical?.type === 'DATE') return isoDay(Number(value)) ?? String(value);
-    if (type === 'INT96') return isoTime(BigInt(value), 9);
     const digits = timestampDigits(this.#element);
     if (digits !== undefined) return isoTime(BigInt(value), digits);
     const unsigned = converted?.startsWith('UINT') === true || (logical?.type === 'INTEGER' && !logical.isSigned);

@@ -49,7 +49,7 @@ export async function* regroup(
     let index = 0;
     for await (const drafts of grouping.drafts()) {
       checkSame(drafts, index, options);
-      await grouping.publish();
+      if (drafts.length > 0) await grouping.publish();
       yield drafts.slice(Math.max(0, count - index));
       index += drafts.length;
     }

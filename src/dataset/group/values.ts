@@ -22,7 +22,8 @@ export function jsonValue(raw: string, type: Column['type']): string | null {
   const value = parsed(text);
   if (value === null) return null;
   if (typeof value === 'string') return type === 'string' ? value : JSON.stringify(value);
-  return type === 'string' ? text : shown(value);
+  if (type === 'string') return text;
+  return shown(type === 'float64' && typeof value === 'bigint' ? Number(value) : value);
 }
 
 /** Whole numbers keep their digits. NaN, which Python and others write, is no value. */
