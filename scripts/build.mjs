@@ -8,7 +8,7 @@ import { bin, cache, hashOf, isMain, isStamped, main, root, run, say, stamp } fr
 import { installNodePackages } from './packages.mjs';
 
 /** What is started or imported by its path. What they share lies beside them in `chunks`. */
-const PROGRAMS = ['cli/main', 'sdk/index', 'testing/index', 'dataset/threadmain', 'dataset/query/main'];
+const PROGRAMS = ['cli/main', 'sdk/index', 'testing/index', 'dataset/query/main'];
 /** In a folder of their own, with all that is theirs: frames of theirs are left out of tracebacks by that folder. */
 const WORKER = ['worker/main', 'worker/stackdump'];
 

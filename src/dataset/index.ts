@@ -19,6 +19,5 @@ export { relist } from './relist.ts';
 export { decideSchema } from './table/schema.ts';
 export type { SchemaOptions } from './table/schema.ts';
 export { Stamps } from './stamps.ts';
-export { createInThread } from './thread.ts';
 export { ensureCopies } from './unpack.ts';
 export { withCopy } from './readable.ts';

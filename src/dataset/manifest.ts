@@ -106,10 +106,9 @@ export class Manifest {
   }
 
   /** The first draft gets index `count`, and so on. Nothing is readable before `flush`. */
-  append(drafts: readonly MiniBatchDraft[] | PackedDrafts): void {
+  append(drafts: readonly MiniBatchDraft[]): void {
     if (drafts.length === 0) return;
-    const packed = 'lines' in drafts ? drafts : packDrafts(drafts, this.#end);
-    invariant(packed.from.bytes === this.#end.bytes, `packed for mini-batch ${packed.from.count}, not ${this.count}`);
+    const packed = packDrafts(drafts, this.#end);
     this.#pending.push(packed);
     this.#end = endOf(packed);
   }

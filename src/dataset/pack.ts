@@ -10,10 +10,9 @@ export interface ManifestEnd {
   readonly stamps: number;
 }
 
-/** Mini-batches that are ready to be stored behind so many others. The buffers are of their own and may be transferred. */
+/** Mini-batches that are ready to be stored behind so many others. */
 export interface PackedDrafts {
   readonly length: number;
-  readonly items: number;
   readonly from: ManifestEnd;
   readonly lines: Uint8Array;
   readonly entries: Uint8Array;
@@ -30,10 +29,9 @@ export function endOf({ from, length, lines, stamps }: PackedDrafts): ManifestEn
 }
 
 export function packDrafts(drafts: readonly MiniBatchDraft[], from: ManifestEnd): PackedDrafts {
-  const entries = Buffer.from(new ArrayBuffer(drafts.length * ENTRY_BYTES));
+  const entries = Buffer.allocUnsafeSlow(drafts.length * ENTRY_BYTES);
   let text = '';
   let offset = from.bytes;
-  let items = 0;
   for (const [i, draft] of drafts.entries()) {
     // lone surrogates come out as escapes: the line is UTF-8 whatever the file names hold
     const line = JSON.stringify(draft.source);
@@ -41,16 +39,15 @@ export function packDrafts(drafts: readonly MiniBatchDraft[], from: ManifestEnd)
     const length = Buffer.byteLength(line);
     writeEntry(entries, i * ENTRY_BYTES, { offset, length, items: draft.items });
     offset += length + 1;
-    items += draft.items;
   }
-  const lines = Buffer.from(new ArrayBuffer(offset - from.bytes));
+  const lines = Buffer.allocUnsafeSlow(offset - from.bytes);
   lines.write(text);
-  return { length: drafts.length, items, from, lines, entries, stamps: packStamps(drafts, from.count) };
+  return { length: drafts.length, from, lines, entries, stamps: packStamps(drafts, from.count) };
 }
 
 function packStamps(drafts: readonly MiniBatchDraft[], from: number): Buffer {
   const count = drafts.reduce((sum, { stamps }) => sum + (stamps?.length ?? 0), 0);
-  const bytes = Buffer.from(new ArrayBuffer(count * STAMP_BYTES));
+  const bytes = Buffer.allocUnsafeSlow(count * STAMP_BYTES);
   let at = 0;
   for (const [i, { stamps }] of drafts.entries()) {
     if (!stamps) continue;

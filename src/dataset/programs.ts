@@ -6,7 +6,5 @@ import { fileURLToPath } from 'node:url';
 
 const built = (program: string): string => fileURLToPath(new URL(`../../dist/dataset/${program}.js`, import.meta.url));
 
-/** Lists the input in a thread. */
-export const LISTING = built('threadmain');
 /** Carries out a query. */
 export const QUERY = built('query/main');

@@ -26,7 +26,7 @@ export interface WalkOptions {
 }
 
 /** The first chunk holds one file, each following one twice as many: work starts at once, and is cheap later. */
-const CHUNK_FILES_MAX = 2048;
+const CHUNK_FILES_MAX = 512;
 /** Entries looked at before others get their turn: some milliseconds. */
 const ENTRIES_PER_TURN = 8192;
 

@@ -26,7 +26,7 @@ export interface LogSinkOptions {
 
 const FLUSH_MS = 200;
 /** A file with this much buffered is written at once. */
-const FLUSH_BYTES = 128 * 1024;
+const FLUSH_BYTES = 32 * 1024;
 /** Where a disk doesn't keep up: more than this waiting for one file is dropped. */
 const WAITING_BYTES_MAX = 16 * 1024 * 1024;
 const OPEN_FILES_MAX = 64;

@@ -36,7 +36,7 @@ export async function createMiniBatches(
       if (!hooks.wanted()) break;
       manifest.append(chunk);
       await hooks.patiently(() => manifest.flush(false));
-      const chunkItems = 'items' in chunk ? chunk.items : chunk.reduce((sum, draft) => sum + draft.items, 0);
+      const chunkItems = chunk.reduce((sum, draft) => sum + draft.items, 0);
       miniBatches += chunk.length;
       items += chunkItems;
       hooks.feed({ type: 'created', count: chunk.length, items: chunkItems });

@@ -3,4 +3,4 @@ export { FAILPOINTS } from './failpoint.ts';
 export type { Failpoint, FailpointPort } from './failpoint.ts';
 export { isDiskFull } from './patience.ts';
 export { Orchestrator } from './orchestrator.ts';
-export type { Draft, DraftChunk, ManifestPort, OrchestratorParts, RowsPiece } from './ports.ts';
+export type { Draft, ManifestPort, OrchestratorParts, RowsPiece } from './ports.ts';

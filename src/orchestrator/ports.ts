@@ -13,17 +13,9 @@ export interface Draft {
   readonly items: number;
 }
 
-/** Some mini-batches: as they are, or in a form that only the list of them knows. */
-export type DraftChunk = readonly Draft[] | PackedChunk;
-export interface PackedChunk {
-  /** Mini-batches. */
-  readonly length: number;
-  readonly items: number;
-}
-
 /** The stored list of mini-batches; position = index. */
 export interface ManifestPort {
-  append(drafts: DraftChunk): void;
+  append(drafts: readonly Draft[]): void;
   /** Resolves when all that was appended is readable; `durable` also when it is on the disk. */
   flush(durable: boolean): Promise<void>;
   /** JSON bytes of the source and the number of items. Only below what has been flushed. */
@@ -57,7 +49,7 @@ export interface OrchestratorParts {
   readonly spool: SpoolPort;
   readonly manifest: ManifestPort;
   /** Mini-batches that are not in the manifest yet. */
-  readonly drafts: AsyncIterable<DraftChunk>;
+  readonly drafts: AsyncIterable<readonly Draft[]>;
   /** Where the run goes on; absent for a new one. */
   readonly recovered?: CoreState;
   /**

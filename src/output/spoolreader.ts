@@ -2,9 +2,9 @@ import type { FileHandle } from 'node:fs/promises';
 import { SpoolDamagedError } from './damaged.ts';
 
 /** Read at once; a larger extent is read in such pieces. */
-export const WINDOW_BYTES = 256 * 1024;
+export const WINDOW_BYTES = 64 * 1024;
 /** So many places of the spool are kept: neighbours in the result lie near each other in it, not behind each other. */
-const WINDOWS_MAX = 16;
+const WINDOWS_MAX = 4;
 
 /** Reads a spool here and there, most of it from memory: mini-batches that end together are committed together. */
 export class SpoolReader {

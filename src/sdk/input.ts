@@ -1,21 +1,12 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import {
-  createInThread,
-  createMiniBatches,
-  decideSchema,
-  DatasetError,
-  isEmpty,
-  isQuery,
-  pathColumns,
-} from '../dataset/index.ts';
+import { createMiniBatches, decideSchema, DatasetError, isEmpty, isQuery, pathColumns } from '../dataset/index.ts';
 import type { CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import { pathOfInput } from '../domain/input.ts';
 import type { Column, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
-import type { DraftChunk } from '../orchestrator/index.ts';
 import { groupingMemory } from './failpoints.ts';
 import { refusal } from './host.ts';
 import { Notes } from './notes.ts';
@@ -27,8 +18,8 @@ export interface SkippedInput {
   readonly rows?: number;
 }
 
-export interface OpenedInput<Chunk = DraftChunk> {
-  readonly drafts: AsyncIterable<Chunk>;
+export interface OpenedInput {
+  readonly drafts: AsyncIterable<readonly MiniBatchDraft[]>;
   /** Of table inputs, decided once for the whole input. */
   readonly columns?: readonly Column[];
   /** Inputs left out while listing, as they come up: to be reported. */
@@ -41,26 +32,7 @@ export interface OpenedInput<Chunk = DraftChunk> {
  * @param looking nothing is written for the mini-batches: they can be listed, not read
  * @throws ParallelRunError exit code 2
  */
-export function openInput(
-  plan: Plan,
-  signal?: AbortSignal,
-  looking = false,
-): Promise<OpenedInput<readonly MiniBatchDraft[]>> {
-  return open(plan, createMiniBatches, signal, looking);
-}
-
-/** The same for a run: folders and lists of files are read in a thread, ready to be stored. */
-export function openRunInput(plan: Plan, signal?: AbortSignal): Promise<OpenedInput> {
-  const isMany = plan.cutting.by === 'files' && plan.inputs.some(({ select }) => select.by !== 'one');
-  return open<DraftChunk>(plan, isMany ? createInThread : createMiniBatches, signal);
-}
-
-async function open<Chunk>(
-  plan: Plan,
-  cut: (...args: Parameters<typeof createMiniBatches>) => AsyncGenerator<Chunk, void, undefined>,
-  signal?: AbortSignal,
-  looking = false,
-): Promise<OpenedInput<Chunk>> {
+export async function openInput(plan: Plan, signal?: AbortSignal, looking = false): Promise<OpenedInput> {
   const { inputs, cutting } = plan;
   const skipped: OpenedInput['skipped'] = new Notes();
   const exclude = await notInput(plan);
@@ -71,7 +43,7 @@ async function open<Chunk>(
   const onSkip: CreationOptions['onSkip'] = (path, reason, rows) => {
     skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
   };
-  const listed = cut(inputs, cutting, { ...options, ...writing, onSkip });
+  const listed = createMiniBatches(inputs, cutting, { ...options, ...writing, onSkip });
   const drafts = looking ? refusing(listed) : listed;
   if (columns || cutting.by === 'keys') {
     const isNothing = (cutting.by === 'keys' || !plan.allowEmpty) && (await hasNothing(plan, exclude, signal));

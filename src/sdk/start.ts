@@ -8,7 +8,7 @@ import { compose } from './compose.ts';
 import { createRun } from './create.ts';
 import { prepareHost } from './host.ts';
 import type { Prepared } from './host.ts';
-import { openRunInput } from './input.ts';
+import { openInput } from './input.ts';
 import type { OpenedInput } from './input.ts';
 import { carryOut, hasQueries, overRows, refuseBadQueries } from './queries.ts';
 import type { RunHandle } from './types.ts';
@@ -44,7 +44,7 @@ export async function start(request: JobRequest, options: StartOptions = {}): Pr
   const opened = await createRun(plan, warnings, prepared, async (layout) => {
     if (input) return input;
     await carryOut(plan, layout, { onProgress: progress, ...(signal && { signal }) });
-    return openRunInput(overRows(plan, layout), signal);
+    return openInput(overRows(plan, layout), signal);
   });
   const run = compose(opened);
   const cancel = (): void => {
@@ -72,7 +72,7 @@ async function lookAhead(
   const preparing = prepareHost(plan, progress, both.signal);
   preparing.catch(() => undefined);
   try {
-    const input = queries ? undefined : await openRunInput(plan, both.signal);
+    const input = queries ? undefined : await openInput(plan, both.signal);
     return { input, prepared: await preparing };
   } catch (error) {
     both.abort(error);

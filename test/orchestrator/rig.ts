@@ -180,10 +180,7 @@ export class Rig {
         },
       },
       manifest: {
-        append: (drafts) => {
-          if ('items' in drafts) throw new TypeError('this list takes no packed mini-batches');
-          this.drafts.push(...drafts);
-        },
+        append: (drafts) => this.drafts.push(...drafts),
         flush: (durable) => {
           if (durable) this.disk.push('manifest');
           return Promise.resolve();
