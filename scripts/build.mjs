@@ -6,6 +6,7 @@ import { chmodSync, existsSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { bin, cache, hashOf, isMain, isStamped, main, root, run, say, stamp } from './lib.mjs';
 import { installNodePackages } from './packages.mjs';
+import { NODE_PROGRAM } from './typescript.mjs';
 
 /** What is started or imported by its path. What they share lies beside them in `chunks`. */
 const PROGRAMS = ['cli/main', 'sdk/index', 'testing/index', 'dataset/query/main'];
@@ -35,16 +36,11 @@ export async function build() {
 async function bundle(outdir, programs, chunks) {
   const esbuild = await import('esbuild');
   await esbuild.build({
-    absWorkingDir: root,
+    ...NODE_PROGRAM,
     entryPoints: programs.map((program) => ({ in: `src/${program}.ts`, out: program })),
     outdir,
     chunkNames: `${chunks}/[name]-[hash]`,
-    bundle: true,
     splitting: true,
-    packages: 'external',
-    platform: 'node',
-    format: 'esm',
-    target: 'node20',
     charset: 'utf8',
     sourcemap: true,
     logLevel: 'warning',

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { parseRunId } from '../domain/ids.ts';
 import { runLayout } from '../domain/layout.ts';
 import { ParallelRunError } from '../domain/problem.ts';
-import { nearest } from '../job/nearest.ts';
+import { nearest } from '../domain/nearest.ts';
 import type { RunContext } from '../views/text/cause.ts';
 import type { CliDeps, StoredRun } from './deps.ts';
 import { textOf } from './command.ts';

@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { open, readdir, realpath, stat, lstat, type FileHandle } from 'node:fs/promises';
 import { resolve, relative, sep } from 'node:path';
 import { ParallelRunError } from '../domain/problem.ts';
-import { nearest } from '../job/nearest.ts';
+import { nearest } from '../domain/nearest.ts';
 import type { LogEntry } from './render/logtree.ts';
 
 const FOLDERS_SHOWN = ['azureml-logs', 'logs', 'outputs'] as const;

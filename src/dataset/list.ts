@@ -158,28 +158,17 @@ function ofUrl(entry: BytePath, file: string, line: number): BytePath {
   return path.replace(/%([0-9a-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
 }
 
-function noPath(file: string, line: number, why: string): DatasetError {
-  return new DatasetError(
-    datasetProblem({
-      code: 'PR3402',
-      what: 'a line of a list of files is no path on this machine',
-      file,
-      line,
-      why,
-      next: 'copy or mount the data, and name the files by their paths',
-    }),
-  );
-}
+const TOO_LONG = `it is longer than ${LINE_BYTES_MAX / 1024} KB, or a quote in it is never closed`;
 
-function tooLong(file: string, line: number): DatasetError {
-  return new DatasetError(
-    datasetProblem({
-      code: 'PR3402',
-      what: 'a line of a list of files is no path on this machine',
-      file,
-      line,
-      why: `it is longer than ${LINE_BYTES_MAX / 1024} KB, or a quote in it is never closed`,
-      next: 'look at that line: a list has a path a line, or is CSV with a header',
-    }),
-  );
+const tooLong = (file: string, line: number): DatasetError =>
+  noPath(file, line, TOO_LONG, 'look at that line: a list has a path a line, or is CSV with a header');
+
+function noPath(
+  file: string,
+  line: number,
+  why: string,
+  next = 'copy or mount the data, and name the files by their paths',
+): DatasetError {
+  const what = 'a line of a list of files is no path on this machine';
+  return new DatasetError(datasetProblem({ code: 'PR3402', what, file, line, why, next }));
 }

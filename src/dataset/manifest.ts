@@ -2,15 +2,16 @@
 import type { FileHandle } from 'node:fs/promises';
 import { invariant } from '../domain/assert.ts';
 import type { MiniBatchDraft } from './draft.ts';
-import { closeFiles, openFiles, writeAll } from './manifestfiles.ts';
+import { closeFiles, openFiles } from './manifestfiles.ts';
 import type { ManifestFiles } from './manifestfiles.ts';
 import { ENTRY_BYTES, INDEX_HEADER_BYTES, encodeIndexHeader } from './manifestformat.ts';
 import { ManifestReader } from './manifestreader.ts';
 import type { ManifestEntry, ManifestPaths } from './manifestreader.ts';
-import { endOf, packDrafts } from './pack.ts';
-import type { ManifestEnd, PackedDrafts } from './pack.ts';
+import { packDrafts } from './pack.ts';
+import type { ManifestEnd } from './pack.ts';
 import { STAMPS_HEADER_BYTES, STAMP_BYTES, encodeStampsHeader } from './stampformat.ts';
 import { Stamps } from './stamps.ts';
+import { writeAll } from './write.ts';
 
 export type { ManifestEntry, ManifestPaths, ManifestReader };
 
@@ -82,11 +83,9 @@ export class Manifest {
   readonly #paths: ManifestPaths;
   readonly #files: ManifestFiles;
   #reader: ManifestReader | undefined;
-  #pending: PackedDrafts[] = [];
+  #pending: MiniBatchDraft[] = [];
   /** What is in the files. */
   #written: ManifestEnd;
-  /** Behind what is pending. */
-  #end: ManifestEnd;
   /** Bytes that a crash could not take away any more. */
   #durable = 0;
   #flushing: Promise<void> = Promise.resolve();
@@ -97,20 +96,16 @@ export class Manifest {
     this.#paths = paths;
     this.#files = files;
     this.#written = written;
-    this.#end = written;
   }
 
   /** Mini-batches taken, flushed or not. */
   get count(): number {
-    return this.#end.count;
+    return this.#written.count + this.#pending.length;
   }
 
   /** The first draft gets index `count`, and so on. Nothing is readable before `flush`. */
   append(drafts: readonly MiniBatchDraft[]): void {
-    if (drafts.length === 0) return;
-    const packed = packDrafts(drafts, this.#end);
-    this.#pending.push(packed);
-    this.#end = endOf(packed);
+    for (const draft of drafts) this.#pending.push(draft);
   }
 
   /**
@@ -153,19 +148,18 @@ export class Manifest {
 
   async #flush(durable: boolean): Promise<void> {
     if (this.#broken !== undefined) throw this.#broken;
-    const pending = [...this.#pending];
-    const last = pending.at(-1);
+    const drafts = [...this.#pending];
     const { data, index, stamps } = this.#files;
-    const { count, bytes } = this.#written;
-    if (last) {
-      await writeAll(data, joined(pending, 'lines'), bytes);
-      if (stamps)
-        await writeAll(stamps, joined(pending, 'stamps'), STAMPS_HEADER_BYTES + this.#written.stamps * STAMP_BYTES);
+    const { count, bytes, stamps: stamped } = this.#written;
+    if (drafts.length > 0) {
+      const packed = packDrafts(drafts, this.#written);
+      await writeAll(data, packed.lines, bytes);
+      if (stamps) await writeAll(stamps, packed.stamps, STAMPS_HEADER_BYTES + stamped * STAMP_BYTES);
       if (durable) await this.#sync(data, stamps);
-      await writeAll(index, joined(pending, 'entries'), INDEX_HEADER_BYTES + count * ENTRY_BYTES);
+      await writeAll(index, packed.entries, INDEX_HEADER_BYTES + count * ENTRY_BYTES);
       // only now: a write that failed changes nothing, and is repeated as a whole
-      this.#pending.splice(0, pending.length);
-      this.#written = endOf(last);
+      this.#pending.splice(0, drafts.length);
+      this.#written = packed.end;
     } else if (durable && this.#durable < bytes) {
       await this.#sync(data, stamps);
     }
@@ -182,9 +176,4 @@ export class Manifest {
       throw error;
     }
   }
-}
-
-function joined(all: readonly PackedDrafts[], key: 'lines' | 'entries' | 'stamps'): Uint8Array {
-  const [first] = all;
-  return all.length === 1 && first ? first[key] : Buffer.concat(all.map((one) => one[key]));
 }

@@ -36,11 +36,3 @@ export async function closeFiles({ data, index, stamps }: ManifestFiles): Promis
   await index.close();
   await stamps?.close();
 }
-
-export async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  let written = 0;
-  while (written < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, written, bytes.length - written, position + written);
-    written += bytesWritten;
-  }
-}

@@ -10,24 +10,15 @@ export interface ManifestEnd {
   readonly stamps: number;
 }
 
-/** Mini-batches that are ready to be stored behind so many others. */
 export interface PackedDrafts {
-  readonly length: number;
-  readonly from: ManifestEnd;
   readonly lines: Uint8Array;
   readonly entries: Uint8Array;
   readonly stamps: Uint8Array;
+  /** Of the manifest, with these behind what it held. */
+  readonly end: ManifestEnd;
 }
 
-/** Where the next ones go. */
-export function endOf({ from, length, lines, stamps }: PackedDrafts): ManifestEnd {
-  return {
-    count: from.count + length,
-    bytes: from.bytes + lines.length,
-    stamps: from.stamps + stamps.length / STAMP_BYTES,
-  };
-}
-
+/** @param from what the manifest holds */
 export function packDrafts(drafts: readonly MiniBatchDraft[], from: ManifestEnd): PackedDrafts {
   const entries = Buffer.allocUnsafeSlow(drafts.length * ENTRY_BYTES);
   let text = '';
@@ -42,7 +33,13 @@ export function packDrafts(drafts: readonly MiniBatchDraft[], from: ManifestEnd)
   }
   const lines = Buffer.allocUnsafeSlow(offset - from.bytes);
   lines.write(text);
-  return { length: drafts.length, from, lines, entries, stamps: packStamps(drafts, from.count) };
+  const stamps = packStamps(drafts, from.count);
+  const end = {
+    count: from.count + drafts.length,
+    bytes: offset,
+    stamps: from.stamps + stamps.length / STAMP_BYTES,
+  };
+  return { lines, entries, stamps, end };
 }
 
 function packStamps(drafts: readonly MiniBatchDraft[], from: number): Buffer {

@@ -6,7 +6,6 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { open, readFile, stat, writeFile } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
 import type { MiniBatchSource } from '../domain/minibatch.ts';
 import { encodingOf } from '../domain/input.ts';
 import type { Column, Cutting, InputSpec } from '../domain/plan.ts';
@@ -15,6 +14,7 @@ import type { ManifestReader } from './manifestreader.ts';
 import { isDerived, readChunks } from './read.ts';
 import type { Stamps } from './stamps.ts';
 import { sourceAt } from './storedfiles.ts';
+import { syncPath, writeAll } from './write.ts';
 
 /** Where the copy of a file lies; undefined: it is read as it is. @param folder of the copies */
 export function copyOf(folder: string | undefined, file: string, encoding: string | undefined): string | undefined {
@@ -57,21 +57,7 @@ export async function markWhole(copy: string, bytes: number): Promise<void> {
 /** The same of a copy that can't be made again: a crash of the machine doesn't take its mark away. */
 export async function markKept(copy: string): Promise<void> {
   await markWhole(copy, (await stat(copy)).size);
-  for (const path of [marker(copy), dirname(copy)]) {
-    const file = await open(path, 'r');
-    try {
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  }
-}
-
-async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length;) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
-  }
+  for (const path of [marker(copy), dirname(copy)]) await syncPath(path);
 }
 
 /** What a copy is made of. */

@@ -2,7 +2,7 @@
 import type { Result } from '../domain/problem.ts';
 import { err, ok } from '../domain/problem.ts';
 import type { ResolvedPiece } from './expressions.ts';
-import { editDistance, toSnake } from './nearest.ts';
+import { editDistance, toSnake } from '../domain/nearest.ts';
 import type { ScalarOptionKey } from './options.ts';
 import { OPTION_OF_RUNTIME_FLAG, optionSpec } from './options.ts';
 

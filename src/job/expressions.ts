@@ -1,6 +1,6 @@
 /** `${{inputs.x}}` and `$[[--flag ${{inputs.opt}}]]` in the texts of a job file. Pure. */
 import type { SourceLocation } from '../domain/problem.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../domain/nearest.ts';
 import type { Problems } from './problems.ts';
 import { listed } from './problems.ts';
 import type { Scalar } from './values.ts';

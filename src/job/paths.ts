@@ -6,7 +6,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Result } from '../domain/problem.ts';
 import { err, ok } from '../domain/problem.ts';
-import { nearest } from './nearest.ts';
+import { nearest } from '../domain/nearest.ts';
 import { reasonOf } from './problems.ts';
 
 /** At least two characters: `C:` is no scheme but a file name. */

@@ -1,5 +1,5 @@
 /** Finds the one parallel job of a v2 pipeline, and says what other forms of file would be. Pure. */
-import { nearest } from './nearest.ts';
+import { nearest } from '../domain/nearest.ts';
 import type { Problems } from './problems.ts';
 import { listed } from './problems.ts';
 import type { WrittenEntry, WrittenMap, WrittenNode } from './written.ts';

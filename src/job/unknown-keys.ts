@@ -1,6 +1,6 @@
 /** Warnings for keys that nobody reads: misspelt, misplaced, or from another version. Pure. */
 import type { SourceLocation } from '../domain/problem.ts';
-import { nearest, toSnake } from './nearest.ts';
+import { nearest, toSnake } from '../domain/nearest.ts';
 import type { Problems } from './problems.ts';
 import type { MapShape, Shape } from './shape.ts';
 import { knownPlaces } from './shape.ts';

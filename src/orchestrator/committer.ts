@@ -173,7 +173,7 @@ export class Committer {
       await this.patience.run(() => ledger.commit(durable));
       if (failpoint && pieces.length > 0) await failpoint('committed');
       for (const piece of pieces) {
-        if (!('bytes' in piece)) for (const file of filesOf(piece)) await this.release(file);
+        for (const file of filesOf(piece)) await this.release(file);
         this.pendingBytes -= sizeOf(piece);
       }
       this.checkPressure();

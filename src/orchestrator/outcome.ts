@@ -1,5 +1,5 @@
 import { unreachable } from '../domain/assert.ts';
-import type { TryFinished, TryOutputRange } from '../domain/event.ts';
+import type { TryFinished } from '../domain/event.ts';
 import type { Circumstances, TryFailure } from '../domain/failure.ts';
 import type { EpochMs } from '../domain/ids.ts';
 import { describeSource } from '../domain/minibatch.ts';
@@ -22,10 +22,10 @@ export function tryFinished(
 ): TryFinished {
   const { settles, part } = command;
   const { result, printed } = outcome;
-  if (result.ok && settles.as === 'done' && !part && printed)
-    return plainlyDone(outcome, printed, command, settles, items);
   const failure = result.ok ? (settles.as === 'failed' ? wholeFailure : undefined) : result.failure;
-  return {
+  const { succeeded, failed } = counts(settles, items, part ? part.to - part.from : items);
+  // What all have, then what few have: events of many shapes cost several times as much in all that look at them.
+  const event: Writable<TryFinished> = {
     type: 'try-finished',
     at: outcome.at,
     index: outcome.index,
@@ -35,44 +35,22 @@ export function tryFinished(
     pid: outcome.pid,
     status: failure ? statusOf(failure, settles) : 'RUN_DONE',
     items,
-    ...(part && { part }),
-    ...counts(settles, items, part ? part.to - part.from : items),
-    ...('dead' in settles && { dead: settles.dead }),
-    timing: outcome.timing,
-    settles: settles.as,
-    ...(failure && { failure }),
-    ...(!result.ok && circumstances(result)),
-    ...(detail !== undefined && { detail }),
-    ...(outcome.printed && { printed: outcome.printed }),
-    ...(settles.as === 'retry' && { retryAfterMs: settles.retryAfterMs }),
-  };
-}
-
-/** What most are, always of one shape: events of many shapes cost several times as much in all that look at them. */
-function plainlyDone(
-  { at, index, dispatch, worker, pid, timing }: TryOutcome,
-  printed: TryOutputRange,
-  { try: attempt }: Extract<CoreCommand, { type: 'settle' }>,
-  { succeeded, failed }: Extract<Settles, { as: 'done' }>,
-  items: number,
-): TryFinished {
-  return {
-    type: 'try-finished',
-    at,
-    index,
-    dispatch,
-    try: attempt,
-    worker,
-    pid,
-    status: 'RUN_DONE',
-    items,
     succeeded,
     failed,
-    timing,
-    settles: 'done',
-    printed,
+    timing: outcome.timing,
+    settles: settles.as,
   };
+  if (printed) event.printed = printed;
+  if (part) event.part = part;
+  if ('dead' in settles) event.dead = settles.dead;
+  if (failure) event.failure = failure;
+  if (!result.ok) Object.assign(event, circumstances(result));
+  if (detail !== undefined) event.detail = detail;
+  if (settles.as === 'retry') event.retryAfterMs = settles.retryAfterMs;
+  return event;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Names what was handed out, for a person. @param source JSON of a `MiniBatchSource`, as in the manifest */
 export function describeHandOut(source: Uint8Array, part: ItemRange | undefined): string {

@@ -2,7 +2,7 @@
 import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { miniBatchIndex } from '../domain/ids.ts';
-import { DatasetError, withCopy } from '../dataset/index.ts';
+import { withCopy } from '../dataset/index.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { StartFailure, TryFailure } from '../domain/failure.ts';
 import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
@@ -18,7 +18,7 @@ import type { JobRequest } from '../job/request.ts';
 import { systemClock } from './clock.ts';
 import { createRunFolder, notCode } from './folder.ts';
 import { prepareEntry, prepareHost, refusal, workerOptions } from './host.ts';
-import { notInput, openInput } from './input.ts';
+import { notInput, openInput, refuse } from './input.ts';
 import { hasQueries, overRows, overRowsFor, refuseLostRows } from './queries.ts';
 import { compile } from './start.ts';
 import { openRun } from './stored.ts';
@@ -137,9 +137,7 @@ async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundRe
   const { plan, layout, index, items, part } = job;
   const { inputs, cutting } = plan;
   const context = { inputs, cutting, columns: job.columns, exclude: job.exclude };
-  const source = await withCopy(job.source, layout.copies, context).catch((error: unknown) => {
-    throw error instanceof DatasetError ? refusal(error.problem) : error;
-  });
+  const source = await withCopy(job.source, layout.copies, context).catch(refuse);
   const prepared = await prepareHost(plan, () => undefined, options.signal);
   const entry = await prepareEntry(plan, layout);
   const result = await runInForeground({

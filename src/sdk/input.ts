@@ -73,7 +73,8 @@ async function hasNothing(plan: Plan, exclude: readonly string[], signal: AbortS
   return empty;
 }
 
-function refuse(error: unknown): never {
+/** What is wrong with the input, as what keeps a run from starting. */
+export function refuse(error: unknown): never {
   throw error instanceof DatasetError ? refusal(error.problem) : error;
 }
 

@@ -1,13 +1,13 @@
 /** Queries as inputs: carried out before anything is listed, and once only. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { DatasetError, checkQueries, copyQueries, isQuery, missingCopy, withCopies } from '../dataset/index.ts';
+import { checkQueries, copyQueries, isQuery, missingCopy, withCopies } from '../dataset/index.ts';
 import type { CopyOptions } from '../dataset/index.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import { isDiskFull } from '../orchestrator/index.ts';
-import { refusal } from './host.ts';
+import { refuse } from './input.ts';
 
 /** Where the rows are. */
 type QueryFolder = { readonly queries: string };
@@ -61,10 +61,6 @@ export async function refuseLostRows(plan: Plan, layout: RunLayout): Promise<voi
     ],
     4,
   );
-}
-
-function refuse(error: unknown): never {
-  throw error instanceof DatasetError ? refusal(error.problem) : error;
 }
 
 function diskFull({ runId, runFolder }: Plan, cause: Error): ParallelRunError {

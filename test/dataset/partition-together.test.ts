@@ -10,15 +10,7 @@ import { describeSource } from '../../src/domain/minibatch.ts';
 import type { InputSpec, TableFormat, TableSchema } from '../../src/domain/plan.ts';
 import { readTableSlice } from '../../src/worker/table.ts';
 import { TEST_PYTHON, hasModule } from '../e2e/rig.ts';
-import { collect, scratchFolder, writeFiles } from './scratch.ts';
-
-const tableAt = (root: string, table: TableFormat): InputSpec => ({
-  kind: 'table',
-  name: 'in',
-  root,
-  select: { by: 'all' },
-  table,
-});
+import { collect, scratchFolder, tableAt, writeFiles } from './scratch.ts';
 
 interface Grouped {
   readonly keys: readonly (readonly (string | null)[])[];

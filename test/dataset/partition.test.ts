@@ -13,18 +13,11 @@ import { describeSource } from '../../src/domain/minibatch.ts';
 import type { MiniBatchSource } from '../../src/domain/minibatch.ts';
 import type { Column, Cutting, InputSpec, TableFormat } from '../../src/domain/plan.ts';
 import { readTableSlice } from '../../src/worker/table.ts';
-import { collect, scratchFolder, writeFiles } from './scratch.ts';
+import { collect, scratchFolder, tableAt, writeFiles } from './scratch.ts';
 
 type KeyCutting = Extract<Cutting, { by: 'keys' }>;
 type Rows = Extract<MiniBatchSource, { kind: 'rows' }>;
 const CSV: TableFormat = { format: 'csv', delimiter: ',', header: true };
-const tableAt = (root: string, table: TableFormat): InputSpec => ({
-  kind: 'table',
-  name: 'in',
-  root,
-  select: { by: 'all' },
-  table,
-});
 const filesAt = (root: string): InputSpec => ({ kind: 'files', name: 'in', root, select: { by: 'all' } });
 
 async function schemaOf(inputs: readonly InputSpec[]): Promise<readonly Column[]> {

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import type { InputSpec, TableFormat } from '../../src/domain/plan.ts';
 
 /** A folder of the running test, gone after it. */
 export function scratchFolder(): string {
@@ -28,3 +29,12 @@ export async function collect<T>(chunks: AsyncIterable<readonly T[]>): Promise<T
   for await (const chunk of chunks) all.push(...chunk);
   return all;
 }
+
+/** All files of a folder as one table. */
+export const tableAt = (root: string, table: TableFormat): InputSpec => ({
+  kind: 'table',
+  name: 'in',
+  root,
+  select: { by: 'all' },
+  table,
+});

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { editDistance, nearest } from '../../src/job/nearest.ts';
+import { editDistance, nearest } from '../../src/domain/nearest.ts';
 import { Problems } from '../../src/job/problems.ts';
 import { readYaml } from '../../src/job/read-yaml.ts';
 import { applyOverrides } from '../../src/job/set.ts';

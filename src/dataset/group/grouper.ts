@@ -6,7 +6,8 @@
 import { closeSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { hash, high, low } from '../hash.ts';
-import { SpillPart, writeAll } from './spill.ts';
+import { writeAllSync } from '../write.ts';
+import { SpillPart } from './spill.ts';
 import type { SpilledRecord } from './spill.ts';
 
 /** All items of one key, one behind the other in the output. */
@@ -278,7 +279,7 @@ class Output {
     this.position += length;
     if (this.#file === undefined) return;
     if (this.#used + bytes.length > this.#block.length) this.#flush();
-    if (bytes.length > this.#block.length) writeAll(this.#file, bytes);
+    if (bytes.length > this.#block.length) writeAllSync(this.#file, bytes);
     else this.#used += bytes.copy(this.#block, this.#used);
   }
 
@@ -294,7 +295,7 @@ class Output {
   }
 
   #flush(): void {
-    if (this.#file !== undefined) writeAll(this.#file, this.#block.subarray(0, this.#used));
+    if (this.#file !== undefined) writeAllSync(this.#file, this.#block.subarray(0, this.#used));
     this.#used = 0;
   }
 }

@@ -1,6 +1,7 @@
 /** Where the values of partition keys come from: from columns, or from the paths of files. */
 import { invariant } from '../../domain/assert.ts';
 import type { KeyValues } from '../../domain/minibatch.ts';
+import { nearest } from '../../domain/nearest.ts';
 import { hiveValue, parsePathFormat } from '../../domain/pathformat.ts';
 import type { PathFormat } from '../../domain/pathformat.ts';
 import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
@@ -129,9 +130,7 @@ export function keyOf(values: readonly (string | null)[]): string {
 }
 
 function meantBy(name: string, known: readonly string[]): string | undefined {
-  const plain = (text: string): string => text.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');
-  const meant =
-    known.find((each) => plain(each) === plain(name)) ?? known.find((each) => isNear(plain(each), plain(name)));
+  const meant = nearest(name, known);
   return meant === undefined ? undefined : `did you mean ${JSON.stringify(meant)}?`;
 }
 
@@ -141,15 +140,6 @@ function nextStep(name: string, known: readonly string[], isFiles: boolean): str
   return isFiles
     ? 'name it with --partition-format, such as {Store}/{date}.csv; for columns of a table give --input-format'
     : 'name one of these, or give --partition-format, such as {Store}/{date}.csv';
-}
-
-/** One letter more, less or other. */
-function isNear(a: string, b: string): boolean {
-  let front = 0;
-  while (front < a.length && front < b.length && a[front] === b[front]) front += 1;
-  let back = 0;
-  while (back < Math.min(a.length, b.length) - front && a.at(-1 - back) === b.at(-1 - back)) back += 1;
-  return b.length > 2 && Math.max(a.length, b.length) - front - back <= 1;
 }
 
 const foldersOf = (path: string): string[] =>

@@ -9,6 +9,7 @@ import { finished } from 'node:stream/promises';
 import { bytesOf } from '../bytepath.ts';
 import { Stamper, UNKNOWN } from '../stamp.ts';
 import type { FileStamp } from '../stamp.ts';
+import { syncPath } from '../write.ts';
 
 export interface GroupedFile extends FileStamp {
   /** Absolute, as text. */
@@ -37,9 +38,7 @@ export class GroupedFilesWriter {
   async finish(): Promise<void> {
     this.#stream.end();
     await finished(this.#stream);
-    const file = await open(`${this.#path}.part`, 'r+');
-    await file.sync();
-    await file.close();
+    await syncPath(`${this.#path}.part`);
     await rename(`${this.#path}.part`, this.#path);
   }
 

@@ -3,12 +3,12 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import type { MiniBatchSource } from '../../domain/minibatch.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { isWhole } from '../unpack.ts';
+import { writeAllSync } from '../write.ts';
 import type { CopyContext } from '../unpack.ts';
 import { feed } from './feed.ts';
 import type { ItemSink } from './feed.ts';
 import { folderOf, keysOf } from './groups.ts';
 import { keyOf } from './keys.ts';
-import { writeAll } from './spill.ts';
 
 type RowsSource = Extract<MiniBatchSource, { kind: 'rows' }>;
 
@@ -46,7 +46,7 @@ class OneGroup implements ItemSink {
     if (key !== this.#key) return;
     this.items += items;
     this.bytes += to - from;
-    writeAll(this.#file, bytes.subarray(from, to));
+    writeAllSync(this.#file, bytes.subarray(from, to));
   }
 
   close(): void {

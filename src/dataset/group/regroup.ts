@@ -46,14 +46,10 @@ export async function* regroup(
   const { groupedFiles: _, ...again } = options;
   const grouping = await Grouping.open(inputs, cutting, count > 0 ? { ...again, counting: true } : options);
   try {
-    let index = 0;
-    for await (const drafts of grouping.drafts()) {
-      checkSame(drafts, index, options);
+    for await (const { drafts, index } of sameGroups(inputs, grouping, options)) {
       if (drafts.length > 0) await grouping.publish();
       yield drafts.slice(Math.max(0, count - index));
-      index += drafts.length;
     }
-    if (index < count) throw changed(inputs);
     await grouping.publish();
   } finally {
     await grouping.close();
@@ -76,16 +72,26 @@ export async function ensureGroups(
   const { groupedFiles: _, ...again } = options;
   const grouping = await Grouping.open(inputs, cutting, again);
   try {
-    let index = 0;
-    for await (const drafts of grouping.drafts()) {
-      checkSame(drafts, index, options);
-      index += drafts.length;
-    }
-    if (index < count) throw changed(inputs);
+    for await (const _ of sameGroups(inputs, grouping, options));
     await grouping.publish();
   } finally {
     await grouping.close();
   }
+}
+
+/** The groups, `index` that of the first of each chunk; those of the manifest are what they were. @throws DatasetError PR3307 */
+async function* sameGroups(
+  inputs: readonly InputSpec[],
+  grouping: Grouping,
+  options: RegroupOptions,
+): AsyncGenerator<{ readonly drafts: readonly MiniBatchDraft[]; readonly index: number }, void, undefined> {
+  let index = 0;
+  for await (const drafts of grouping.drafts()) {
+    checkSame(drafts, index, options);
+    yield { drafts, index };
+    index += drafts.length;
+  }
+  if (index < options.count) throw changed(inputs);
 }
 
 /** @param from index of the first of the drafts. @throws DatasetError PR3307 */

@@ -2,7 +2,8 @@
  * Records on disk, divided into parts. What a part takes in memory while it is written is one block; records with the same
  * key that come to a part one behind the other become one.
  */
-import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readSync, rmSync } from 'node:fs';
+import { writeAllSync } from '../write.ts';
 
 /** Items from the `first` one of the input on, in their order; `bytes` of `buffer` are theirs. */
 export interface SpilledRecord {
@@ -154,7 +155,7 @@ export class SpillPart {
 
   #write(bytes: Uint8Array): void {
     this.#file ??= openSync(this.path, 'w', 0o600);
-    writeAll(this.#file, bytes);
+    writeAllSync(this.#file, bytes);
     this.bytes += bytes.length;
   }
 
@@ -166,10 +167,6 @@ export class SpillPart {
       closeSync(file);
     }
   }
-}
-
-export function writeAll(file: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done, bytes.length - done);
 }
 
 function readMore(file: number, bytes: Buffer, at: number, length: number): number {

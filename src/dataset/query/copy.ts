@@ -3,11 +3,12 @@
  * then on that file is the input: a query may give other rows the next time, or the same in another order.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { InputSpec } from '../../domain/plan.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { isWhole, markKept } from '../unpack.ts';
+import { syncPath } from '../write.ts';
 import type { QueryFailure } from './protocol.ts';
 import { runQuery } from './run.ts';
 import type { QueryOptions } from './run.ts';
@@ -101,12 +102,7 @@ async function copyQuery({ query }: QueryInput, copy: string, options: CopyOptio
 
 /** From here on it is the input. */
 async function keep(part: string, copy: string): Promise<void> {
-  const file = await open(part, 'r+');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await syncPath(part);
   await rename(part, copy);
   await markKept(copy);
 }

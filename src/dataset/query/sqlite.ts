@@ -1,8 +1,9 @@
 /** A query of SQLite, written as JSON Lines: an object a row, each with all columns. Blocks its thread. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import type Database from 'libsql';
 import { columnNames } from '../table/names.ts';
+import { writeAllSync } from '../write.ts';
 import { QueryError } from './protocol.ts';
 import { bareStatement } from './statement.ts';
 import type { QueryTask, Tell } from './protocol.ts';
@@ -65,7 +66,7 @@ function writeRows(statement: Database.Statement, target: string, tell: Tell): v
       lines += '}\n';
       rows += 1;
       if (lines.length >= BUFFER_CHARACTERS) {
-        writeAll(file, lines);
+        writeAllSync(file, Buffer.from(lines));
         lines = '';
       }
       if (rows % ROWS_PER_LOOK === 0 && performance.now() - told > PROGRESS_MS) {
@@ -73,7 +74,7 @@ function writeRows(statement: Database.Statement, target: string, tell: Tell): v
         tell({ type: 'progress', rows });
       }
     }
-    writeAll(file, lines);
+    writeAllSync(file, Buffer.from(lines));
   } finally {
     closeSync(file);
   }
@@ -94,9 +95,4 @@ function numberText(value: number): string {
   if (Object.is(value, -0)) return '-0.0';
   const text = String(value);
   return /^-?[0-9]+$/.test(text) ? `${text}.0` : text;
-}
-
-function writeAll(file: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
 }
