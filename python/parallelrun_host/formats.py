@@ -7,6 +7,7 @@ import json
 import re
 import sys
 
+from .plainframe import plain_lines
 from .returned import array_values
 
 
@@ -16,12 +17,15 @@ class TxtFormat:
     has_columns = False
     separator = " "
     _quoted = re.compile('[" \r\n]')
+    #: A zero byte too: not every Python writes it.
+    _strange = re.compile('[" \r\n\0]')
 
     def elements(self, chunk):
         return "\n".join(map(str, chunk)) + "\n"
 
     def frame(self, frame):
-        return frame.to_csv(sep=self.separator, header=False, index=False)
+        plain = plain_lines(frame, self.separator, self._strange)
+        return frame.to_csv(sep=self.separator, header=False, index=False) if plain is None else plain
 
     def rows(self, table):
         return "".join([self._line(row) for row in table.rows()])
@@ -42,6 +46,7 @@ class CsvFormat(TxtFormat):
     has_columns = True
     separator = ","
     _quoted = re.compile('[",\r\n]')
+    _strange = re.compile('[",\r\n\0]')
 
     def elements(self, chunk):
         return "".join([self._line(_fields(element)) for element in chunk])

@@ -10,6 +10,7 @@ import random
 import tempfile
 import unittest
 
+from parallelrun_host.plainframe import plain_lines
 from parallelrun_host.results import PartFileError, UnencodableRow, encode, format_of
 from parallelrun_host.returned import InvalidReturn, RunRaised
 from parallelrun_host.sink import INLINE_BYTES_MAX
@@ -305,6 +306,40 @@ class Pandas(unittest.TestCase):
             with open(path) as file:
                 self.assertEqual(file.read(), frame.to_csv(sep=" ", header=False, index=False))
         self.assertEqual(encoded.k, 50001)
+
+    def test_plain_columns_as_pandas_writes_them(self):
+        np, draw = __import__("numpy"), random.Random(20)
+        floats = [0.0, -0.0, 1e-5, 1e16, 123456789.123, 5e-324, 1.7976931348623157e308, float("inf"), float("-inf"), 0.1]
+        texts = ["", "a", "é", "z" * 40, "1.5", "None", "%d", "a\tb", "\ud800"]
+        strange = ["a b", "x,y", 'q"', "l\nf", "c\rr", None, float("nan"), 3, np.str_("n")]
+        plain = 0
+        for _ in range(400):
+            rows = draw.randrange(0, 5)
+
+            def some(values):
+                return [draw.choice(values) for _ in range(rows)]
+
+            kinds = [
+                lambda: np.array(some([0, -1, 2 ** 63 - 1, -2 ** 63]), "int64"),
+                lambda: np.array(some([0, 2 ** 64 - 1]), "uint64"),
+                lambda: np.array(some([-128, 127]), "int8"),
+                lambda: np.array(some(floats)),
+                lambda: np.array(some(floats + [float("nan")])),
+                lambda: np.array(some([draw.random() * 10 ** draw.randrange(-20, 20) for _ in range(9)]), ">f8"),
+                lambda: np.array(some([0.1, 1e-7]), "float32"),
+                lambda: np.array(some([True, False])),
+                lambda: np.array(some(texts), object),
+                lambda: np.array(some(texts + strange[:draw.randrange(0, 10)]), object),
+            ]
+            names = ["a", "a", "b"][:draw.randrange(1, 4)]
+            frame = self.pd.concat([self.pd.Series(draw.choice(kinds)()) for _ in names], axis=1)
+            frame.columns = names
+            for name in ("txt", "csv"):
+                form = rows_format(name)
+                found = plain_lines(frame, form.separator, form._strange)
+                plain += found is not None
+                self.assertIn(found, (None, frame.to_csv(sep=form.separator, header=False, index=False)))
+        self.assertGreater(plain, 200)
 
     def test_double_columns_and_empty_frames(self):
         pd = self.pd
