@@ -75,6 +75,9 @@ class CsvFrames:
             if b"\r" in data and self._strange.search(data):
                 data = _with_line_feeds(data, self._dialect)
             frame = self._parsed(data, layout)
+            if any(frame[name].dtype.kind not in "iu" for name in layout.whole):
+                # in pieces, pandas makes numbers with a fraction of whole ones of which a piece holds too large ones
+                frame = self._parsed(data, layout, low_memory=False)
         except Exception as error:
             raise (_too_long(original, source, self._dialect, layout.width) or
                    InputError(source["file"], reason("pandas cannot read", source, error))) from error
@@ -210,6 +213,7 @@ class _Layout:
         own = sorted((place, column) for place, column in zip(places, columns) if place >= 0)
         self.columns = [column for _, column in own] if places else columns
         self.width = len(self.columns)
+        self.whole = [name for name, kind in self.columns if kind in ("int64", "uint64")]
         self.options, self.header = _options(self.columns, dialect)
 
 
@@ -246,7 +250,6 @@ def _options(columns, dialect):
         "dtype": {name: _DTYPES[kind] for name, kind in columns},
         "encoding": "utf-8",
         "engine": "c",
-        "low_memory": False,
     }
     if dialect.quote:
         options["quotechar"] = dialect.quote

@@ -1,7 +1,7 @@
 /** Compares a result on the disk with the extents it must be made of, window by window: memory stays flat. */
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { crc32 } from '../domain/crc32.ts';
+import { crc32 } from './checksum.ts';
 
 const WINDOW_BYTES = 256 * 1024;
 

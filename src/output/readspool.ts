@@ -1,7 +1,7 @@
 /** Committed rows, read from the spool and checked. */
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { crc32 } from '../domain/crc32.ts';
+import { crc32 } from './checksum.ts';
 import { SpoolDamagedError } from './damaged.ts';
 import type { ExtentTable } from './extents.ts';
 import { SpoolReader, WINDOW_BYTES } from './spoolreader.ts';

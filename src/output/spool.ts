@@ -1,6 +1,6 @@
 import { open, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { crc32 } from '../domain/crc32.ts';
+import { crc32 } from './checksum.ts';
 import type { SpoolExtent } from '../domain/event.ts';
 import { SpoolDamagedError } from './damaged.ts';
 import { writeAll } from './write.ts';

@@ -97,6 +97,7 @@ export class RowCutter {
     const length = chunk.length;
     const base = this.#offset;
     const delimiter = this.#delimiter;
+    const words = wordsOf(chunk);
     let i = from;
     let quoted = this.#quoted;
     while (i < length) {
@@ -109,8 +110,7 @@ export class RowCutter {
         }
         continue;
       }
-      // all bytes that mean something here are small, most bytes of data are not
-      while (i < length && (chunk[i] as number) > QUOTE) i++;
+      i = nextSmall(chunk, words, i);
       if (i === length) break;
       const byte = chunk[i];
       if (byte === LF) {
@@ -246,3 +246,39 @@ export class RowCutter {
       : { kind: 'row-too-long', offset: this.#rowStart };
   }
 }
+
+/** Four bytes of a chunk at a time; the first `ahead` bytes are in none of them. */
+interface Words {
+  readonly ahead: number;
+  readonly values: Int32Array;
+}
+
+const WORD = 4;
+
+function wordsOf(chunk: Uint8Array): Words {
+  const ahead = Math.min(chunk.length, -chunk.byteOffset & (WORD - 1));
+  const count = Math.floor((chunk.length - ahead) / WORD);
+  return { ahead, values: new Int32Array(chunk.buffer, count > 0 ? chunk.byteOffset + ahead : 0, count) };
+}
+
+/**
+ * All bytes that mean something in plain CSV are small, up to the quote; most bytes of data are not.
+ * @returns position of the next small byte from `from` on, or the length
+ */
+function nextSmall(chunk: Uint8Array, { ahead, values }: Words, from: number): number {
+  const length = chunk.length;
+  let i = from;
+  while (i < length && ((i - ahead) & (WORD - 1)) !== 0) {
+    if ((chunk[i] as number) <= QUOTE) return i;
+    i++;
+  }
+  if (i === length) return i;
+  let word = (i - ahead) >> 2;
+  // takes 35 from each byte: the top bit is set then where it was less, and its own wasn't
+  while (word < values.length && !hasSmall(values[word] as number)) word++;
+  i = ahead + word * WORD;
+  while (i < length && (chunk[i] as number) > QUOTE) i++;
+  return i;
+}
+
+const hasSmall = (word: number): boolean => ((word - 0x23232323) & ~word & 0x80808080) !== 0;

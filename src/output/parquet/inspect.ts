@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { parquetMetadataAsync } from 'hyparquet';
-import { crc32 } from '../../domain/crc32.ts';
+import { crc32 } from '../checksum.ts';
 
 const WINDOW_BYTES = 256 * 1024;
 
@@ -36,7 +36,7 @@ async function checksum(file: FileHandle): Promise<number> {
   for (let at = 0; ;) {
     const { bytesRead } = await file.read(buffer, 0, WINDOW_BYTES, at);
     if (bytesRead === 0) return crc;
-    crc = crc32(buffer, crc, 0, bytesRead);
+    crc = crc32(buffer.subarray(0, bytesRead), crc);
     at += bytesRead;
   }
 }

@@ -3,7 +3,7 @@ import type { FileHandle } from 'node:fs/promises';
 import type { SchemaElement } from 'hyparquet';
 import { ByteWriter, ParquetWriter } from 'hyparquet-writer';
 import { unreachable } from '../../domain/assert.ts';
-import { crc32 } from '../../domain/crc32.ts';
+import { crc32 } from '../checksum.ts';
 import { writeAll } from '../write.ts';
 import type { ParquetValue } from './cells.ts';
 import type { SettledColumn } from './columns.ts';
