@@ -13,7 +13,7 @@ import type { CoreCommand, CoreState, WorkerState } from './types.ts';
 export function depthFor(meanRunMs: number | undefined): number {
   if (meanRunMs === undefined || meanRunMs > SLOW_RUN_MS) return 1;
   if (meanRunMs > 5) return 2;
-  if (meanRunMs > 1) return 4;
+  if (meanRunMs > 2) return 4;
   return meanRunMs > 0.1 ? 16 : 64;
 }
 

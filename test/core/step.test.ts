@@ -381,8 +381,8 @@ describe('dispatch', () => {
     [undefined, 1],
     [500, 1],
     [20, 2],
-    [2, 4],
-    [0.5, 16],
+    [3, 4],
+    [1.5, 16],
     [0.05, 64],
   ])('depth at a mean of %s ms is %i', (mean, depth) => {
     expect(depthFor(mean)).toBe(depth);
