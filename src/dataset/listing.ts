@@ -105,7 +105,8 @@ export async function listFolder(path: BytePath): Promise<FolderListing> {
       // where it asks, an entry may vanish under its hands. Never mistake that for a folder that is gone.
       if (tries === READ_TRIES) throw error;
     } finally {
-      await directory.close();
+      // it has nothing to wait for, and a promise costs more
+      directory.closeSync();
     }
   }
 }

@@ -8,9 +8,14 @@ export class LineCounter {
   #afterCr = false;
 
   take(bytes: Uint8Array): void {
-    for (const byte of bytes) {
-      if (byte === CR || (byte === LF && !this.#afterCr)) this.line += 1;
-      this.#afterCr = byte === CR;
+    let { line } = this;
+    let afterCr = this.#afterCr;
+    for (let i = 0; i < bytes.length; i++) {
+      const byte = bytes[i];
+      if (byte === CR || (byte === LF && !afterCr)) line += 1;
+      afterCr = byte === CR;
     }
+    this.line = line;
+    this.#afterCr = afterCr;
   }
 }

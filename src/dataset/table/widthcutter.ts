@@ -1,9 +1,9 @@
 /** Cuts a CSV file into ranges of rows that have as many fields as the file has columns; the others are told. */
-import { DialectScanner } from '../../domain/dialect.ts';
-import type { FieldSink } from '../../domain/dialect.ts';
+import type { FieldScanner, FieldSink } from '../../domain/dialect.ts';
 import { LineCounter } from '../../domain/linecounter.ts';
 import type { CsvDialect } from '../../domain/plan.ts';
 import { RowCutter } from './rowcutter.ts';
+import { scannerFor } from './scanner.ts';
 import type { RangeLimits, RowFault, RowRange } from './ranges.ts';
 
 /** A row with another number of fields than there are columns. */
@@ -29,7 +29,7 @@ export class WidthCutter {
   readonly #rows: RowCutter;
   readonly #onRagged: (row: RaggedRow) => void;
   readonly #width = new FieldCount();
-  readonly #scanner: DialectScanner;
+  readonly #scanner: FieldScanner;
   #columns: number | undefined;
   /** What has come of rows that are not complete, from `#at` on. */
   #waiting: Buffer = Buffer.alloc(0);
@@ -47,7 +47,7 @@ export class WidthCutter {
     this.#limits = options.limits;
     this.#rows = new RowCutter({ ...options, header: false, limits: { rows: 1, bytes: Infinity } });
     this.#onRagged = onRagged;
-    this.#scanner = new DialectScanner(options, this.#width);
+    this.#scanner = scannerFor(options, this.#width);
     this.#at = options.start;
   }
 
@@ -74,25 +74,26 @@ export class WidthCutter {
 
   #sorted(rows: readonly RowRange[]): RowRange[] {
     const ranges: RowRange[] = [];
-    let behind = this.#at;
+    const at = this.#at;
+    let behind = at;
+    let counted = at;
     for (const row of rows) {
-      // lines that are no rows
-      this.#lines.take(this.#waiting.subarray(behind - this.#at, row.start - this.#at));
       behind = row.end;
-      const bytes = this.#waiting.subarray(row.start - this.#at, row.end - this.#at);
-      this.#scanner.scan(bytes, 0, true);
+      this.#scanner.scan(this.#waiting, row.start - at, true);
       const { fields } = this.#width;
       const isHeader = this.#columns === undefined && this.#options.header;
       const columns = (this.#columns ??= fields);
       if (fields !== columns) {
         this.#close(ranges);
-        this.#onRagged({ ...this.#place(bytes), fields, columns });
+        this.#lines.take(this.#waiting.subarray(counted - at, row.start - at));
+        counted = row.start;
+        this.#onRagged({ ...this.#place(this.#waiting.subarray(row.start - at, row.end - at)), fields, columns });
       } else if (isHeader) this.headerSeen = true;
       else this.#take(row, ranges);
-      this.#lines.take(bytes);
     }
+    this.#lines.take(this.#waiting.subarray(counted - at, behind - at));
     // a copy: the chunk's memory is filled anew
-    this.#waiting = Buffer.from(this.#waiting.subarray(behind - this.#at));
+    this.#waiting = Buffer.from(this.#waiting.subarray(behind - at));
     this.#at = behind;
     return ranges;
   }
