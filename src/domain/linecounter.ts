@@ -10,8 +10,10 @@ export class LineCounter {
   take(bytes: Uint8Array): void {
     let { line } = this;
     let afterCr = this.#afterCr;
-    for (let i = 0; i < bytes.length; i++) {
-      const byte = bytes[i];
+    // a `for of` takes half as long again
+    let at = 0;
+    while (at < bytes.length) {
+      const byte = bytes[at++];
       if (byte === CR || (byte === LF && !afterCr)) line += 1;
       afterCr = byte === CR;
     }
