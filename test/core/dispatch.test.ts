@@ -109,6 +109,37 @@ describe('depth', () => {
   });
 });
 
+describe('a queue', () => {
+  test.each([
+    [20, 2, 1],
+    [3, 4, 3],
+    [1.5, 16, 8],
+    [0.05, 64, 32],
+  ])('of mini-batches of %d ms holds %d and is filled again at %d', (mean, depth, low) => {
+    const world = running(1);
+    world.state.meanRunMs = mean;
+    releaseAll(world, 500);
+    const sizes: number[] = [];
+    do {
+      sizes.push(at(world, 0).holds.size);
+      world.answer(world.take(), { ok: true, returned: 1 }, 1, mean);
+    } while (at(world, 0).holds.size < depth);
+    // full again as soon as the last answer has left it at `low`
+    expect(sizes).toEqual(Array.from({ length: depth - low }, (_, i) => depth - i));
+  });
+
+  test('of five, where no more are left, is filled again at two', () => {
+    const world = running(1);
+    world.state.meanRunMs = 1.5;
+    releaseAll(world, 3);
+    expect(at(world, 0).holds.size).toBe(3);
+    world.create(5);
+    expect(at(world, 0).holds.size).toBe(3);
+    world.answer(world.take(), { ok: true, returned: 1 }, 1, 1.5);
+    expect(at(world, 0).holds.size).toBe(5);
+  });
+});
+
 describe('the next reservation', () => {
   test('is asked for when half of the last one is left, up to what is created', () => {
     const world = running(1);

@@ -399,6 +399,27 @@ describe('the begin of a try', () => {
     expect(await bench.since()).toEqual(['ledger: a, begin 2', 'show: a']);
   });
 
+  test('anew stands behind those that began meanwhile, and is not forgotten with the end of the try before', async () => {
+    const bench = new Bench();
+    const { committer } = bench;
+    committer.add(begun(1, START));
+    committer.add(begun(2, START + 500));
+    committer.add({ ...begun(1, START + 1500), dispatch: dispatchNumber(2) });
+    await bench.settle();
+    await bench.since();
+    bench.time = START + 1600;
+    committer.add(note('a'));
+    await bench.settle();
+    expect(await bench.since()).toEqual(['ledger: a, begin 2', 'show: a']);
+    committer.add(finished(1));
+    await bench.settle();
+    await bench.since();
+    bench.time = START + 2500;
+    committer.add(note('b'));
+    await bench.settle();
+    expect(await bench.since()).toEqual(['ledger: b, begin 1', 'show: b']);
+  });
+
   test('is not stored any more after a failure', async () => {
     const bench = new Bench();
     bench.committer.add(begun(1, START));
