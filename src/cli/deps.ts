@@ -8,21 +8,28 @@ import type { Plan } from '../domain/plan.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { JobRequest } from '../job/request.ts';
 import type {
+  CompiledPipeline,
   ForegroundReport,
+  PipelineHandle,
   PlanPreview,
   PrunedRun,
   PruneOptions,
   ReplayOptions,
   Resumed,
+  ResumedPipeline,
   ResumeOptions,
   RunHandle,
   RunListEntry,
   StartOptions,
+  StepOptions,
+  StoredPipeline,
   TestOptions,
   Verification,
 } from '../sdk/index.ts';
 import type { RunStatus } from '../views/status.ts';
 import type { StopSignal } from './signals.ts';
+
+export type { StoredPipeline } from '../sdk/index.ts';
 
 /** Of a stored run, what the command line uses. */
 export interface StoredRun {
@@ -48,6 +55,12 @@ export interface CliSdk {
   previewPlan(request: JobRequest): Promise<PlanPreview>;
   listRuns(root: string): Promise<readonly RunListEntry[]>;
   openRun(root: string, runId: string): Promise<StoredRun>;
+  isPipeline(request: JobRequest): Promise<boolean>;
+  compilePipeline(request: JobRequest): Promise<CompiledPipeline>;
+  startPipeline(request: JobRequest, options?: StartOptions): Promise<PipelineHandle>;
+  /** Undefined where there is no pipeline of that name. */
+  openPipeline(root: string, runId: string): Promise<StoredPipeline | undefined>;
+  resumePipeline(pipeline: StoredPipeline, options: StepOptions): Promise<ResumedPipeline>;
   testJob(request: JobRequest, options: TestOptions): Promise<ForegroundReport>;
   replay(root: string, runId: string, index: number, options: ReplayOptions): Promise<ForegroundReport>;
   resume(root: string, runId: string, options: ResumeOptions): Promise<Resumed>;

@@ -28,6 +28,95 @@ export function contextOf(deps: CliDeps, root: string, plan: StoredRun['plan']):
   };
 }
 
+export interface LocatedRun {
+  /** Folder that holds the run's folder: for a step that of its pipeline. */
+  readonly root: string;
+  readonly runId: string;
+}
+
+/**
+ * The run that is meant, by id, start of an id or `last`; a step of a pipeline as `<pipeline>/<step>`.
+ * @throws ParallelRunError where there is none, or where a pipeline is named: it has steps, and no mini-batches
+ */
+export async function locateRun(deps: CliDeps, parsed: Parsed, text: string): Promise<LocatedRun> {
+  const found = await locate(deps, parsed, text);
+  if (await isPipelineFolder(`${found.root}/${found.runId}`)) throw isPipeline(found, await stepNames(found));
+  return found;
+}
+
+/** Likewise, and a pipeline is good as well. */
+export async function locate(deps: CliDeps, parsed: Parsed, text: string): Promise<LocatedRun> {
+  const root = rootOf(deps, parsed);
+  const cut = text.indexOf('/');
+  const runId = await findRun(root, cut < 0 ? text : text.slice(0, cut));
+  if (cut < 0) return { root, runId };
+  const pipeline = { root, runId };
+  const step = text.slice(cut + 1);
+  const steps = stepsFolder(`${root}/${runId}`);
+  const attempts = (await readdir(steps).catch(() => []))
+    .flatMap((name) => (attemptOf(name, runId, step) === undefined ? [] : [name]))
+    .sort((a, b) => (attemptOf(b, runId, step) ?? 0) - (attemptOf(a, runId, step) ?? 0));
+  const latest = attempts[0];
+  if (latest !== undefined) return { root: steps, runId: latest };
+  throw noSuchStep(pipeline, step, await stepNames(pipeline));
+}
+
+/** Number of the run of a step: the first has none in its name. */
+function attemptOf(name: string, pipeline: string, step: string): number | undefined {
+  const start = `${pipeline}.${step}`;
+  if (name === start) return 1;
+  const more = name.startsWith(`${start}-`) ? name.slice(start.length + 1) : '';
+  return /^\d{1,4}$/.test(more) ? Number(more) : undefined;
+}
+
+async function isPipelineFolder(folder: string): Promise<boolean> {
+  return stat(`${runLayout(folder).state}/pipeline.json`).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function stepNames({ root, runId }: LocatedRun): Promise<readonly string[]> {
+  const names = await readdir(stepsFolder(`${root}/${runId}`)).catch(() => []);
+  return names.map((name) => (name.startsWith(`${runId}.`) ? name.slice(runId.length + 1) : name));
+}
+
+const stepsFolder = (pipeline: string): string => `${pipeline}/steps`;
+
+function isPipeline({ runId }: LocatedRun, steps: readonly string[]): ParallelRunError {
+  return new ParallelRunError(
+    [
+      {
+        code: 'PR5602',
+        severity: 'error',
+        what: `${runId} is a pipeline, and this is about a run`,
+        why: steps.length === 0 ? 'none of its steps has begun' : `its steps so far: ${steps.join(', ')}`,
+        next: steps[0] === undefined ? `parallelrun status ${runId}` : `name one of them: ${runId}/${steps[0]}`,
+      },
+    ],
+    2,
+  );
+}
+
+function noSuchStep({ runId }: LocatedRun, step: string, steps: readonly string[]): ParallelRunError {
+  const near = nearest(step, steps);
+  return new ParallelRunError(
+    [
+      {
+        code: 'PR5602',
+        severity: 'error',
+        what: `${runId} has no step "${step}" that was begun`,
+        why:
+          steps.length === 0
+            ? 'it is no pipeline, or none of its steps has begun'
+            : `its steps so far: ${steps.join(', ')}`,
+        ...(near !== undefined && { next: `did you mean ${runId}/${near}?` }),
+      },
+    ],
+    2,
+  );
+}
+
 interface RunFolder {
   readonly runId: string;
   readonly startedAtMs: number;
@@ -49,14 +138,14 @@ export async function findRun(root: string, text: string): Promise<string> {
   return first.runId;
 }
 
-/** A run's folder is one with a plan in it. */
+/** A run's folder is one with a plan in it, that of a pipeline one with its. */
 async function runFolder(root: string, runId: string): Promise<RunFolder | undefined> {
-  try {
-    const plan = await stat(runLayout(`${root}/${runId}`).plan);
-    return { runId, startedAtMs: plan.mtimeMs };
-  } catch {
-    return undefined;
+  const { plan, state } = runLayout(`${root}/${runId}`);
+  for (const file of [plan, `${state}/pipeline.json`]) {
+    const found = await stat(file).catch(() => undefined);
+    if (found) return { runId, startedAtMs: found.mtimeMs };
   }
+  return undefined;
 }
 
 async function runFolders(root: string): Promise<readonly RunFolder[]> {

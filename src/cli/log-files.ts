@@ -6,7 +6,7 @@ import { ParallelRunError } from '../domain/problem.ts';
 import { nearest } from '../domain/nearest.ts';
 import type { LogEntry } from './render/logtree.ts';
 
-const FOLDERS_SHOWN = ['azureml-logs', 'logs', 'outputs'] as const;
+const FOLDERS_SHOWN = ['azureml-logs', 'logs', 'outputs', 'steps'] as const;
 const ENTRIES_PER_FOLDER_MAX = 100;
 const DEPTH_MAX = 8;
 

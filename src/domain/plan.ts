@@ -27,6 +27,8 @@ export interface Plan {
   readonly stepName: string;
   /** The job file as given, absolute; absent for runs without one. */
   readonly jobFile?: string;
+  /** The pipeline that this run is a step of. */
+  readonly pipeline?: { readonly runId: RunId };
   readonly entry: EntryScript;
   /** What the script finds in `sys.argv[1:]`, expressions resolved, ours and the user's together. */
   readonly scriptArguments: readonly string[];

@@ -1,7 +1,9 @@
 /** From a request to a plan: as written -> with defaults -> compiled. Every check is made, so that all mistakes show at once. */
 import path from 'node:path';
+import type { CommandPlan, StepOutputPlace } from '../domain/pipeline.ts';
 import type { Plan } from '../domain/plan.ts';
 import { runLayout } from '../domain/layout.ts';
+import { nearest } from '../domain/nearest.ts';
 import { RUN_FORMAT } from '../domain/plan.ts';
 import { err, ok } from '../domain/problem.ts';
 import type { Problem, Result } from '../domain/problem.ts';
@@ -20,8 +22,10 @@ import {
   compileWorkerLife,
 } from './limits.ts';
 import { compileOutput } from './output.ts';
+import type { JobFile } from './job-file.ts';
 import type { ParallelJob } from './pipeline.ts';
-import { onCommandLine, Problems } from './problems.ts';
+import { toLocalPath } from './paths.ts';
+import { listed, onCommandLine, Problems } from './problems.ts';
 import { outputLocation } from './job-outputs.ts';
 import { resolveReferences } from './references.ts';
 import type { JobRequest } from './request.ts';
@@ -52,29 +56,152 @@ export async function compileJob(
   surroundings: Surroundings = systemSurroundings(),
 ): Promise<Result<CompiledJob, readonly Problem[]>> {
   const problems = new Problems();
-  const cwd = path.resolve(request.cwd ?? process.cwd());
-  const env = request.env ?? process.env;
-  const jobFile = request.jobFile === undefined ? undefined : path.resolve(cwd, request.jobFile);
-  const place = await decideRunPlace(request, cwd, env, surroundings, problems);
-  const job = jobFile === undefined ? undefined : await fromFile(jobFile, request, problems);
-  if (jobFile !== undefined && job === undefined) return err(problems.all());
-  if (jobFile === undefined && (request.set ?? []).length > 0) {
-    problems.error('PR1008', '--set needs a job file', {
-      where: onCommandLine('--set', request.set?.[0]),
-      why: 'it changes a value of one',
-      next: 'use the flag for it, or name a job file',
-    });
+  const file = await openJobFile(request, problems);
+  const step = file && oneStep(file, request, problems);
+  if (request.jobFile !== undefined && step === undefined) {
+    // what is wrong with the flags is told with it
+    await decideRunPlace(request, cwdOf(request), request.env ?? process.env, surroundings, problems);
+    return err(problems.all());
   }
-  const base = jobFile === undefined ? cwd : path.dirname(jobFile);
-  const parts = readParts(request, job, base, place, problems);
-  const context: JobContext = { request, cwd, base, job, runFolder: place.runFolder, env, problems, ...parts };
-  return finish(context, parts, place, surroundings);
+  const { plan, settings } = await compileParallel(step, request, surroundings, problems);
+  return plan === undefined ? err(problems.all()) : ok({ plan, settings, warnings: problems.all() });
 }
 
-/** Reading YAML is loaded where there is some. */
-async function fromFile(file: string, request: JobRequest, problems: Problems): Promise<ParallelJob | undefined> {
+const cwdOf = (request: JobRequest): string => path.resolve(request.cwd ?? process.cwd());
+
+/** Reading YAML is loaded where there is some. @returns undefined without a file, and for one with nothing to go on with */
+export async function openJobFile(request: JobRequest, problems: Problems): Promise<JobFile | undefined> {
+  if (request.jobFile === undefined) {
+    if ((request.set ?? []).length > 0) {
+      problems.error('PR1008', '--set needs a job file', {
+        where: onCommandLine('--set', request.set?.[0]),
+        why: 'it changes a value of one',
+        next: 'use the flag for it, or name a job file',
+      });
+    }
+    return undefined;
+  }
   const { readJobFile } = await import('./job-file.ts');
-  return readJobFile(file, request.jobFile ?? file, request, problems);
+  return readJobFile(path.resolve(cwdOf(request), request.jobFile), request.jobFile, request, problems);
+}
+
+/** The step that is asked for, or the only one. */
+function oneStep({ pipeline, steps }: JobFile, { step }: JobRequest, problems: Problems): ParallelJob | undefined {
+  const [first, ...more] = steps;
+  const names = steps.map((each) => each.stepName);
+  const meant =
+    step === undefined ? (more.length === 0 ? first : undefined) : steps.find((each) => each.stepName === step);
+  if (meant?.type === 'parallel') return meant;
+  if (meant !== undefined) {
+    problems.error('PR1006', `the job ${meant.stepName} is of type ${meant.type}`, {
+      where: meant.keyAt(),
+      why: 'only parallel jobs have mini-batches',
+    });
+  } else if (step === undefined) {
+    problems.error('PR1006', `the pipeline has ${steps.length} jobs, and this needs one of them`, {
+      where: pipeline.at(),
+      why: `its jobs: ${listed(names)}`,
+      next: `name one: --step ${steps.find((each) => each.type === 'parallel')?.stepName ?? names[0] ?? ''}`,
+    });
+  } else {
+    const near = nearest(step, names);
+    problems.error('PR1006', `the pipeline has no job ${step}`, {
+      where: onCommandLine('--step', step),
+      why: `its jobs: ${listed(names)}`,
+      ...(near !== undefined && { next: `did you mean ${near}?` }),
+    });
+  }
+  return undefined;
+}
+
+type Outputs = Readonly<Record<string, StepOutputPlace>>;
+type Inputs = Readonly<Record<string, string>>;
+
+/** Where something is wrong there is no plan, and all of it is in `problems`. */
+interface Compiled {
+  readonly plan?: Plan;
+  readonly settings: readonly EffectiveSetting[];
+  /** Of the job, by name: where they will lie. */
+  readonly outputs: Outputs;
+  /** Of the job, as far as they are data: name to path. */
+  readonly inputs: Inputs;
+}
+
+export async function compileParallel(
+  job: ParallelJob | undefined,
+  request: JobRequest,
+  surroundings: Surroundings,
+  problems: Problems,
+): Promise<Compiled> {
+  const { context, parts, place } = await contextOf(job, request, surroundings, problems);
+  const { plan, settings } = await finish(context, parts, place, surroundings);
+  return { ...(plan && { plan }), settings, outputs: outputsOf(context), inputs: inputsOf(context) };
+}
+
+/** A job of `type: command` of a pipeline. */
+export async function compileCommandJob(
+  job: ParallelJob,
+  request: JobRequest,
+  surroundings: Surroundings,
+  problems: Problems,
+): Promise<{ readonly plan?: CommandPlan; readonly outputs: Outputs; readonly inputs: Inputs }> {
+  const { context, parts, place } = await contextOf(job, request, surroundings, problems);
+  const { compileCommand } = await import('./command.ts');
+  const command = await compileCommand(context);
+  const environment = await compileEnvironment(context, undefined);
+  const made = { outputs: outputsOf(context), inputs: inputsOf(context) };
+  if (command === undefined || request.pipeline === undefined || problems.hasErrors) return made;
+  const plan: CommandPlan = {
+    runId: place.runId,
+    runFolder: place.runFolder,
+    pipeline: { runId: request.pipeline.runId },
+    experimentName: textOf(child(job.pipeline, 'experiment_name')) ?? path.basename(context.dataBase),
+    stepName: job.stepName,
+    ...command,
+    environment: environment.spec,
+    environmentVariables: parts.variables.values,
+  };
+  return { plan, ...made };
+}
+
+function outputsOf({ references, dataBase }: JobContext): Outputs {
+  const outputs = [...references.outputs.values()];
+  return Object.fromEntries(
+    outputs.map((output) => [output.name, { path: outputLocation(output, dataBase), type: output.type }]),
+  );
+}
+
+function inputsOf({ references, dataBase }: JobContext): Inputs {
+  const found: Record<string, string> = {};
+  for (const input of references.inputs.values()) {
+    if (input.kind !== 'data') continue;
+    const local = toLocalPath(input.path, dataBase);
+    found[input.name] = local.ok ? local.value : input.path;
+  }
+  return found;
+}
+
+interface Begun {
+  readonly context: JobContext;
+  readonly parts: Parts;
+  readonly place: RunPlace;
+}
+
+async function contextOf(
+  job: ParallelJob | undefined,
+  request: JobRequest,
+  surroundings: Surroundings,
+  problems: Problems,
+): Promise<Begun> {
+  const cwd = cwdOf(request);
+  const env = request.env ?? process.env;
+  const place = await decideRunPlace(request, cwd, env, surroundings, problems);
+  const dataBase = request.jobFile === undefined ? cwd : path.dirname(path.resolve(cwd, request.jobFile));
+  const parts = readParts(request, job, dataBase, place, problems);
+  const base = job?.codeBase ?? dataBase;
+  const { runFolder } = place;
+  const context: JobContext = { request, cwd, base, dataBase, job, runFolder, env, problems, ...parts };
+  return { context, parts, place };
 }
 
 interface Parts {
@@ -93,12 +220,14 @@ function readParts(
   place: RunPlace,
   problems: Problems,
 ): Parts {
-  const outputs = runLayout(place.runFolder).outputs;
   const references = resolveReferences(
     job,
-    base,
-    place.runId,
-    (output) => outputLocation(output, base, outputs),
+    {
+      base,
+      runName: place.runId,
+      outputs: runLayout(place.runFolder).outputs,
+      ...(request.pipeline && { pipeline: request.pipeline }),
+    },
     problems,
   );
   const script = readScriptArguments(
@@ -135,15 +264,15 @@ async function finish(
   parts: Parts,
   place: RunPlace,
   surroundings: Surroundings,
-): Promise<Result<CompiledJob, readonly Problem[]>> {
-  const { settings, problems, job, request, base } = context;
+): Promise<{ readonly plan?: Plan; readonly settings: readonly EffectiveSetting[] }> {
+  const { settings, problems, job, request, dataBase } = context;
   const entry = await compileEntry(context);
   const environment = await compileEnvironment(context, entry);
   const inputs = await compileInputs(context, parts.partition);
   const output = await compileOutput(context, inputs.inputs);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
   const advertise = compileAdvertise(settings, problems);
-  if (entry === undefined || problems.hasErrors) return err(problems.all());
+  if (entry === undefined || problems.hasErrors) return { settings: [] };
   const origins = originsOf(settings, {
     programArguments: parts.script.origin,
     input: inputs.origin,
@@ -165,9 +294,10 @@ async function finish(
       textOf(child(job?.job, 'display_name')) ??
       job?.stepName ??
       path.basename(entry.file),
-    experimentName: textOf(child(job?.pipeline, 'experiment_name')) ?? (path.basename(base) || 'default'),
+    experimentName: textOf(child(job?.pipeline, 'experiment_name')) ?? (path.basename(dataBase) || 'default'),
     stepName: job?.stepName ?? 'parallel',
-    ...(request.jobFile === undefined ? {} : { jobFile: path.resolve(context.cwd, request.jobFile) }),
+    ...(request.jobFile !== undefined && !request.pipeline && { jobFile: path.resolve(context.cwd, request.jobFile) }),
+    ...(request.pipeline && { pipeline: { runId: request.pipeline.runId } }),
     entry,
     scriptArguments: parts.script.words,
     environmentVariables: parts.variables.values,
@@ -198,9 +328,8 @@ async function finish(
     ...(advertise === undefined ? {} : { advertise }),
     origins,
   };
-  return ok({
+  return {
     plan,
-    warnings: problems.all(),
     settings: effectiveSettings({ plan, settings, root: place.root, inputs: inputs.written }),
-  });
+  };
 }

@@ -9,8 +9,10 @@ export interface JobContext {
   readonly request: JobRequest;
   /** Base of relative paths given as flags; absolute. */
   readonly cwd: string;
-  /** Base of relative paths in the job file; `cwd` without one. */
+  /** Base of the paths of code and environment in the job file, or in the component; `cwd` without one. */
   readonly base: string;
+  /** Base of the paths of inputs and outputs: always the folder of the job file. */
+  readonly dataBase: string;
   /** Absent for runs without job file. */
   readonly job: ParallelJob | undefined;
   readonly settings: Settings;

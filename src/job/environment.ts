@@ -26,7 +26,9 @@ export async function compileEnvironment(
   entry: EntryScript | undefined,
 ): Promise<CompiledEnvironment> {
   const { settings, problems, cwd } = context;
-  const node = lookUp(context.job?.job, 'task.environment');
+  const job = context.job?.job;
+  // of a command job it stands beside the command
+  const node = child(job, 'command') ? child(job, 'environment') : lookUp(job, 'task.environment');
   if (entry?.language === 'node') {
     const ignored = settings.python.at ?? settings.requirements.at ?? node?.at();
     if (ignored !== undefined)

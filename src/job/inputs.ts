@@ -27,9 +27,17 @@ export interface CompiledInputs {
 export async function compileInputs(context: JobContext, partition: Partition): Promise<CompiledInputs> {
   const { settings, problems } = context;
   const ranks = settings.rankMiniBatchCount.value ?? 0;
-  const split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
+  const split: Split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
   await checkSideInputs(context, split.name);
   const wanted = await wantedQuery(context);
+  // what another step makes is looked at once it is there
+  if (split.pending === true)
+    return {
+      inputs: [],
+      cutting: { by: 'files', files: 1 },
+      written: split.paths.map((path) => path.text),
+      ...DEFAULTS,
+    };
   const seen: SeenPath[] = [];
   for (const path of split.paths) {
     const selected = await selectFiles(path, problems);
@@ -49,18 +57,19 @@ export async function compileInputs(context: JobContext, partition: Partition): 
       inputs: [],
       cutting: { by: 'rank', count: ranks },
       written,
-      origin: 'default',
-      sizeOrigin: 'default',
-      rowsOrigin: 'default',
+      ...DEFAULTS,
     };
   return { ...cutInputs(seen, settings, problems, partition.cutting), written, origin: split.origin };
 }
+
+const DEFAULTS = { origin: 'default', sizeOrigin: 'default', rowsOrigin: 'default' } as const;
 
 interface Split {
   readonly paths: readonly SplitPath[];
   readonly origin: Origin;
   /** Name of the job's input, where it is one. */
   readonly name: string | undefined;
+  readonly pending?: boolean;
 }
 
 function findSplit(context: JobContext): Split {
@@ -106,7 +115,7 @@ function splitName(text: string | undefined): string | undefined {
 }
 
 function fromJob(node: WrittenNode, context: JobContext): Split {
-  const { problems, references, base } = context;
+  const { problems, references, dataBase: base } = context;
   const none: Split = { paths: [], origin: node.origin, name: splitName(textOf(node)) };
   const whole = wholeExpression(textOf(node) ?? '');
   const input = whole === undefined ? undefined : inputCalled(whole, context);
@@ -132,7 +141,8 @@ function fromJob(node: WrittenNode, context: JobContext): Split {
   }
   if (input.kind === 'broken') return none;
   if (input.kind === 'data') {
-    return { ...none, paths: [{ name: input.name, text: input.path, type: input.type, base, at: input.node.at() }] };
+    const path = { name: input.name, text: input.path, type: input.type, base, at: input.node.at() };
+    return { ...none, paths: [path], pending: input.pending === true };
   }
   problems.error('PR1010', `input_data names ${input.name}, which is no data`, {
     where: node.at(),
@@ -157,11 +167,11 @@ function hintOfInputs({ references }: JobContext): string {
 }
 
 async function checkSideInputs(
-  { references, problems, base }: JobContext,
+  { references, problems, dataBase: base }: JobContext,
   splitInput: string | undefined,
 ): Promise<void> {
   for (const input of references.inputs.values()) {
-    if (input.kind !== 'data' || input.name === splitInput) continue;
+    if (input.kind !== 'data' || input.name === splitInput || input.pending === true) continue;
     await checkSideInput({ name: input.name, text: input.path, type: input.type, base, at: input.node.at() }, problems);
   }
 }

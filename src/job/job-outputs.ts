@@ -15,6 +15,9 @@ export interface JobOutput {
   readonly type: 'uri_folder' | 'uri_file';
   /** Absent: below the run's own outputs. */
   readonly path: WrittenScalar | undefined;
+  /** Below this folder, where it has no path of its own; absolute. */
+  readonly home: string;
+  readonly file: string;
   readonly at: () => SourceLocation;
 }
 
@@ -28,7 +31,7 @@ export function bindingOf(node: WrittenNode, prefix: string): string | undefined
 export function readOutputs(
   entries: readonly WrittenEntry[],
   parents: ReadonlyMap<string, JobOutput>,
-  names: Names,
+  { names, home }: { readonly names: Names; readonly home: string },
   problems: Problems,
 ): ReadonlyMap<string, JobOutput> {
   const outputs = new Map<string, JobOutput>();
@@ -49,7 +52,10 @@ export function readOutputs(
     const type = outputType(name, child(node, 'type'), bound, problems);
     const ownPath = child(node, 'path');
     const path = binding === undefined ? readPath(name, ownPath, names, problems) : bound?.path;
-    outputs.set(name, { name, type, path, at: ownPath?.at ?? keyAt });
+    // of a step it lies where that of the pipeline does, under its name
+    const place =
+      bound === undefined || bound.home === home ? { home, file: name } : { home: bound.home, file: bound.file };
+    outputs.set(name, { name, type, path, ...place, at: ownPath?.at ?? keyAt });
   }
   return outputs;
 }
@@ -91,8 +97,8 @@ function outputType(
 }
 
 /** @returns the absolute path of an output that is local; what is wrong with it is for `output.ts` to say. */
-export function outputLocation(output: JobOutput, base: string, defaultFolder: string): string {
-  if (output.path === undefined || output.path.text === '') return path.join(defaultFolder, output.name);
-  const local = toLocalPath(output.path.text, base);
-  return local.ok ? local.value : path.join(defaultFolder, output.name);
+export function outputLocation({ path: written, home, file }: JobOutput, base: string): string {
+  if (written === undefined || written.text === '') return path.join(home, file);
+  const local = toLocalPath(written.text, base);
+  return local.ok ? local.value : path.join(home, file);
 }

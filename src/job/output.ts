@@ -102,8 +102,7 @@ function findRowOutput(context: JobContext): JobOutput | undefined {
   return output ?? parent;
 }
 
-const locationOf = (output: JobOutput, { base, runFolder }: JobContext): string =>
-  outputLocation(output, base, runLayout(runFolder).outputs);
+const locationOf = (output: JobOutput, { dataBase }: JobContext): string => outputLocation(output, dataBase);
 
 function outputFolder(context: JobContext, rowOutput: JobOutput | undefined): string {
   const { settings, problems, cwd, runFolder } = context;
@@ -123,8 +122,8 @@ function outputFolder(context: JobContext, rowOutput: JobOutput | undefined): st
   return runLayout(runFolder).outputs;
 }
 
-function checkLocal(output: JobOutput, { base, problems }: JobContext): void {
-  const local = toLocalPath(output.path?.text ?? '', base);
+function checkLocal(output: JobOutput, { dataBase, problems }: JobContext): void {
+  const local = toLocalPath(output.path?.text ?? '', dataBase);
   if (local.ok) return;
   problems.error('PR5207', `the output ${output.name} is not a local path`, {
     where: output.path?.at() ?? output.at(),

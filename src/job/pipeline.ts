@@ -1,19 +1,31 @@
-/** Finds the one parallel job of a v2 pipeline, and says what other forms of file would be. Pure. */
+/** The jobs of a v2 pipeline as they are written. Pure. */
 import { nearest } from '../domain/nearest.ts';
 import type { Problems } from './problems.ts';
 import { listed } from './problems.ts';
 import type { WrittenEntry, WrittenMap, WrittenNode } from './written.ts';
 import { child, describeNode, entriesOf, isNull, textOf } from './written.ts';
 
+/** One job of a pipeline, with all that its component says written into it. */
 export interface ParallelJob {
   readonly pipeline: WrittenMap;
   readonly job: WrittenMap;
   readonly stepName: string;
+  /** Folder from which the paths of code and environment count; absent: that of the job file. */
+  readonly codeBase?: string;
 }
 
-const LATER = 'this version runs a v2 pipeline with one parallel job; the other forms come later';
+export interface JobStep extends ParallelJob {
+  readonly type: StepType;
+  readonly keyAt: WrittenEntry['keyAt'];
+  /** Jobs whose outputs it reads, in the order of their first mention. */
+  readonly needs: readonly string[];
+}
 
-export function findParallelJob(root: WrittenNode, problems: Problems): ParallelJob | undefined {
+export const STEP_TYPES = ['parallel', 'command'] as const;
+export type StepType = (typeof STEP_TYPES)[number];
+
+/** @returns the jobs of a pipeline as they stand there; undefined where there are none to go on with, reported */
+export function findJobs(root: WrittenNode, problems: Problems): readonly WrittenEntry[] | undefined {
   if (root.kind !== 'map') {
     const empty = isNull(root);
     problems.error('PR1003', empty ? 'the job file is empty' : 'the job file is not a pipeline', {
@@ -23,11 +35,11 @@ export function findParallelJob(root: WrittenNode, problems: Problems): Parallel
     });
     return undefined;
   }
-  const other = otherForm(root);
-  if (other !== undefined) {
-    problems.error('PR1004', `the job file is ${other}`, {
+  const type = textOf(child(root, 'type'));
+  if (type !== undefined && type !== 'pipeline') {
+    problems.error('PR1004', `the job file is a job of type ${type}`, {
       where: root.at(),
-      why: LATER,
+      why: `found ${type}; allowed: pipeline, parallel`,
       next: 'put the job below jobs: of a file with type: pipeline',
     });
     return undefined;
@@ -44,67 +56,57 @@ export function findParallelJob(root: WrittenNode, problems: Problems): Parallel
     });
     return undefined;
   }
-  return pick(root, [...jobs.entries.values()], problems);
+  return [...jobs.entries.values()];
 }
 
-function otherForm(root: WrittenMap): string | undefined {
-  const type = textOf(child(root, 'type'));
-  if (root.entries.has('parallel_run_config')) return 'a parallel_run_config of version 1';
-  if (root.entries.has('pipeline')) return 'a pipeline of version 1';
-  if (type === 'parallel') return 'a parallel job or component on its own';
-  if (root.entries.has('code_configuration') || root.entries.has('endpoint_name')) return 'a batch endpoint deployment';
-  return type === undefined || type === 'pipeline' ? undefined : `a job of type ${type}`;
-}
-
-function pick(pipeline: WrittenMap, jobs: readonly WrittenEntry[], problems: Problems): ParallelJob | undefined {
-  const parallel = jobs.filter((entry) => textOf(child(entry.value, 'type')) === 'parallel');
-  const others = jobs.filter((entry) => !parallel.includes(entry));
-  for (const entry of others) {
-    const typeNode = child(entry.value, 'type');
-    const type = textOf(typeNode);
-    if (type === undefined) {
-      problems.error('PR1005', `the job ${entry.key} has no type`, {
-        where: (typeNode ?? { at: entry.keyAt }).at(),
-        why: entry.value.kind === 'map' ? 'type is missing' : `found ${describeNode(entry.value)}`,
-        next:
-          entry.value.origin === 'command line' && parallel[0] !== undefined
-            ? `the job of the file is called ${parallel[0].key}`
-            : 'add type: parallel',
-      });
-    } else {
-      problems.error('PR1006', `the job ${entry.key} is of type ${type}`, {
-        where: (typeNode ?? entry.value).at(),
-        why: LATER,
-        next:
-          nearest(type, ['parallel']) === undefined ? 'run it apart, before this pipeline' : 'did you mean parallel?',
-      });
-    }
-  }
-  const [first, ...more] = parallel;
-  if (first === undefined) {
-    if (others.length === 0)
-      problems.error('PR1005', 'the pipeline has no job of type: parallel', { where: pipeline.at() });
+/** @param type as it is written, or that of its component */
+export function stepType(
+  entry: WrittenEntry,
+  job: WrittenNode,
+  others: readonly WrittenEntry[],
+  problems: Problems,
+): StepType | undefined {
+  const node = child(job, 'type');
+  const type = textOf(node);
+  const known = STEP_TYPES.find((each) => each === type);
+  if (known !== undefined) return known;
+  if (type === undefined) {
+    const sibling = others.find((other) => other !== entry);
+    problems.error('PR1005', `the job ${entry.key} has no type`, {
+      where: (node ?? { at: entry.keyAt }).at(),
+      why: entry.value.kind === 'map' ? 'type is missing' : `found ${describeNode(entry.value)}`,
+      next:
+        entry.value.origin === 'command line' && sibling !== undefined
+          ? `the job of the file is called ${sibling.key}`
+          : 'add type: parallel',
+    });
     return undefined;
   }
-  if (more.length > 0) {
-    problems.error('PR1006', `the pipeline has ${parallel.length} parallel jobs`, {
-      where: more[0]?.keyAt() ?? first.keyAt(),
-      why: `found ${listed(parallel.map((entry) => entry.key))}; ${LATER}`,
-      next: 'put each of them into a file of its own',
-    });
-  }
-  const component = child(first.value, 'component');
-  if (component !== undefined) {
-    problems.error('PR1007', 'jobs that refer to a component are not supported yet', {
-      where: component.at(),
-      next: 'write the content of the component into the job',
-    });
-  }
-  return first.value.kind === 'map' ? { pipeline, job: first.value, stepName: first.key } : undefined;
+  const meant = nearest(type, STEP_TYPES);
+  problems.error('PR1006', `the job ${entry.key} is of type ${type}`, {
+    where: (node ?? entry.value).at(),
+    why: `found ${type}; allowed: ${listed(STEP_TYPES)}`,
+    next: meant === undefined ? 'run it apart, before this pipeline' : `did you mean ${meant}?`,
+  });
+  return undefined;
+}
+
+const JOB_OUTPUT = /\$\{\{\s*parent\.jobs\.([^\s{}.]+)\.outputs\.[^\s{}]+\s*\}\}/g;
+
+/** Names of the jobs whose outputs a job mentions, anywhere in it. */
+export function neededJobs(job: WrittenNode): readonly string[] {
+  const found = new Set<string>();
+  const walk = (node: WrittenNode): void => {
+    if (node.kind === 'map') for (const entry of node.entries.values()) walk(entry.value);
+    else if (node.kind === 'list') node.items.forEach(walk);
+    else for (const match of node.text.matchAll(JOB_OUTPUT)) found.add(match[1] ?? '');
+  };
+  walk(job);
+  return [...found];
 }
 
 /** Sections that must be maps, and are something else. */
-export function checkSections(job: ParallelJob, problems: Problems): void {
+export function checkSections(job: JobStep, problems: Problems): void {
   const sections = [
     [job.pipeline, 'inputs'],
     [job.pipeline, 'outputs'],
@@ -123,6 +125,7 @@ export function checkSections(job: ParallelJob, problems: Problems): void {
       why: `found ${describeNode(node)}; allowed: a map`,
     });
   }
+  if (job.type !== 'parallel') return;
   const type = child(child(job.job, 'task'), 'type');
   const allowed = ['run_function', 'function', 'model'];
   if (type !== undefined && !allowed.includes(textOf(type) ?? '')) {

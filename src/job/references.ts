@@ -1,13 +1,14 @@
 /** Inputs and outputs of pipeline and job, and what their names stand for in expressions. */
 import type { Meaning, Names } from './expressions.ts';
-import { resolveScalar, scalarMeaning, textMeaning } from './expressions.ts';
+import { resolveScalar, scalarMeaning, similarName, textMeaning } from './expressions.ts';
 import type { JobOutput } from './job-outputs.ts';
-import { bindingOf, readOutputs } from './job-outputs.ts';
+import { bindingOf, outputLocation, readOutputs } from './job-outputs.ts';
 import { toLocalPath } from './paths.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { jobEntries, parentEntries } from './pipeline.ts';
 import type { Problems } from './problems.ts';
 import { listed } from './problems.ts';
+import type { PipelinePlace, StepOutput } from './request.ts';
 import { INPUT_TYPES } from './shape.ts';
 import { describeFound } from './values.ts';
 import type { WrittenEntry, WrittenNode, WrittenScalar } from './written.ts';
@@ -26,6 +27,8 @@ export type JobInput =
       /** As written, its expressions replaced. */
       readonly path: string;
       readonly node: WrittenNode;
+      /** It is made by a step that has not ended. */
+      readonly pending?: boolean;
     };
 export interface References {
   readonly inputs: ReadonlyMap<string, JobInput>;
@@ -37,38 +40,39 @@ export interface References {
 
 const LITERAL_TYPES: readonly string[] = ['string', 'number', 'integer', 'boolean'];
 
-/**
- * @param base folder of the job file
- * @param runName what `${{name}}` stands for
- * @param outputPath absolute path of an output of the job
- */
-export function resolveReferences(
-  job: ParallelJob | undefined,
-  base: string,
-  runName: string,
-  outputPath: (output: JobOutput) => string,
-  problems: Problems,
-): References {
-  const parentInputs = readInputs(parentEntries(job, 'inputs'), new Map(), new Map(), problems);
+export interface Places {
+  /** Folder of the job file. */
+  readonly base: string;
+  /** What `${{name}}` stands for. */
+  readonly runName: string;
+  /** Of the run, absolute. */
+  readonly outputs: string;
+  readonly pipeline?: PipelinePlace;
+}
+
+export function resolveReferences(job: ParallelJob | undefined, places: Places, problems: Problems): References {
+  const { base, runName, pipeline } = places;
+  const stepOutputs = pipeline?.stepOutputs ?? new Map<string, StepOutput>();
+  const parentInputs = readInputs(parentEntries(job, 'inputs'), new Map(), new Map(), stepOutputs, problems);
   const parentNames = new Map<string, Meaning>(
     [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base)]),
   );
   parentNames.set('name', textMeaning(runName));
-  const inputs = readInputs(jobEntries(job, 'inputs'), parentInputs, parentNames, problems);
+  for (const [name, { path }] of stepOutputs) parentNames.set(`parent.jobs.${name}`, textMeaning(path));
+  const inputs = readInputs(jobEntries(job, 'inputs'), parentInputs, parentNames, stepOutputs, problems);
   const names = new Map<string, Meaning>(
     [...inputs].map(([name, input]) => [`inputs.${name}`, meaningOf(input, base)]),
   );
   for (const [name, meaning] of parentNames) names.set(name, meaning);
-  const parentOutputs = readOutputs(parentEntries(job, 'outputs'), new Map(), names, problems);
-  const outputs = readOutputs(jobEntries(job, 'outputs'), parentOutputs, names, problems);
-  for (const [name, output] of outputs) names.set(`outputs.${name}`, textMeaning(outputPath(output)));
+  const ofPipeline = pipeline?.outputs ?? places.outputs;
+  const parentOutputs = readOutputs(parentEntries(job, 'outputs'), new Map(), { names, home: ofPipeline }, problems);
+  const outputs = readOutputs(jobEntries(job, 'outputs'), parentOutputs, { names, home: places.outputs }, problems);
+  for (const [name, output] of outputs) names.set(`outputs.${name}`, textMeaning(outputLocation(output, base)));
   for (const [name, output] of parentOutputs) {
     // One output with two names: the job's own name decides where it is.
     const bound = boundOutput(job, name);
-    names.set(
-      `parent.outputs.${name}`,
-      textMeaning(outputPath(bound === undefined ? output : (outputs.get(bound) ?? output))),
-    );
+    const own = bound === undefined ? output : (outputs.get(bound) ?? output);
+    names.set(`parent.outputs.${name}`, textMeaning(outputLocation(own, base)));
   }
   return { inputs, parentInputs, outputs, parentOutputs, names };
 }
@@ -87,10 +91,18 @@ function meaningOf(input: JobInput, base: string): Meaning {
 
 type Inputs = ReadonlyMap<string, JobInput>;
 
-function readInputs(entries: readonly WrittenEntry[], parents: Inputs, names: Names, problems: Problems): Inputs {
+type StepOutputs = ReadonlyMap<string, StepOutput>;
+
+function readInputs(
+  entries: readonly WrittenEntry[],
+  parents: Inputs,
+  names: Names,
+  steps: StepOutputs,
+  problems: Problems,
+): Inputs {
   const inputs = new Map<string, JobInput>();
   for (const entry of entries) {
-    inputs.set(entry.key, readInput(entry, parents, names, problems));
+    inputs.set(entry.key, readInput(entry, parents, names, steps, problems));
   }
   return inputs;
 }
@@ -99,6 +111,7 @@ function readInput(
   { key: name, value: node }: WrittenEntry,
   parents: Inputs,
   names: Names,
+  steps: StepOutputs,
   problems: Problems,
 ): JobInput {
   const broken: JobInput = { kind: 'broken', name };
@@ -108,7 +121,8 @@ function readInput(
     const ownType = textOf(child(node, 'type'));
     return bound.kind === 'data' ? { ...bound, name, type: ownType ?? bound.type } : { ...bound, name };
   }
-  if (reportOtherJob(node, problems)) return broken;
+  const other = bindingOf(node, 'parent.jobs.');
+  if (other !== undefined) return fromStep(name, other, node, steps, problems) ?? broken;
   if (node.kind === 'scalar' && node.value !== null) {
     const literal = resolveScalar(node, names, problems);
     return literal === undefined ? broken : { kind: 'literal', name, node: literal };
@@ -165,12 +179,25 @@ function readInputMap(name: string, node: WrittenNode, names: Names, problems: P
   return { kind: 'data', name, type, path: resolved.value, node: value };
 }
 
-function reportOtherJob(node: WrittenNode, problems: Problems): boolean {
-  const other = bindingOf(node, 'parent.jobs.');
-  if (other !== undefined)
-    problems.error('PR1007', 'inputs from other jobs are not supported yet', {
-      where: node.at(),
-      next: 'give the path of the folder that the other job writes',
-    });
-  return other !== undefined;
+/** Output of another step. */
+function fromStep(
+  name: string,
+  binding: string,
+  node: WrittenNode,
+  steps: StepOutputs,
+  problems: Problems,
+): JobInput | undefined {
+  const output = steps.get(binding);
+  if (output !== undefined) {
+    const { path, pending } = output;
+    return { kind: 'data', name, type: textOf(child(node, 'type')) ?? output.type, path, node, pending };
+  }
+  const known = [...steps.keys()].map((each) => `parent.jobs.${each}`);
+  const meant = similarName(`parent.jobs.${binding}`, known);
+  problems.error('PR1015', `\${{parent.jobs.${binding}}} stands for nothing`, {
+    where: node.at(),
+    why: known.length === 0 ? 'no other job has an output' : `known here: ${listed(known)}`,
+    ...(meant !== undefined && { next: `did you mean \${{${meant}}}?` }),
+  });
+  return undefined;
 }

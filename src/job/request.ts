@@ -1,9 +1,17 @@
+import type { RunId } from '../domain/ids.ts';
+
 /** A job as somebody asks for it: a file, flags, or both. What is absent gets its default in `job/`. */
 export interface JobRequest {
   /** v2 job file, relative to `cwd` or absolute. */
   readonly jobFile?: string;
   /** What the job file holds, where it isn't what is there now: as it was when a run was started. */
   readonly jobText?: string;
+  /** Likewise the components it refers to, by absolute path. */
+  readonly componentTexts?: Readonly<Record<string, string>>;
+  /** Which job of the pipeline; needed where it has several. */
+  readonly step?: string;
+  /** The pipeline that the run is a step of. */
+  readonly pipeline?: PipelinePlace;
   /** `path=value` overrides of the job file, in order. */
   readonly set?: readonly string[];
   readonly flags: WrittenFlags;
@@ -13,6 +21,25 @@ export interface JobRequest {
   readonly cwd?: string;
   /** For `PARALLELRUN_ROOT`; default the process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Where a step finds the pipeline it belongs to. */
+export interface PipelinePlace {
+  readonly runId: RunId;
+  /** For outputs of the pipeline that have no path of their own; absolute. */
+  readonly outputs: string;
+  /** Outputs of other steps by `<step>.outputs.<name>`. */
+  readonly stepOutputs: ReadonlyMap<string, StepOutput>;
+  /** The run of the step is there and goes on: that its folder and result exist is no mistake. */
+  readonly goesOn?: boolean;
+}
+
+export interface StepOutput {
+  /** Absolute. */
+  readonly path: string;
+  readonly type: string;
+  /** The step that makes it has not ended: nothing of it can be looked at. */
+  readonly pending: boolean;
 }
 
 /** Options as written on the command line or in an SDK call; numbers may be text. Paths relative to `cwd`. */

@@ -16,6 +16,8 @@ export interface MapShape {
   readonly keys: ReadonlyMap<string, Shape>;
   /** Shape of the values below names the user chooses (`inputs.*`); then any key is known. */
   readonly each?: Shape;
+  /** Shapes by the value of the key `type`, in place of this one. */
+  readonly byType?: ReadonlyMap<string, MapShape>;
 }
 export type Shape = LeafShape | MapShape;
 
@@ -82,17 +84,30 @@ const JOB_FRAME: readonly (readonly [string, Shape])[] = [
   ['outputs', each(OUTPUT)],
 ];
 const TASK_FRAME = leaves('type', 'model');
-const RESOURCES_FRAME = leaves(
+const RESOURCES_NAMES = [
   'instance_type',
   'properties',
   'shm_size',
   'docker_args',
   'max_instance_count',
   'locations',
-);
+] as const;
+const RESOURCES_FRAME = leaves(...RESOURCES_NAMES);
 
 /** Shape of `jobs.<name>` with `type: parallel`. */
 export const PARALLEL_JOB: MapShape = buildJob();
+
+/** Shape of `jobs.<name>` with `type: command`. */
+export const COMMAND_JOB: MapShape = map([
+  ...JOB_FRAME.filter(([key]) => key !== 'limits'),
+  ['command', leaf('line for the shell, run once; its expressions are replaced first')],
+  ['code', leaf('folder that the command starts in; a copy of it is made')],
+  ['environment', ENVIRONMENT],
+  ['environment_variables', leaf('variables for the command')],
+  ['limits', map([['timeout', leaf('seconds after which the command is ended')]])],
+  ['resources', map(leaves('instance_count', ...RESOURCES_NAMES))],
+  ...leaves('distribution'),
+]);
 
 export const PIPELINE: MapShape = map([
   ...leaves(
@@ -127,8 +142,11 @@ export const PIPELINE: MapShape = map([
   ],
   ['inputs', each(INPUT)],
   ['outputs', each(OUTPUT)],
-  ['jobs', each(PARALLEL_JOB)],
+  ['jobs', each({ ...PARALLEL_JOB, byType: new Map([['command', COMMAND_JOB]]) })],
 ]);
+
+/** A file that a job refers to. */
+export const COMPONENT: MapShape = { ...PARALLEL_JOB, byType: new Map([['command', COMMAND_JOB]]) };
 
 function buildJob(): MapShape {
   const groups = new Map<string, [string, Shape][]>([

@@ -5,6 +5,7 @@ import type { Problems } from './problems.ts';
 import type { MapShape, Shape } from './shape.ts';
 import { knownPlaces } from './shape.ts';
 import type { WrittenEntry, WrittenMap, WrittenNode } from './written.ts';
+import { child, textOf } from './written.ts';
 
 const PLACES = knownPlaces();
 
@@ -13,7 +14,8 @@ export function warnOfUnknownKeys(tree: WrittenNode, shape: MapShape, problems: 
   if (tree.kind === 'map') walk(tree, shape, '', problems);
 }
 
-function walk(tree: WrittenMap, shape: MapShape, path: string, problems: Problems): void {
+function walk(tree: WrittenMap, general: MapShape, path: string, problems: Problems): void {
+  const shape = general.byType?.get(textOf(child(tree, 'type')) ?? '') ?? general;
   for (const entry of tree.entries.values()) {
     const inner: Shape | undefined = shape.keys.get(entry.key) ?? shape.each;
     const here = path === '' ? entry.key : `${path}.${entry.key}`;

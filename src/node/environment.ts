@@ -2,6 +2,8 @@
 import { posix } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { NodeAddress } from '../domain/ids.ts';
+import type { RunLayout } from '../domain/layout.ts';
+import type { CommandPlan } from '../domain/pipeline.ts';
 import type { WorkerOptions } from './options.ts';
 
 /** Value `<run id>/<address>/Process-N`; inherited by everything a worker starts. */
@@ -56,6 +58,26 @@ function contractVariables(options: WorkerOptions, identity: WorkerIdentity): Re
     [WORKER_MARKER]: workerMarker(options.runId, address, identity.process),
     [SESSION_MARKER]: identity.session,
   };
+}
+
+/** Of a command that is run once, beside no worker. */
+export function commandEnvironment(
+  plan: CommandPlan,
+  layout: RunLayout,
+  base: Readonly<Record<string, string | undefined>>,
+): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const [name, value] of Object.entries(base)) {
+    if (value !== undefined && !WITHHELD.test(name)) environment[name] = value;
+  }
+  return Object.assign(environment, { PYTHONUNBUFFERED: '1' }, plan.environmentVariables, {
+    AZ_BATCHAI_INPUT_AZUREML: posix.dirname(layout.folder),
+    AZ_BATCHAI_JOB_TEMP: layout.temp,
+    AZUREML_RUN_ID: plan.runId,
+    AZUREML_ROOT_RUN_ID: plan.pipeline.runId,
+    AZUREML_EXPERIMENT_NAME: plan.experimentName,
+    AZUREML_CR_NODE_RANK: '0',
+  });
 }
 
 export const workerMarker = (runId: string, address: string, process: string): string =>

@@ -1,12 +1,13 @@
 /** From a plan to something that runs its entry script: interpreter, host command, script, tables. */
 import type { RunLayout } from '../domain/layout.ts';
-import type { Column, Plan } from '../domain/plan.ts';
+import type { Column, EnvironmentSpec, Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { EnvironmentReady } from '../domain/event.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
 import { defaultCacheFolder, prepareEnvironment } from '../environment/index.ts';
+import type { PreparedEnvironment } from '../environment/prepare.ts';
 import type { EntryFacts, HostCommand, WorkerOptions } from '../node/options.ts';
 import { nodeHost, pythonHost } from './package.ts';
 
@@ -27,18 +28,35 @@ export async function prepareHost(
       ready: { interpreter: process.execPath, version: process.version, built: 'node', seconds: 0 },
     };
   }
-  const found = await prepareEnvironment(plan.environment, {
+  const { interpreter, version, built, seconds } = await prepared(plan.environment, onProgress, signal);
+  return {
+    hostCommand: { language: 'python', command: interpreter, args: ['-X', 'faulthandler', pythonHost] },
+    ready: { interpreter, version, built, seconds },
+  };
+}
+
+/** The interpreter of a command. Throws as `prepareHost` does. */
+export async function prepareInterpreter(
+  environment: EnvironmentSpec,
+  onProgress: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<string> {
+  return (await prepared(environment, onProgress, signal)).interpreter;
+}
+
+async function prepared(
+  environment: EnvironmentSpec,
+  onProgress: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<PreparedEnvironment> {
+  const found = await prepareEnvironment(environment, {
     cacheFolder: defaultCacheFolder(process.env),
     onProgress,
     env: process.env,
     ...(signal && { signal }),
   });
   if (!found.ok) throw refusal(found.error);
-  const { interpreter, version, built, seconds } = found.value;
-  return {
-    hostCommand: { language: 'python', command: interpreter, args: ['-X', 'faulthandler', pythonHost] },
-    ready: { interpreter, version, built, seconds },
-  };
+  return found.value;
 }
 
 /** Where the script lies in the snapshot; TypeScript is bundled there first. */

@@ -53,7 +53,7 @@ export async function checkJob(plan: Plan, layout: RunLayout): Promise<JobCheck>
 const none = (): undefined => undefined;
 
 /** Comments and layout say nothing. */
-async function sameTree(a: string, b: string): Promise<boolean> {
+export async function sameTree(a: string, b: string): Promise<boolean> {
   const { parse } = await import('yaml');
   try {
     return JSON.stringify(parse(a)) === JSON.stringify(parse(b));

@@ -35,6 +35,15 @@ const UNKNOWN: Problem = { code: 'PR1000', severity: 'error', what: 'the job is 
  */
 export async function start(request: JobRequest, options: StartOptions = {}): Promise<RunHandle> {
   const { plan, warnings } = await compile(request);
+  return startPlan(plan, warnings, options);
+}
+
+/** Likewise with a job that has been compiled. */
+export async function startPlan(
+  plan: Plan,
+  warnings: readonly Problem[],
+  options: StartOptions = {},
+): Promise<RunHandle> {
   const progress = options.onProgress ?? (() => undefined);
   const { signal } = options;
   const queries = hasQueries(plan);

@@ -1,16 +1,16 @@
 import type { Problem } from '../../domain/problem.ts';
 import { isOn, type CommandInput } from '../command.ts';
-import type { StoredRun } from '../deps.ts';
-import { findRun, rootOf } from '../find-run.ts';
+import type { StoredPipeline, StoredRun } from '../deps.ts';
+import { locate } from '../find-run.ts';
 
 const POLL_MS = 200;
 
 /** Asks a run to end. A run that has ended, or that no process works on, is no error: it does not run. */
 export async function execute(input: CommandInput): Promise<number> {
   const { deps, console, args, parsed } = input;
-  const root = rootOf(deps, parsed);
-  const runId = await findRun(root, args[0] ?? '');
-  const run = await (await deps.sdk()).openRun(root, runId);
+  const { root, runId } = await locate(deps, parsed, args[0] ?? '');
+  const sdk = await deps.sdk();
+  const run = (await sdk.openPipeline(root, runId)) ?? (await sdk.openRun(root, runId));
   if (!(await run.live())) {
     await console.problems([nothingToCancel(runId, await run.status())]);
     return 0;
@@ -29,7 +29,7 @@ function nothingToCancel(runId: string, { state, endedAt }: { state: string; end
   return { code: 'PR5904', severity: 'warning', what, why };
 }
 
-async function untilOver({ deps, console }: CommandInput, run: StoredRun): Promise<void> {
+async function untilOver({ deps, console }: CommandInput, run: StoredRun | StoredPipeline): Promise<void> {
   while (await run.live()) await new Promise<void>((resolve) => deps.timer(POLL_MS, () => resolve()));
   const { state } = await run.status();
   console.say(`Run ${run.plan.runId} has ended: ${state}`);

@@ -1,7 +1,7 @@
 import { logPath } from '../../domain/layout.ts';
 import { isOn, type CommandInput } from '../command.ts';
-import type { CliDeps, StoredRun } from '../deps.ts';
-import { findRun, rootOf } from '../find-run.ts';
+import type { CliDeps, CliSdk, StoredRun } from '../deps.ts';
+import { locate } from '../find-run.ts';
 import { findLog, logTree, noSuchLog, openLog, type LogFile } from '../log-files.ts';
 import { LogReader } from '../log-reader.ts';
 import { logTreeLines, meaningOf } from '../render/logtree.ts';
@@ -13,16 +13,21 @@ const LIVE_EVERY = 5;
 /** The tree of a run's logs, or one file of it; with `-f` until the run ends. */
 export async function execute(input: CommandInput): Promise<number> {
   const { deps, args, parsed } = input;
-  const root = rootOf(deps, parsed);
-  const runId = await findRun(root, args[0] ?? '');
+  const { root, runId } = await locate(deps, parsed, args[0] ?? '');
   const folder = `${root}/${runId}`;
   const follow = isOn(parsed, 'follow');
   const path = args[1] ?? (follow ? logPath.overview : undefined);
   if (path === undefined) return showTree(input, folder, undefined);
-  const run = follow ? await (await deps.sdk()).openRun(root, runId) : undefined;
+  const run = follow ? await followed(await deps.sdk(), root, runId) : undefined;
   const file = await waitFor(deps, folder, path, run);
   if (file.kind === 'folder') return showTree(input, folder, file.name);
   return copy(input, file, run);
+}
+
+type Followed = Pick<StoredRun, 'live'>;
+
+async function followed(sdk: CliSdk, root: string, runId: string): Promise<Followed> {
+  return (await sdk.openPipeline(root, runId)) ?? (await sdk.openRun(root, runId));
 }
 
 async function showTree({ console }: CommandInput, folder: string, under: string | undefined): Promise<number> {
@@ -36,7 +41,7 @@ async function showTree({ console }: CommandInput, folder: string, under: string
 }
 
 /** With `-f` a file that isn't there yet is waited for while the run goes on. */
-async function waitFor(deps: CliDeps, folder: string, path: string, run: StoredRun | undefined): Promise<LogFile> {
+async function waitFor(deps: CliDeps, folder: string, path: string, run: Followed | undefined): Promise<LogFile> {
   for (;;) {
     const goesOn = (await run?.live()) ?? false;
     const file = await findLog(folder, path);
@@ -46,7 +51,7 @@ async function waitFor(deps: CliDeps, folder: string, path: string, run: StoredR
   }
 }
 
-async function copy({ deps, console }: CommandInput, file: LogFile, run: StoredRun | undefined): Promise<number> {
+async function copy({ deps, console }: CommandInput, file: LogFile, run: Followed | undefined): Promise<number> {
   // With --json the lines of the file are data of NDJSON lines, so that standard output stays valid.
   const output = console.json ? jsonLines(console, deps) : deps.stdout;
   const reader = new LogReader(await openLog(file), output);

@@ -1,7 +1,7 @@
 import { describeSource } from '../../domain/minibatch.ts';
 import { counted, safeText } from '../../views/text/words.ts';
 import { isOn, numberOf, type CommandInput } from '../command.ts';
-import { findRun, rootOf } from '../find-run.ts';
+import { locateRun } from '../find-run.ts';
 import { usageError } from '../usage.ts';
 import { inForeground } from './foreground.ts';
 
@@ -11,8 +11,7 @@ export async function execute(input: CommandInput): Promise<number> {
   const target = parseTarget(args[0] ?? '');
   const item = numberOf(parsed, 'item', '--item');
   const port = numberOf(parsed, 'port', '--port');
-  const root = rootOf(deps, parsed);
-  const runId = await findRun(root, target.run);
+  const { root, runId } = await locateRun(deps, parsed, target.run);
   const sdk = await deps.sdk();
   const run = await sdk.openRun(root, runId);
   const { source, items } = await run.manifestEntry(target.index);

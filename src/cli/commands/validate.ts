@@ -6,9 +6,10 @@ import { requestOf } from '../flags.ts';
 export async function execute(input: CommandInput): Promise<number> {
   const { deps, console, args, parsed, scriptArguments } = input;
   const sdk = await deps.sdk();
-  const { warnings } = await sdk.compile(
-    requestOf({ jobFile: args[0], parsed, scriptArguments, cwd: deps.cwd, env: deps.env }),
-  );
+  const request = requestOf({ jobFile: args[0], parsed, scriptArguments, cwd: deps.cwd, env: deps.env });
+  const { warnings } = (await sdk.isPipeline(request))
+    ? await sdk.compilePipeline(request)
+    : await sdk.compile(request);
   await console.problems(warnings);
   const said =
     warnings.length === 0

@@ -1,13 +1,13 @@
 import type { CommandInput } from '../command.ts';
 import { isOn } from '../command.ts';
-import { findRun, rootOf } from '../find-run.ts';
+import { locateRun } from '../find-run.ts';
 import { accountLines, verificationLines } from '../render/verify.ts';
 
 /** What became of every input item. Exit code 0 where everything fits together, 1 where not. */
 export async function execute({ deps, console, args, parsed }: CommandInput): Promise<number> {
   const sdk = await deps.sdk();
-  const root = rootOf(deps, parsed);
-  const { accounts, differences, ...found } = await sdk.verify(root, await findRun(root, args[0] ?? ''));
+  const { root, runId } = await locateRun(deps, parsed, args[0] ?? '');
+  const { accounts, differences, ...found } = await sdk.verify(root, runId);
   if (isOn(parsed, 'each')) {
     for (const account of accounts()) {
       await console.emit({ type: 'mini-batch', ...account });

@@ -32,6 +32,7 @@ const MEANINGS: readonly (readonly [pattern: RegExp, meaning: string])[] = [
   [/^logs\/job_report\/node_summary\.csv$/, 'one row per node'],
   [/\/process_resource_monitor_[^/]*\.csv$/, 'samples of one worker with its children'],
   [/\/sys_resource_monitor_[^/]*\.csv$/, 'samples of the node'],
+  [/^steps$/, 'a run for each step of the pipeline'],
   [/^outputs$/, 'the result'],
   [/^outputs\/dead_letters\.jsonl$/, 'items that were given up, each with its cause'],
 ];

@@ -1,0 +1,167 @@
+/** Runs a job of `type: command`: once, in a copy of its code, with what it prints kept in the step's folder. */
+import { spawn } from 'node:child_process';
+import { createWriteStream } from 'node:fs';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { delimiter, dirname, join } from 'node:path';
+import { once } from 'node:events';
+import { StringDecoder } from 'node:string_decoder';
+import type { Writable } from 'node:stream';
+import { runLayout } from '../domain/layout.ts';
+import type { RunLayout } from '../domain/layout.ts';
+import type { CommandPlan } from '../domain/pipeline.ts';
+import type { ExitCode } from '../domain/problem.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+import { snapshotCode } from '../environment/index.ts';
+import { commandEnvironment } from '../node/environment.ts';
+import { killTree } from '../node/tree.ts';
+import { prepareInterpreter, refusal } from './host.ts';
+
+export interface CommandEnd {
+  readonly state: 'Completed' | 'Failed' | 'Canceled';
+  readonly exitCode: ExitCode;
+  /** What went wrong, and the last lines it printed. */
+  readonly cause: readonly string[];
+}
+
+export interface RunningCommand {
+  readonly ended: Promise<CommandEnd>;
+  cancel(how: 'orderly' | 'now', exitCode: 130 | 143): void;
+}
+
+const LAST_LINES = 12;
+const LINE_LENGTH_MAX = 16 * 1024;
+/** Between SIGTERM and SIGKILL. */
+const GRACE_MS = 5_000;
+
+/** @throws ParallelRunError where it could not be started; exit code 2 */
+export async function startCommand(plan: CommandPlan, onProgress: (line: string) => void): Promise<RunningCommand> {
+  const layout = runLayout(plan.runFolder);
+  const interpreter = await prepareInterpreter(plan.environment, onProgress);
+  await makeFolders(plan, layout);
+  if (plan.codeFolder !== undefined) {
+    const options = { exclude: [dirname(dirname(dirname(plan.runFolder)))], keep: '' };
+    const copied = await snapshotCode(plan.codeFolder, layout.code, options);
+    if (!copied.ok) throw refusal(copied.error);
+  }
+  const bin = join(layout.state, 'bin');
+  await nameInterpreter(bin, interpreter);
+  const own = { ...commandEnvironment(plan, layout, process.env) };
+  own['PATH'] = [bin, dirname(interpreter), own['PATH'] ?? ''].filter((each) => each !== '').join(delimiter);
+  const log = createWriteStream(layout.driverLog, { flags: 'a' });
+  const child = spawn('/bin/sh', ['-c', plan.command], {
+    cwd: plan.codeFolder === undefined ? layout.work : layout.code,
+    env: own,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const last: string[] = [];
+  const copies = [child.stdout, child.stderr].map((stream) => copyLines(stream, log, last));
+  let asked: { readonly why: 'timeout' } | { readonly why: 'cancel'; readonly exitCode: 130 | 143 } | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const end = (how: 'orderly' | 'now'): void => {
+    if (child.pid === undefined) return;
+    if (how === 'now') killTree(child.pid, true);
+    else {
+      terminate(child.pid);
+      setTimeout(
+        () => child.pid !== undefined && child.exitCode === null && killTree(child.pid, true),
+        GRACE_MS,
+      ).unref();
+    }
+  };
+  if (plan.timeoutMs !== undefined)
+    timer = setTimeout(() => {
+      asked ??= { why: 'timeout' };
+      end('orderly');
+    }, plan.timeoutMs);
+  const exited = new Promise<{ code: number | null; signal: NodeJS.Signals | null; reason?: string }>((resolve) => {
+    child.once('error', (error) => resolve({ code: null, signal: null, reason: error.message }));
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+  const ended = exited.then(async ({ code, signal, reason }): Promise<CommandEnd> => {
+    clearTimeout(timer);
+    if (child.pid !== undefined) killTree(child.pid, true);
+    await Promise.all(copies);
+    log.end();
+    await once(log, 'finish');
+    if (asked?.why === 'cancel') return { state: 'Canceled', exitCode: asked.exitCode, cause: ['it was canceled'] };
+    if (code === 0 && asked === undefined) return { state: 'Completed', exitCode: 0, cause: [] };
+    const what =
+      reason !== undefined
+        ? `the shell could not be started: ${reason}`
+        : asked?.why === 'timeout'
+          ? `it took longer than its limit of ${(plan.timeoutMs ?? 0) / 1000} s and was ended`
+          : signal !== null
+            ? `it was ended by ${signal}`
+            : `it ended with exit code ${code ?? ''}`;
+    return { state: 'Failed', exitCode: 1, cause: [what, ...last.map((line) => `  ${line}`)] };
+  });
+  return {
+    ended,
+    cancel: (how, exitCode) => {
+      asked ??= { why: 'cancel', exitCode };
+      end(how);
+    },
+  };
+}
+
+async function makeFolders(plan: CommandPlan, layout: RunLayout): Promise<void> {
+  try {
+    await mkdir(layout.state, { recursive: true, mode: 0o700 });
+    for (const folder of [layout.work, layout.temp]) await mkdir(folder, { mode: 0o700 });
+    for (const folder of [layout.logs, layout.outputs, dirname(layout.driverLog)]) await mkdir(folder);
+    for (const [name, path] of Object.entries(plan.outputs))
+      await mkdir(plan.outputFiles.includes(name) ? dirname(path) : path, { recursive: true });
+    await writeFile(join(layout.state, 'command.json'), JSON.stringify(plan, undefined, 2), { mode: 0o600 });
+  } catch (error) {
+    const { message, path } = error as NodeJS.ErrnoException;
+    const what = 'the folders of the step could not be created';
+    throw new ParallelRunError(
+      [{ code: 'PR5001', severity: 'error', what, where: { file: path ?? plan.runFolder }, why: message }],
+      2,
+      { cause: error },
+    );
+  }
+}
+
+/** `python` in the command is the interpreter of the job's environment, also where the machine has only `python3`. */
+async function nameInterpreter(bin: string, interpreter: string): Promise<void> {
+  await mkdir(bin);
+  for (const name of ['python', 'python3']) {
+    const file = join(bin, name);
+    await writeFile(file, `#!/bin/sh\nexec '${interpreter.replaceAll("'", `'\\''`)}' "$@"\n`);
+    await chmod(file, 0o755);
+  }
+}
+
+/** Copies what is printed line by line, so that two streams never share a line; keeps the end of it. */
+async function copyLines(stream: NodeJS.ReadableStream, log: Writable, last: string[]): Promise<void> {
+  const decoder = new StringDecoder('utf8');
+  let rest = '';
+  const put = (line: string): void => {
+    log.write(`${new Date().toISOString()} ${line}\n`);
+    if (line.trim() === '') return;
+    last.push(line.slice(0, 400));
+    if (last.length > LAST_LINES) last.shift();
+  };
+  for await (const chunk of stream) {
+    rest += decoder.write(chunk as Buffer);
+    const lines = rest.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) put(line);
+    if (rest.length > LINE_LENGTH_MAX) {
+      put(rest);
+      rest = '';
+    }
+    if (log.writableNeedDrain) await once(log, 'drain');
+  }
+  if (rest !== '') put(rest);
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGTERM');
+  } catch {
+    // it is gone
+  }
+}

@@ -1,0 +1,138 @@
+/** Pipelines as they lie in their folders, and how one of them goes on. */
+import { readFile, stat, writeFile } from 'node:fs/promises';
+import type { PipelineEvent, PipelinePlan } from '../domain/pipeline.ts';
+import type { ExitCode } from '../domain/problem.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+import { lockHolder } from '../environment/lock.ts';
+import { readComponents } from '../job/index.ts';
+import type { JobRequest } from '../job/request.ts';
+import { pipelineStatus } from '../views/pipeline.ts';
+import type { PipelineStatus } from '../views/pipeline.ts';
+import { writeCancelRequest } from './cancel.ts';
+import { systemClock } from './clock.ts';
+import { LivePipeline, lockPipeline } from './pipeline.ts';
+import type { PipelineHandle } from './pipeline.ts';
+import {
+  PipelineJournal,
+  pipelineLayout,
+  readPipelineEvents,
+  readPipelinePlan,
+  readRequest,
+  readStoredComponents,
+} from './pipeline-store.ts';
+import type { PipelineLayout } from './pipeline-store.ts';
+import { sameTree } from './resume-job.ts';
+import type { StepOptions } from './step.ts';
+
+export interface StoredPipeline {
+  readonly plan: PipelinePlan;
+  readonly layout: PipelineLayout;
+  events(): Promise<readonly PipelineEvent[]>;
+  status(): Promise<PipelineStatus>;
+  live(): Promise<boolean>;
+  requestCancel(now: boolean): Promise<void>;
+}
+
+/** @returns undefined where there is none of that name: it may be a run */
+export async function openPipeline(root: string, runId: string): Promise<StoredPipeline | undefined> {
+  const layout = pipelineLayout(`${root}/${runId}`);
+  const isThere = await stat(layout.plan).then(
+    () => true,
+    () => false,
+  );
+  if (!isThere) return undefined;
+  const plan = await readPipelinePlan(layout.folder);
+  return {
+    plan,
+    layout,
+    events: () => readPipelineEvents(layout),
+    status: async () => pipelineStatus(plan, await readPipelineEvents(layout)),
+    live: async () => (await lockHolder(layout.state, 'run')) !== undefined,
+    requestCancel: (now) => writeCancelRequest(layout.cancelRequest, now ? 'now' : 'orderly'),
+  };
+}
+
+export type ResumedPipeline =
+  | { readonly kind: 'going on'; readonly pipeline: PipelineHandle; readonly done: number }
+  | { readonly kind: 'ended'; readonly state: PipelineStatus['state']; readonly exitCode: ExitCode };
+
+/**
+ * Goes on with what of a pipeline is not done: steps that are stay as they are, one that was stopped or failed goes on
+ * where its own run ended, a command is run again.
+ * @throws ParallelRunError exit code 4 where another process works on it, or its job file has changed
+ */
+export async function resumePipeline(stored: StoredPipeline, options: StepOptions = {}): Promise<ResumedPipeline> {
+  const { plan, layout } = stored;
+  const lock = await lockPipeline(plan, layout);
+  try {
+    const before = await stored.status();
+    const done = before.steps.filter((step) => step.state === 'Completed' || step.state === 'Reused').length;
+    if (before.state === 'Completed') {
+      await lock.release();
+      return { kind: 'ended', state: before.state, exitCode: before.exitCode ?? 0 };
+    }
+    const { request, changes } = await definition(plan, layout, options.allowCodeChange === true);
+    const journal = await PipelineJournal.open(layout);
+    const live = new LivePipeline(plan, layout, [], request, journal, lock, await stored.events());
+    await live.begin({ type: 'pipeline-resumed', at: systemClock.now(), changes }, options);
+    return { kind: 'going on', pipeline: live, done };
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** What is run: the job file as it was, or as it is now where that is allowed. */
+async function definition(
+  plan: PipelinePlan,
+  layout: PipelineLayout,
+  allowed: boolean,
+): Promise<{ readonly request: JobRequest; readonly changes: readonly string[] }> {
+  const stored = await readRequest(layout);
+  const jobText = await readFile(layout.jobFile, 'utf8');
+  const componentTexts = await readStoredComponents(layout);
+  const kept: JobRequest = { ...stored, jobFile: plan.jobFile, jobText, componentTexts };
+  const now = await readFile(plan.jobFile, 'utf8').catch(() => undefined);
+  if (now === undefined) return { request: kept, changes: ['the job file is gone: the pipeline keeps what it said'] };
+  const fresh = await readComponents(plan.jobFile, { ...stored, jobText: now });
+  const other = [
+    ...((await sameTree(jobText, now)) ? [] : [plan.jobFile]),
+    ...(await changedComponents(componentTexts, fresh)),
+  ];
+  if (other.length === 0) return { request: kept, changes: [] };
+  if (!allowed) throw changed(plan, other);
+  await writeFile(layout.jobFile, now, { mode: 0o600 });
+  await writeFile(layout.components, JSON.stringify(fresh, undefined, 2), { mode: 0o600 });
+  const request: JobRequest = { ...stored, jobFile: plan.jobFile, jobText: now, componentTexts: fresh };
+  return { request, changes: other.map((file) => `${file} is taken as it is now`) };
+}
+
+async function changedComponents(
+  before: Readonly<Record<string, string>>,
+  now: Readonly<Record<string, string>>,
+): Promise<readonly string[]> {
+  const files = [...new Set([...Object.keys(before), ...Object.keys(now)])];
+  const same = await Promise.all(
+    files.map((file) => {
+      const [was, is] = [before[file], now[file]];
+      return was !== undefined && is !== undefined && sameTree(was, is);
+    }),
+  );
+  return files.filter((_, i) => same[i] !== true);
+}
+
+function changed(plan: PipelinePlan, files: readonly string[]): ParallelRunError {
+  return new ParallelRunError(
+    [
+      {
+        code: 'PR5601',
+        severity: 'error',
+        what: `the job of pipeline ${plan.runId} has changed since it was started`,
+        where: { file: files[0] ?? plan.jobFile },
+        why: `not what it was: ${files.join(', ')}`,
+        next: `parallelrun resume ${plan.runId} --allow-code-change takes it as it is now for the steps that are left`,
+      },
+    ],
+    4,
+  );
+}

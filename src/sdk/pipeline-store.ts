@@ -1,0 +1,154 @@
+/** The folder of a pipeline: its plan, the journal of what happened, the job file and components as they were. */
+import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { runLayout } from '../domain/layout.ts';
+import { PIPELINE_FORMAT } from '../domain/pipeline.ts';
+import type { PipelineEvent, PipelinePlan } from '../domain/pipeline.ts';
+import { ParallelRunError } from '../domain/problem.ts';
+import type { JobRequest } from '../job/request.ts';
+import { stepsFolder } from '../job/index.ts';
+
+/** What was asked for, to be asked for again when the pipeline goes on. */
+export type StoredRequest = Pick<JobRequest, 'set' | 'flags' | 'cwd'>;
+
+export interface PipelineLayout {
+  readonly folder: string;
+  readonly state: string;
+  readonly plan: string;
+  readonly request: string;
+  readonly journal: string;
+  readonly jobFile: string;
+  /** Texts of the components by their path. */
+  readonly components: string;
+  readonly cancelRequest: string;
+  readonly logs: string;
+  readonly overview: string;
+  readonly outputs: string;
+  readonly steps: string;
+}
+
+export function pipelineLayout(folder: string): PipelineLayout {
+  const { state, jobFile, cancelRequest, logs, overview, outputs } = runLayout(folder);
+  return {
+    folder,
+    state,
+    jobFile,
+    cancelRequest,
+    logs,
+    overview,
+    outputs,
+    plan: `${state}/pipeline.json`,
+    request: `${state}/request.json`,
+    journal: `${state}/pipeline.journal`,
+    components: `${state}/components.json`,
+    steps: stepsFolder(folder),
+  };
+}
+
+/** @throws ParallelRunError PR5001 where the folder exists or can't be made */
+export async function createPipelineFolder(
+  plan: PipelinePlan,
+  request: StoredRequest,
+  jobText: string,
+  components: Readonly<Record<string, string>>,
+): Promise<PipelineLayout> {
+  const layout = pipelineLayout(plan.runFolder);
+  let mine = false;
+  try {
+    await mkdir(dirname(layout.folder), { recursive: true });
+    await mkdir(layout.folder);
+    mine = true;
+    await mkdir(layout.state, { mode: 0o700 });
+    await chmod(layout.state, 0o700);
+    for (const folder of [layout.logs, layout.outputs, layout.steps]) await mkdir(folder);
+    await writeFile(layout.request, JSON.stringify(request, undefined, 2), { mode: 0o600 });
+    await writeFile(layout.jobFile, jobText, { mode: 0o600 });
+    await writeFile(layout.components, JSON.stringify(components, undefined, 2), { mode: 0o600 });
+    await writeFile(layout.overview, '');
+    // last: with it the folder is a pipeline
+    await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
+    return layout;
+  } catch (error) {
+    if (mine) await rm(layout.folder, { recursive: true, force: true });
+    const { code, message, path } = error as NodeJS.ErrnoException;
+    const taken = code === 'EEXIST' && !mine;
+    throw new ParallelRunError(
+      [
+        {
+          code: 'PR5001',
+          severity: 'error',
+          what: taken ? `a run named ${plan.runId} exists already` : 'the folders of the pipeline could not be created',
+          where: { file: taken ? plan.runFolder : (path ?? plan.runFolder) },
+          why: message,
+          next: taken ? 'choose another --name, or leave it out' : 'name a folder that can be written with --root',
+        },
+      ],
+      2,
+      { cause: error },
+    );
+  }
+}
+
+/** @throws where it isn't there, or is none of ours */
+export async function readPipelinePlan(folder: string): Promise<PipelinePlan> {
+  const plan = JSON.parse(await readFile(pipelineLayout(folder).plan, 'utf8')) as PipelinePlan;
+  if (plan.formatVersion === PIPELINE_FORMAT) return plan;
+  throw new ParallelRunError(
+    [
+      {
+        code: 'PR5012',
+        severity: 'error',
+        what: 'the pipeline was made by another version of ParallelRun',
+        where: { file: folder },
+        why: `its format is ${String(plan.formatVersion)}; this version reads ${PIPELINE_FORMAT}`,
+        next: 'read it with the version that made it',
+      },
+    ],
+    4,
+  );
+}
+
+export async function readRequest(layout: PipelineLayout): Promise<StoredRequest> {
+  return JSON.parse(await readFile(layout.request, 'utf8')) as StoredRequest;
+}
+
+export async function readStoredComponents(layout: PipelineLayout): Promise<Readonly<Record<string, string>>> {
+  return JSON.parse(await readFile(layout.components, 'utf8')) as Record<string, string>;
+}
+
+/** Whole lines only: the last one may have been cut by a crash. */
+export async function readPipelineEvents(layout: PipelineLayout): Promise<readonly PipelineEvent[]> {
+  const text = await readFile(layout.journal, 'utf8').catch(() => '');
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as PipelineEvent);
+}
+
+/** Events of a pipeline are few: each is on the disk before anything is done about it. */
+export class PipelineJournal {
+  readonly #file: FileHandle;
+
+  private constructor(file: FileHandle) {
+    this.#file = file;
+  }
+
+  /** Cuts off what a crash left unfinished. */
+  static async open(layout: PipelineLayout): Promise<PipelineJournal> {
+    const file = await open(layout.journal, 'a+', 0o600);
+    const bytes = await file.readFile();
+    const whole = bytes.lastIndexOf(0x0a) + 1;
+    if (whole < bytes.length) await file.truncate(whole);
+    return new PipelineJournal(file);
+  }
+
+  async append(event: PipelineEvent): Promise<void> {
+    await this.#file.appendFile(`${JSON.stringify(event)}\n`);
+    await this.#file.datasync();
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}

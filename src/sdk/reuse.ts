@@ -1,0 +1,176 @@
+/** Whether an earlier pipeline has the result of a step already. Conservative: what can't be compared differs. */
+import { createHash } from 'node:crypto';
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { RunId } from '../domain/ids.ts';
+import type { Fingerprint, PipelineEvent, StepOutputPlace } from '../domain/pipeline.ts';
+import type { CompiledStep } from '../job/index.ts';
+import { snapshotCode } from '../environment/index.ts';
+import { pipelineLayout, readPipelineEvents, readPipelinePlan } from './pipeline-store.ts';
+
+export interface Earlier {
+  readonly pipeline: RunId;
+  readonly runId: RunId;
+  readonly outputs: Readonly<Record<string, StepOutputPlace>>;
+}
+
+export type ReuseFound =
+  | { readonly kind: 'reuse'; readonly from: Earlier }
+  /** In words, for a person. */
+  | { readonly kind: 'run'; readonly why: string };
+
+/** Pipelines that are looked into, newest first. */
+const LOOK_BACK = 100;
+
+const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
+
+/** @param pipelineFolder its paths say nothing: they are others each time */
+export async function fingerprintOf(compiled: CompiledStep, pipelineFolder: string): Promise<Fingerprint> {
+  const neutral = (value: unknown): string =>
+    hash((JSON.stringify(value) ?? '').replaceAll(JSON.stringify(pipelineFolder).slice(1, -1), '<pipeline>'));
+  const { step } = compiled;
+  const common = {
+    environment: neutral(step.plan.environment),
+    'environment variables': neutral(step.plan.environmentVariables),
+    outputs: neutral(compiled.outputs),
+    ...(await inputsOf(compiled.inputs, pipelineFolder)),
+  };
+  if (step.type === 'command') {
+    const { command, codeFolder } = step.plan;
+    return {
+      ...common,
+      command: neutral(command),
+      ...(codeFolder !== undefined && { code: await codeOf(codeFolder) }),
+    };
+  }
+  const { entry, scriptArguments, cutting, thresholds, tries, isolate, miniBatchFormat, output } = step.plan;
+  return {
+    ...common,
+    code: await codeOf(entry.codeFolder),
+    'entry script': neutral(entry.file),
+    arguments: neutral(scriptArguments),
+    settings: neutral({ cutting, thresholds, tries, isolate, miniBatchFormat, output }),
+  };
+}
+
+async function codeOf(folder: string): Promise<string> {
+  const target = await mkdtemp(path.join(tmpdir(), 'parallelrun-code-'));
+  try {
+    const found = await snapshotCode(folder, path.join(target, 'code'), { exclude: [], keep: '' });
+    return found.ok ? found.value.fingerprint : `unreadable ${String(Math.random())}`;
+  } finally {
+    await rm(target, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Files by name, size and time of change. What another step of this pipeline has made anew is never the same; what it
+ * took from an earlier one lies there, and is compared as any other folder.
+ */
+async function inputsOf(
+  inputs: Readonly<Record<string, string>>,
+  pipelineFolder: string,
+): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const [name, place] of Object.entries(inputs)) {
+    const isAnew = place.startsWith(`${pipelineFolder}/`);
+    found[`input ${name}`] = isAnew ? hash(`${place} ${pipelineFolder}`) : await stampOf(place);
+  }
+  return found;
+}
+
+async function stampOf(place: string): Promise<string> {
+  const sum = createHash('sha256');
+  const look = async (file: string): Promise<void> => {
+    const found = await lstat(file, { bigint: true });
+    if (!found.isDirectory()) {
+      sum.update(`${file}\0${found.size}\0${found.mtimeNs}\0${found.ino}\n`);
+      return;
+    }
+    const names = await readdir(file);
+    for (const name of names.sort()) await look(path.join(file, name));
+  };
+  try {
+    if (place.startsWith('/')) await look(place);
+    else sum.update(place);
+  } catch (error) {
+    sum.update(`${String(error)} ${String(Math.random())}`);
+  }
+  return sum.digest('hex').slice(0, 32);
+}
+
+/** @param own the pipeline that asks */
+export async function findEarlier(root: string, own: RunId, step: string, wanted: Fingerprint): Promise<ReuseFound> {
+  let why = 'no earlier pipeline here has completed this step';
+  let isFirst = true;
+  for (const folder of await pipelinesOf(root, own)) {
+    const end = await lastEnd(folder, step);
+    if (end?.fingerprint === undefined) continue;
+    const other = differences(wanted, end.fingerprint);
+    const missing = other.length > 0 ? undefined : await firstMissing(end.outputs);
+    if (other.length === 0 && missing === undefined)
+      return { kind: 'reuse', from: { ...end.from, outputs: end.outputs } };
+    if (isFirst)
+      why =
+        missing === undefined
+          ? `${other.join(', ')} ${other.length === 1 ? 'is' : 'are'} not what ${other.length === 1 ? 'it was' : 'they were'} in ${end.from.pipeline}`
+          : `${missing}, made by ${end.from.pipeline}, is gone`;
+    isFirst = false;
+  }
+  return { kind: 'run', why };
+}
+
+async function pipelinesOf(root: string, own: RunId): Promise<readonly string[]> {
+  const names = await readdir(root).catch(() => []);
+  const found = await Promise.all(
+    names
+      .filter((name) => name !== own)
+      .map(async (name) => {
+        const folder = path.join(root, name);
+        const plan = await lstat(pipelineLayout(folder).plan).catch(() => undefined);
+        return plan ? [{ folder, at: plan.mtimeMs }] : [];
+      }),
+  );
+  return found
+    .flat()
+    .sort((a, b) => b.at - a.at)
+    .slice(0, LOOK_BACK)
+    .map((each) => each.folder);
+}
+
+type Ended = Pick<Extract<PipelineEvent, { type: 'step-ended' }>, 'fingerprint' | 'outputs'> & {
+  readonly from: { readonly pipeline: RunId; readonly runId: RunId };
+};
+
+async function lastEnd(folder: string, step: string): Promise<Ended | undefined> {
+  try {
+    const plan = await readPipelinePlan(folder);
+    const events = await readPipelineEvents(pipelineLayout(folder));
+    let runId: RunId | undefined;
+    let found: Ended | undefined;
+    for (const event of events) {
+      if (!('step' in event) || event.step !== step) continue;
+      if (event.type === 'step-started') runId = event.runId;
+      else if (event.type === 'step-reused')
+        found = { from: event.from, outputs: event.outputs, fingerprint: event.fingerprint };
+      else if (event.state === 'Completed' && event.fingerprint && runId !== undefined)
+        found = { from: { pipeline: plan.runId, runId }, outputs: event.outputs, fingerprint: event.fingerprint };
+    }
+    return found;
+  } catch {
+    return undefined;
+  }
+}
+
+function differences(a: Fingerprint, b: Fingerprint): readonly string[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((part) => a[part] !== b[part]);
+}
+
+async function firstMissing(outputs: Readonly<Record<string, StepOutputPlace>>): Promise<string | undefined> {
+  for (const { path: place } of Object.values(outputs)) {
+    const found = await lstat(place).catch(() => undefined);
+    if (found === undefined) return place;
+  }
+  return undefined;
+}
