@@ -83,9 +83,10 @@ const collectPair = (value: string, before: Collected): readonly string[] => {
 
 /** Adds `JOB.yml`, `--set` and every option of a job to a command. */
 export function addJobOptions(command: Command): void {
-  command.argument('[job]', 'job file: a v2 pipeline with one job of type parallel');
+  command.argument('[job]', 'job file: a v2 pipeline, or a parallel job or component on its own');
   const set = new Option('--set <path=value>', 'override a value of the job file; repeatable').argParser(collect);
   command.addOption(set.helpGroup(JOB));
+  command.addOption(new Option('--step <name>', 'only this job of the pipeline').helpGroup(JOB));
   for (const key of FLAG_KEYS) command.addOption(optionOf(key));
 }
 
@@ -127,6 +128,7 @@ export function requestOf(parts: RequestParts): JobRequest {
     ...(parts.jobFile === undefined ? {} : { jobFile: parts.jobFile }),
     ...(set.length === 0 ? {} : { set }),
     flags: flagsOf(parts.parsed),
+    ...(typeof parts.parsed['step'] === 'string' && { step: parts.parsed['step'] }),
     ...(parts.scriptArguments === undefined ? {} : { scriptArguments: parts.scriptArguments }),
     cwd: parts.cwd,
     env: parts.env,

@@ -62,12 +62,12 @@ export async function compilePipeline(
   const place = await decideRunPlace(request, cwd, env, surroundings, problems);
   const file = await openJobFile(request, problems);
   if (file === undefined || request.jobFile === undefined) return err(problems.all());
-  refuseFlags(request, problems);
+  const asked = forAll(request, problems);
   const order = orderOf(file, problems);
   const outputs = new Map<string, StepOutput>();
   for (const step of order) {
     const home = { runId: place.runId, folder: place.runFolder };
-    const found = await compileOne(step, request, home, outputs, surroundings, problems);
+    const found = await compileOne(step, asked, home, outputs, surroundings, problems);
     for (const [name, output] of Object.entries(found.outputs))
       outputs.set(`${step.stepName}.outputs.${name}`, { ...output, pending: true });
   }
@@ -183,7 +183,8 @@ function orderOf({ steps }: JobFile, problems: Problems): readonly JobStep[] {
   return [];
 }
 
-function refuseFlags({ flags, scriptArguments }: JobRequest, problems: Problems): void {
+/** What is said for one job can't be meant. */
+function forAll({ flags, scriptArguments, ...request }: JobRequest, problems: Problems): JobRequest {
   const given = (Object.keys(flags) as (keyof WrittenFlags)[]).filter((key) => flags[key] !== undefined);
   const words = given.filter((key) => !FOR_ALL.has(key)).map((key) => `--${key.replaceAll(/[A-Z]/g, (one) => `-${one.toLowerCase()}`)}`); // prettier-ignore
   if ((scriptArguments ?? []).length > 0) words.push('--');
@@ -193,6 +194,7 @@ function refuseFlags({ flags, scriptArguments }: JobRequest, problems: Problems)
       next: 'change the job itself: --set jobs.<name>.<path>=<value>',
     });
   }
+  return { ...request, flags: Object.fromEntries(Object.entries(flags).filter(([key]) => FOR_ALL.has(key as keyof WrittenFlags))) }; // prettier-ignore
 }
 
 function isReusable({ job, pipeline }: JobStep): boolean {

@@ -11,6 +11,7 @@ import type { JobContext, Surroundings } from './context.ts';
 import type { EffectiveSetting } from './effective.ts';
 import { effectiveSettings, originsOf } from './effective.ts';
 import { compileEntry } from './entry.ts';
+import { wholeExpression } from './expressions.ts';
 import { compileEnvironment } from './environment.ts';
 import { compileInputs } from './inputs.ts';
 import {
@@ -227,6 +228,7 @@ function readParts(
       runName: place.runId,
       outputs: runLayout(place.runFolder).outputs,
       ...(request.pipeline && { pipeline: request.pipeline }),
+      ...givenInput(job, request),
     },
     problems,
   );
@@ -256,6 +258,13 @@ function readParts(
   const keys = child(job?.job, 'partition_keys');
   const partition = compilePartition(keys, request.flags.partitionKeys, settings, references.names, problems);
   return { references, settings, script, variables, partition };
+}
+
+/** Name of the split input, where the command line says what it is. */
+function givenInput(job: ParallelJob | undefined, { flags }: JobRequest): { readonly given?: string } {
+  const whole = wholeExpression(textOf(child(job?.job, 'input_data')) ?? '');
+  const name = whole?.startsWith('inputs.') === true ? whole.slice('inputs.'.length) : undefined;
+  return flags.input === undefined || name === undefined ? {} : { given: name };
 }
 
 /** Stage 3: looks at the files, and puts the plan together. */

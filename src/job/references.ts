@@ -48,8 +48,11 @@ export interface Places {
   /** Of the run, absolute. */
   readonly outputs: string;
   readonly pipeline?: PipelinePlace;
+  /** Input of the job whose data the command line names: it needs none in the file. */
+  readonly given?: string;
 }
 
+/** What the inputs and outputs of a job are, and what names stand for. */
 export function resolveReferences(job: ParallelJob | undefined, places: Places, problems: Problems): References {
   const { base, runName, pipeline } = places;
   const stepOutputs = pipeline?.stepOutputs ?? new Map<string, StepOutput>();
@@ -59,7 +62,9 @@ export function resolveReferences(job: ParallelJob | undefined, places: Places, 
   );
   parentNames.set('name', textMeaning(runName));
   for (const [name, { path }] of stepOutputs) parentNames.set(`parent.jobs.${name}`, textMeaning(path));
-  const inputs = readInputs(jobEntries(job, 'inputs'), parentInputs, parentNames, stepOutputs, problems);
+  const own = jobEntries(job, 'inputs').filter(({ key }) => key !== places.given);
+  const inputs = new Map(readInputs(own, parentInputs, parentNames, stepOutputs, problems));
+  if (places.given !== undefined) inputs.set(places.given, { kind: 'absent', name: places.given });
   const names = new Map<string, Meaning>(
     [...inputs].map(([name, input]) => [`inputs.${name}`, meaningOf(input, base)]),
   );
@@ -196,8 +201,11 @@ function fromStep(
   const meant = similarName(`parent.jobs.${binding}`, known);
   problems.error('PR1015', `\${{parent.jobs.${binding}}} stands for nothing`, {
     where: node.at(),
-    why: known.length === 0 ? 'no other job has an output' : `known here: ${listed(known)}`,
-    ...(meant !== undefined && { next: `did you mean \${{${meant}}}?` }),
+    why:
+      known.length === 0
+        ? 'it is made by another job, and this job is looked at alone'
+        : `known here: ${listed(known)}`,
+    next: meant === undefined ? 'run the whole pipeline, or name the data with --set' : `did you mean \${{${meant}}}?`,
   });
   return undefined;
 }

@@ -1,56 +1,19 @@
-/** Pipelines as they lie in their folders, and how one of them goes on. */
-import { readFile, stat, writeFile } from 'node:fs/promises';
-import type { PipelineEvent, PipelinePlan } from '../domain/pipeline.ts';
+/** A pipeline that goes on where it stopped. */
+import { readFile, writeFile } from 'node:fs/promises';
+import type { PipelinePlan } from '../domain/pipeline.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { ParallelRunError } from '../domain/problem.ts';
-import { lockHolder } from '../environment/lock.ts';
 import { readComponents } from '../job/index.ts';
 import type { JobRequest } from '../job/request.ts';
-import { pipelineStatus } from '../views/pipeline.ts';
 import type { PipelineStatus } from '../views/pipeline.ts';
-import { writeCancelRequest } from './cancel.ts';
 import { systemClock } from './clock.ts';
 import { LivePipeline, lockPipeline } from './pipeline.ts';
 import type { PipelineHandle } from './pipeline.ts';
-import {
-  PipelineJournal,
-  pipelineLayout,
-  readPipelineEvents,
-  readPipelinePlan,
-  readRequest,
-  readStoredComponents,
-} from './pipeline-store.ts';
+import type { StoredPipeline } from './pipeline-open.ts';
+import { PipelineJournal, readRequest, readStoredComponents } from './pipeline-store.ts';
 import type { PipelineLayout } from './pipeline-store.ts';
 import { sameTree } from './resume-job.ts';
 import type { StepOptions } from './step.ts';
-
-export interface StoredPipeline {
-  readonly plan: PipelinePlan;
-  readonly layout: PipelineLayout;
-  events(): Promise<readonly PipelineEvent[]>;
-  status(): Promise<PipelineStatus>;
-  live(): Promise<boolean>;
-  requestCancel(now: boolean): Promise<void>;
-}
-
-/** @returns undefined where there is none of that name: it may be a run */
-export async function openPipeline(root: string, runId: string): Promise<StoredPipeline | undefined> {
-  const layout = pipelineLayout(`${root}/${runId}`);
-  const isThere = await stat(layout.plan).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) return undefined;
-  const plan = await readPipelinePlan(layout.folder);
-  return {
-    plan,
-    layout,
-    events: () => readPipelineEvents(layout),
-    status: async () => pipelineStatus(plan, await readPipelineEvents(layout)),
-    live: async () => (await lockHolder(layout.state, 'run')) !== undefined,
-    requestCancel: (now) => writeCancelRequest(layout.cancelRequest, now ? 'now' : 'orderly'),
-  };
-}
 
 export type ResumedPipeline =
   | { readonly kind: 'going on'; readonly pipeline: PipelineHandle; readonly done: number }

@@ -25,10 +25,12 @@ const LOOK_BACK = 100;
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
 
-/** @param pipelineFolder its paths say nothing: they are others each time */
-export async function fingerprintOf(compiled: CompiledStep, pipelineFolder: string): Promise<Fingerprint> {
-  const neutral = (value: unknown): string =>
-    hash((JSON.stringify(value) ?? '').replaceAll(JSON.stringify(pipelineFolder).slice(1, -1), '<pipeline>'));
+/** @param pipeline its id and the paths below it say nothing: they are others each time */
+export async function fingerprintOf(
+  compiled: CompiledStep,
+  { runId, folder: pipelineFolder }: { readonly runId: RunId; readonly folder: string },
+): Promise<Fingerprint> {
+  const neutral = (value: unknown): string => hash((JSON.stringify(value) ?? '').replaceAll(runId, '<pipeline>'));
   const { step } = compiled;
   const common = {
     environment: neutral(step.plan.environment),

@@ -87,7 +87,7 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
   if (resumed === undefined) return undefined;
   await note({ type: 'step-started', at: systemClock.now(), step: name, runId: before.runId });
   const outputs = compiled.ok ? compiled.value.outputs : {};
-  const print = compiled.ok ? await fingerprintOf(compiled.value, pipeline.folder) : undefined;
+  const print = compiled.ok ? await fingerprintOf(compiled.value, pipeline) : undefined;
   if (resumed.kind === 'ended') {
     const { state, exitCode } = resumed.ended;
     return atOnce({ state, exitCode, cause: [], outputs, ...(print && { fingerprint: print }) });
@@ -117,7 +117,7 @@ async function beginAnew(turn: StepTurn): Promise<BegunStep> {
     return { kind: 'ended', ended: { state: 'Failed', exitCode: 1, cause: textsOf(found.error), outputs: {} } };
   }
   const compiled = found.value;
-  const fingerprint = compiled.reusable ? await fingerprintOf(compiled, pipeline.folder) : undefined;
+  const fingerprint = compiled.reusable ? await fingerprintOf(compiled, pipeline) : undefined;
   const reuse = fingerprint && (await findEarlier(pipeline.root, pipeline.runId, name, fingerprint));
   if (reuse?.kind === 'reuse' && fingerprint) {
     const { outputs, ...from } = reuse.from;

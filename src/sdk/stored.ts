@@ -14,6 +14,7 @@ import { LedgerReader, readLedger } from '../ledger/index.ts';
 import { StatusFold } from '../views/status.ts';
 import type { RunStatus } from '../views/status.ts';
 import { writeCancelRequest } from './cancel.ts';
+import { openPipeline } from './pipeline-open.ts';
 import { readPlan } from './folder.ts';
 
 const FOLLOW_POLL_MS = 200;
@@ -152,6 +153,8 @@ export interface RunListEntry {
   readonly elapsedSeconds: number;
   readonly miniBatches: RunStatus['miniBatches'];
   readonly items: RunStatus['items'];
+  /** Of a pipeline. */
+  readonly steps?: { readonly total: number; readonly done: number; readonly failed: number };
   readonly problem?: string;
 }
 
@@ -161,13 +164,36 @@ export async function listRuns(root: string): Promise<RunListEntry[]> {
   for (const name of await namesBelow(root)) {
     const folder = `${root}/${name}`;
     const plan = await readPlan(folder).catch((error: unknown) => error as NodeJS.ErrnoException);
-    if (plan instanceof Error) {
+    const pipeline = plan instanceof Error ? await pipelineEntry(root, name) : undefined;
+    if (pipeline) entries.push(pipeline);
+    else if (plan instanceof Error) {
       if (plan.code !== 'ENOENT' && plan.code !== 'ENOTDIR') entries.push(unreadable(name, folder, plan.message));
-      continue;
-    }
-    entries.push(await listEntry(new StoredRun(plan, runLayout(folder))));
+    } else entries.push(await listEntry(new StoredRun(plan, runLayout(folder))));
   }
   return entries.sort((a, b) => (b.startedAt ?? 0) - (a.startedAt ?? 0) || (a.runId < b.runId ? 1 : -1));
+}
+
+/** A pipeline, with its steps in the place of mini-batches. */
+async function pipelineEntry(root: string, name: string): Promise<RunListEntry | undefined> {
+  const pipeline = await openPipeline(root, name).catch(() => undefined);
+  if (!pipeline) return undefined;
+  const { runId, displayName, state, startedAt, endedAt, steps } = await pipeline.status();
+  const live = await pipeline.live();
+  const inState = (...states: readonly string[]): number => steps.filter((step) => states.includes(step.state)).length;
+  const last = endedAt ?? (live ? Date.now() : Math.max(...steps.map((step) => step.endedAt ?? step.startedAt ?? 0)));
+  const none = new StatusFold().status(0);
+  return {
+    runId,
+    folder: pipeline.plan.runFolder,
+    displayName,
+    state,
+    live,
+    elapsedSeconds: startedAt === undefined ? 0 : Math.max(0, last - startedAt) / 1000,
+    miniBatches: none.miniBatches,
+    items: none.items,
+    steps: { total: steps.length, done: inState('Completed', 'Reused'), failed: inState('Failed') },
+    ...(startedAt !== undefined && { startedAt }),
+  };
 }
 
 async function namesBelow(root: string): Promise<string[]> {

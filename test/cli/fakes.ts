@@ -56,6 +56,11 @@ const NO_SDK: CliSdk = {
   testJob: refuse('testJob'),
   replay: refuse('replay'),
   resume: refuse('resume'),
+  isPipeline: () => Promise.resolve(false),
+  compilePipeline: refuse('compilePipeline'),
+  startPipeline: refuse('startPipeline'),
+  openPipeline: () => Promise.resolve(undefined),
+  resumePipeline: refuse('resumePipeline'),
   verify: refuse('verify'),
   pruneRuns: refuse('pruneRuns'),
 };

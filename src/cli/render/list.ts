@@ -13,8 +13,8 @@ export function listLines(entries: readonly RunListEntry[], root: string, screen
     stateText(entry),
     entry.startedAt === undefined ? '' : dayTime(entry.startedAt),
     entry.problem === undefined ? duration(entry.elapsedSeconds * 1000) : '',
-    entry.problem === undefined ? `${count(entry.miniBatches.processed)}/${count(entry.miniBatches.created)}` : '',
-    entry.problem === undefined ? count(entry.miniBatches.failed) : '',
+    progressOf(entry),
+    entry.problem === undefined ? count(entry.steps?.failed ?? entry.miniBatches.failed) : '',
     safeText(entry.problem ?? (entry.displayName === entry.runId ? '' : entry.displayName)),
   ]);
   const columns = [
@@ -28,6 +28,12 @@ export function listLines(entries: readonly RunListEntry[], root: string, screen
   ] as const;
   const [head, ...lines] = tableLines(columns, rows).map((line) => cutEnd(line, screen.columns, ellipsisOf(screen)));
   return [screen.paint('faint', head ?? ''), ...lines];
+}
+
+function progressOf({ problem, steps, miniBatches }: RunListEntry): string {
+  if (problem !== undefined) return '';
+  if (steps !== undefined) return `${steps.done}/${steps.total} steps`;
+  return `${count(miniBatches.processed)}/${count(miniBatches.created)}`;
 }
 
 /** A run that says it goes on although nobody works on it was killed. */
