@@ -20,9 +20,23 @@ import { child, lookUp, textOf } from './written.ts';
 
 export interface CompiledPipeline {
   readonly plan: PipelinePlan;
+  /** In the order of the plan. What they read of each other is not there yet. */
+  readonly steps: readonly SeenStep[];
   /** Texts of the components, by absolute path. */
   readonly components: Readonly<Record<string, string>>;
   readonly warnings: readonly Problem[];
+}
+
+/** A step as far as it is known before the pipeline runs. */
+export interface SeenStep {
+  readonly name: string;
+  readonly type: 'parallel' | 'command';
+  readonly needs: readonly string[];
+  /** Entry script, or command. */
+  readonly runs: string;
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly outputs: Readonly<Record<string, StepOutputPlace>>;
+  readonly reusable: boolean;
 }
 
 export type StepPlan =
@@ -65,11 +79,13 @@ export async function compilePipeline(
   const asked = forAll(request, problems);
   const order = orderOf(file, problems);
   const outputs = new Map<string, StepOutput>();
+  const seen: SeenStep[] = [];
   for (const step of order) {
     const home = { runId: place.runId, folder: place.runFolder };
     const found = await compileOne(step, asked, home, outputs, surroundings, problems);
     for (const [name, output] of Object.entries(found.outputs))
       outputs.set(`${step.stepName}.outputs.${name}`, { ...output, pending: true });
+    if (found.step) seen.push(seenStep(step, found.step, found));
   }
   if (problems.hasErrors) return err(problems.all());
   const { pipeline } = file;
@@ -86,9 +102,16 @@ export async function compilePipeline(
       steps: order.map(({ stepName, type, needs }) => ({ name: stepName, type, needs })),
       continueOnFailure: continues?.kind === 'scalar' && continues.value === true,
     },
+    steps: seen,
     components: file.components,
     warnings: problems.all(),
   });
+}
+
+function seenStep(step: JobStep, plan: StepPlan, { inputs, outputs }: Looked): SeenStep {
+  const { stepName: name, type, needs } = step;
+  const runs = plan.type === 'command' ? plan.plan.command : plan.plan.entry.file;
+  return { name, type, needs, runs, inputs, outputs, reusable: isReusable(step) };
 }
 
 /** Texts of the components of a job file as they are now. */

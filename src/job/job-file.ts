@@ -42,8 +42,8 @@ export async function readJobFile(
   if (written === undefined) return undefined;
   const set = applyOverrides(written, request.set ?? [], problems);
   const root = asPipeline(set, problems);
-  const entries = root && findJobs(root, problems);
-  if (root?.kind !== 'map' || entries === undefined) return undefined;
+  const entries = findJobs(root, problems);
+  if (root.kind !== 'map' || entries === undefined) return undefined;
   const steps: JobStep[] = [];
   const reader = { folder: path.dirname(file), texts: { ...request.componentTexts } };
   for (const entry of entries) {

@@ -77,6 +77,7 @@ export function commandEnvironment(
     AZUREML_ROOT_RUN_ID: plan.pipeline.runId,
     AZUREML_EXPERIMENT_NAME: plan.experimentName,
     AZUREML_CR_NODE_RANK: '0',
+    [WORKER_MARKER]: `${plan.runId}/command`,
   });
 }
 

@@ -13,7 +13,7 @@ import type { ExitCode } from '../domain/problem.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import { snapshotCode } from '../environment/index.ts';
 import { commandEnvironment } from '../node/environment.ts';
-import { killTree } from '../node/tree.ts';
+import { findOrphans, killTree } from '../node/tree.ts';
 import { prepareInterpreter, refusal } from './host.ts';
 
 export interface CommandEnd {
@@ -105,6 +105,11 @@ export async function startCommand(plan: CommandPlan, onProgress: (line: string)
   };
 }
 
+/** A command outlives an orchestrator that is killed: it must not write beside its successor. */
+export function endLeftOvers(runFolder: string): void {
+  for (const pid of findOrphans(runLayout(runFolder).temp, '')) killTree(pid, false);
+}
+
 async function makeFolders(plan: CommandPlan, layout: RunLayout): Promise<void> {
   try {
     await mkdir(layout.state, { recursive: true, mode: 0o700 });
@@ -135,7 +140,7 @@ async function nameInterpreter(bin: string, interpreter: string): Promise<void> 
 }
 
 /** Copies what is printed line by line, so that two streams never share a line; keeps the end of it. */
-async function copyLines(stream: NodeJS.ReadableStream, log: Writable, last: string[]): Promise<void> {
+async function copyLines(stream: AsyncIterable<Buffer>, log: Writable, last: string[]): Promise<void> {
   const decoder = new StringDecoder('utf8');
   let rest = '';
   const put = (line: string): void => {
@@ -145,7 +150,7 @@ async function copyLines(stream: NodeJS.ReadableStream, log: Writable, last: str
     if (last.length > LAST_LINES) last.shift();
   };
   for await (const chunk of stream) {
-    rest += decoder.write(chunk as Buffer);
+    rest += decoder.write(chunk);
     const lines = rest.split('\n');
     rest = lines.pop() ?? '';
     for (const line of lines) put(line);

@@ -78,7 +78,7 @@ async function changedComponents(
   const same = await Promise.all(
     files.map((file) => {
       const [was, is] = [before[file], now[file]];
-      return was !== undefined && is !== undefined && sameTree(was, is);
+      return was === undefined || is === undefined ? Promise.resolve(false) : sameTree(was, is);
     }),
   );
   return files.filter((_, i) => same[i] !== true);

@@ -25,18 +25,20 @@ const LOOK_BACK = 100;
 
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
 
-/** @param pipeline its id and the paths below it say nothing: they are others each time */
-export async function fingerprintOf(
-  compiled: CompiledStep,
-  { runId, folder: pipelineFolder }: { readonly runId: RunId; readonly folder: string },
-): Promise<Fingerprint> {
-  const neutral = (value: unknown): string => hash((JSON.stringify(value) ?? '').replaceAll(runId, '<pipeline>'));
+/** @param runId of the pipeline; it and the paths of inputs say nothing: what lies there is compared apart */
+export async function fingerprintOf(compiled: CompiledStep, runId: RunId): Promise<Fingerprint> {
+  const places = Object.entries(compiled.inputs).sort(([, a], [, b]) => b.length - a.length);
+  const neutral = (value: unknown): string => {
+    let text = JSON.stringify(value);
+    for (const [name, place] of places) text = text.replaceAll(JSON.stringify(place).slice(1, -1), `<input ${name}>`);
+    return hash(text.replaceAll(runId, '<pipeline>'));
+  };
   const { step } = compiled;
   const common = {
     environment: neutral(step.plan.environment),
     'environment variables': neutral(step.plan.environmentVariables),
     outputs: neutral(compiled.outputs),
-    ...(await inputsOf(compiled.inputs, pipelineFolder)),
+    ...(await inputsOf(compiled.inputs)),
   };
   if (step.type === 'command') {
     const { command, codeFolder } = step.plan;
@@ -66,19 +68,10 @@ async function codeOf(folder: string): Promise<string> {
   }
 }
 
-/**
- * Files by name, size and time of change. What another step of this pipeline has made anew is never the same; what it
- * took from an earlier one lies there, and is compared as any other folder.
- */
-async function inputsOf(
-  inputs: Readonly<Record<string, string>>,
-  pipelineFolder: string,
-): Promise<Record<string, string>> {
+/** Files by path, size and time of change: what another step has made anew lies elsewhere, and is never the same. */
+async function inputsOf(inputs: Readonly<Record<string, string>>): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  for (const [name, place] of Object.entries(inputs)) {
-    const isAnew = place.startsWith(`${pipelineFolder}/`);
-    found[`input ${name}`] = isAnew ? hash(`${place} ${pipelineFolder}`) : await stampOf(place);
-  }
+  for (const [name, place] of Object.entries(inputs)) found[`input ${name}`] = await stampOf(place);
   return found;
 }
 

@@ -11,7 +11,7 @@ import type { RunStatus } from '../views/status.ts';
 import { causeBlock } from '../views/text/cause.ts';
 import { problemText } from '../views/text/problem.ts';
 import { systemClock } from './clock.ts';
-import { startCommand } from './command-run.ts';
+import { endLeftOvers, startCommand } from './command-run.ts';
 import { findEarlier, fingerprintOf } from './reuse.ts';
 import { resume } from './resume.ts';
 import type { ResumeOptions } from './resume.ts';
@@ -76,7 +76,10 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
   const before = turn.events.findLast((event) => event.type === 'step-started' && event.step === name);
   if (before?.type !== 'step-started') return undefined;
   const compiled = await compiledStep(turn, { number: attemptsOf(turn), goesOn: true });
-  if (compiled.ok && compiled.value.step.type === 'command') return undefined;
+  if (compiled.ok && compiled.value.step.type === 'command') {
+    endLeftOvers(compiled.value.step.plan.runFolder);
+    return undefined;
+  }
   const root = stepsFolder(pipeline.folder);
   const rest = { ...options, retryFailed: true };
   const resumed = await resume(root, before.runId, rest).catch((error: unknown) => {
@@ -87,7 +90,7 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
   if (resumed === undefined) return undefined;
   await note({ type: 'step-started', at: systemClock.now(), step: name, runId: before.runId });
   const outputs = compiled.ok ? compiled.value.outputs : {};
-  const print = compiled.ok ? await fingerprintOf(compiled.value, pipeline) : undefined;
+  const print = compiled.ok ? await fingerprintOf(compiled.value, pipeline.runId) : undefined;
   if (resumed.kind === 'ended') {
     const { state, exitCode } = resumed.ended;
     return atOnce({ state, exitCode, cause: [], outputs, ...(print && { fingerprint: print }) });
@@ -117,7 +120,7 @@ async function beginAnew(turn: StepTurn): Promise<BegunStep> {
     return { kind: 'ended', ended: { state: 'Failed', exitCode: 1, cause: textsOf(found.error), outputs: {} } };
   }
   const compiled = found.value;
-  const fingerprint = compiled.reusable ? await fingerprintOf(compiled, pipeline) : undefined;
+  const fingerprint = compiled.reusable ? await fingerprintOf(compiled, pipeline.runId) : undefined;
   const reuse = fingerprint && (await findEarlier(pipeline.root, pipeline.runId, name, fingerprint));
   if (reuse?.kind === 'reuse' && fingerprint) {
     const { outputs, ...from } = reuse.from;
