@@ -24,6 +24,8 @@ import {
 } from './limits.ts';
 import { compileOutput } from './output.ts';
 import type { JobFile } from './job-file.ts';
+import { readMlTable, withMlTable } from './mltable.ts';
+import type { MlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { toLocalPath } from './paths.ts';
 import { listed, onCommandLine, Problems } from './problems.ts';
@@ -33,13 +35,12 @@ import type { JobRequest } from './request.ts';
 import type { RunPlace } from './run-folder.ts';
 import { decideRunPlace, systemSurroundings } from './run-folder.ts';
 import { compilePartition } from './partition.ts';
-import type { Partition } from './partition.ts';
 import type { ScriptArguments } from './script-arguments.ts';
 import { readScriptArguments } from './script-arguments.ts';
 import { readSettings } from './settings.ts';
 import type { Variables } from './variables.ts';
 import { readVariables } from './variables.ts';
-import { child, lookUp, textOf } from './written.ts';
+import { child, isNull, lookUp, scalarFrom, textOf } from './written.ts';
 
 export interface CompiledJob {
   readonly plan: Plan;
@@ -198,10 +199,25 @@ async function contextOf(
   const env = request.env ?? process.env;
   const place = await decideRunPlace(request, cwd, env, surroundings, problems);
   const dataBase = request.jobFile === undefined ? cwd : path.dirname(path.resolve(cwd, request.jobFile));
-  const parts = readParts(request, job, dataBase, place, problems);
+  const read = readParts(request, job, dataBase, place, problems);
+  const table = await splitTable(job, request, read.references, dataBase, problems);
+  const parts = table
+    ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request), problems) }
+    : read;
   const base = job?.codeBase ?? dataBase;
   const { runFolder } = place;
-  const context: JobContext = { request, cwd, base, dataBase, job, runFolder, env, problems, ...parts };
+  const context: JobContext = {
+    request,
+    cwd,
+    base,
+    dataBase,
+    job,
+    runFolder,
+    env,
+    problems,
+    ...(table && { table }),
+    ...parts,
+  };
   return { context, parts, place };
 }
 
@@ -210,7 +226,6 @@ interface Parts {
   readonly settings: JobContext['settings'];
   readonly script: ScriptArguments;
   readonly variables: Variables;
-  readonly partition: Partition;
 }
 
 /** Stage 2: what needs no look at the user's files. */
@@ -255,9 +270,27 @@ function readParts(
     problems,
   );
   checkUnsupported(settings, problems);
-  const keys = child(job?.job, 'partition_keys');
-  const partition = compilePartition(keys, request.flags.partitionKeys, settings, references.names, problems);
-  return { references, settings, script, variables, partition };
+  return { references, settings, script, variables };
+}
+
+const hasKeys = (job: ParallelJob | undefined, { flags }: JobRequest): boolean =>
+  flags.partitionKeys !== undefined || !isNull(child(job?.job, 'partition_keys') ?? NOTHING);
+const NOTHING = scalarFrom(null, 'default', { file: '' });
+
+/** Of a split input of type `mltable`. */
+async function splitTable(
+  job: ParallelJob | undefined,
+  { flags }: JobRequest,
+  references: JobContext['references'],
+  base: string,
+  problems: Problems,
+): Promise<MlTable | undefined> {
+  const whole = flags.input === undefined ? wholeExpression(textOf(child(job?.job, 'input_data')) ?? '') : undefined;
+  const [inputs, prefix] = whole?.startsWith('parent.') === true ? [references.parentInputs, 'parent.inputs.'] : [references.inputs, 'inputs.']; // prettier-ignore
+  const input = whole?.startsWith(prefix) === true ? inputs.get(whole.slice(prefix.length)) : undefined;
+  if (input?.kind !== 'data' || input.type !== 'mltable' || input.pending === true) return undefined;
+  const { name, type, node } = input;
+  return readMlTable({ name, text: input.path, type, base, at: node.at() }, problems);
 }
 
 /** Name of the split input, where the command line says what it is. */
@@ -277,7 +310,9 @@ async function finish(
   const { settings, problems, job, request, dataBase } = context;
   const entry = await compileEntry(context);
   const environment = await compileEnvironment(context, entry);
-  const inputs = await compileInputs(context, parts.partition);
+  const keys = child(job?.job, 'partition_keys');
+  const partition = compilePartition(keys, request.flags.partitionKeys, settings, context.references.names, problems);
+  const inputs = await compileInputs(context, partition);
   const output = await compileOutput(context, inputs.inputs);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
   const advertise = compileAdvertise(settings, problems);
@@ -285,7 +320,7 @@ async function finish(
   const origins = originsOf(settings, {
     programArguments: parts.script.origin,
     input: inputs.origin,
-    partitionKeys: parts.partition.origin,
+    partitionKeys: partition.origin,
     appendRowTo: output.appendOrigin,
     environmentVariables: parts.variables.origin,
     environment: environment.origin,

@@ -1,3 +1,4 @@
+import type { MlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
 import type { Problems } from './problems.ts';
 import type { References } from './references.ts';
@@ -17,6 +18,8 @@ export interface JobContext {
   readonly job: ParallelJob | undefined;
   readonly settings: Settings;
   readonly references: References;
+  /** What the split input is, where it is of type `mltable`. */
+  readonly table?: MlTable;
   readonly runFolder: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly problems: Problems;

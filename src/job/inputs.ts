@@ -140,6 +140,9 @@ function fromJob(node: WrittenNode, context: JobContext): Split {
     return none;
   }
   if (input.kind === 'broken') return none;
+  if (context.table) return { ...none, paths: context.table.paths };
+  // what is wrong with it has been told
+  if (input.kind === 'data' && input.type === 'mltable' && input.pending !== true) return none;
   if (input.kind === 'data') {
     const path = { name: input.name, text: input.path, type: input.type, base, at: input.node.at() };
     return { ...none, paths: [path], pending: input.pending === true };

@@ -12,7 +12,7 @@ import { child, describeNode, isNull, textOf } from './written.ts';
 
 export interface JobOutput {
   readonly name: string;
-  readonly type: 'uri_folder' | 'uri_file';
+  readonly type: (typeof OUTPUT_TYPES)[number];
   /** Absent: below the run's own outputs. */
   readonly path: WrittenScalar | undefined;
   /** Below this folder, where it has no path of its own; absolute. */
@@ -83,16 +83,12 @@ function outputType(
 ): JobOutput['type'] {
   const type = textOf(node);
   if (node === undefined) return bound?.type ?? 'uri_folder';
-  if (type === 'uri_file' || type === 'uri_folder') return type;
-  const known = OUTPUT_TYPES.some((other) => other === type);
-  problems.error(
-    known ? 'PR1007' : 'PR1011',
-    known ? `outputs of type ${type ?? ''} are not supported yet` : `the output ${name} has an unknown type`,
-    {
-      where: node.at(),
-      why: `found ${describeNode(node)}; allowed: uri_folder and uri_file`,
-    },
-  );
+  const known = OUTPUT_TYPES.find((other) => other === type);
+  if (known !== undefined) return known;
+  problems.error('PR1011', `the output ${name} has an unknown type`, {
+    where: node.at(),
+    why: `found ${describeNode(node)}; allowed: ${listed(OUTPUT_TYPES)}`,
+  });
   return 'uri_folder';
 }
 

@@ -174,7 +174,7 @@ describe('inputs, outputs, expressions', () => {
     ['a web address', swap('path: ./images', 'path: https://host/x'), ['PR3102:3']],
     ['a folder as file', swap('uri_folder, path: ./images', 'uri_file, path: ./images'), ['PR3103:3']],
     ['a file as folder', swap('path: ./images', 'path: score.py'), ['PR3103:3']],
-    ['an mltable', swap('uri_folder, path', 'mltable, path'), ['PR1007:3']],
+    ['an mltable that is none', swap('uri_folder, path', 'mltable, path'), ['PR1036:3']],
     ['an unknown type', swap('uri_folder, path', 'uri_foldr, path'), ['PR1011:3']],
     ['no path', swap(', path: ./images', ''), ['PR1009:3']],
     ['a list as path', swap('path: ./images', 'path: [a]'), ['PR1010:3']],

@@ -1,0 +1,226 @@
+/** A folder with a file `MLTable`: which files a table has, and how they are read. I/O: reads that file alone. */
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { SourceLocation } from '../domain/problem.ts';
+import { nearest } from '../domain/nearest.ts';
+import { toLocalPath } from './paths.ts';
+import type { Problems } from './problems.ts';
+import { listed, reasonOf } from './problems.ts';
+import type { SplitPath } from './selection.ts';
+import type { Setting, Settings } from './settings.ts';
+import { parseValue } from './values.ts';
+import type { WrittenEntry, WrittenNode } from './written.ts';
+import { child, describeNode, entriesOf, textOf } from './written.ts';
+
+export interface MlTable {
+  /** What is split, in the order in which it stands there. */
+  readonly paths: readonly SplitPath[];
+  /** Settings that it gives, where nobody else does. */
+  readonly settings: Partial<Settings>;
+}
+
+const FILE = 'MLTable';
+/** Makes rows of files; a table without one of them is a list of files. */
+const READERS = new Map<string, 'csv' | 'parquet' | 'jsonl'>([
+  ['read_delimited', 'csv'],
+  ['read_parquet', 'parquet'],
+  ['read_json_lines', 'jsonl'],
+]);
+const PARTITION = 'extract_columns_from_partition_format';
+/** Known, and changing rows or columns: leaving them out would give another result. */
+const NOT_CARRIED_OUT = [
+  'read_delta_lake', 'drop_columns', 'keep_columns', 'convert_column_types', 'filter', 'skip', 'take',
+  'take_random_sample',
+]; // prettier-ignore
+
+const ENCODINGS: Readonly<Record<string, string>> = {
+  utf8: 'utf-8',
+  utf8bom: 'utf-8',
+  iso88591: 'iso-8859-1',
+  latin1: 'iso-8859-1',
+  ascii: 'utf-8',
+  utf16: 'utf-16le',
+  windows1252: 'windows-1252',
+};
+
+/** @returns undefined where it can't be read; reported */
+export async function readMlTable(input: SplitPath, problems: Problems): Promise<MlTable | undefined> {
+  const local = toLocalPath(input.text, input.base);
+  if (!local.ok) return refuse(input, `found the form ${local.error}:...; allowed for now: folders on this machine`, problems); // prettier-ignore
+  const file = path.join(local.value, FILE);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    return refuse(input, `${file}: ${reasonOf(error)}`, problems);
+  }
+  const { readYaml } = await import('./read-yaml.ts');
+  const tree = readYaml(text, file, problems);
+  if (tree === undefined) return undefined;
+  const paths = pathsOf(tree, input, local.value, problems);
+  const settings = settingsOf(child(tree, 'transformations'), paths.length, problems);
+  return paths.length === 0 ? undefined : { paths, settings };
+}
+
+/**
+ * What the command line, the profile or the job says wins.
+ * @param keyed the job has partition keys, which the format of the paths is for
+ */
+export function withMlTable(settings: Settings, table: MlTable, keyed: boolean, problems: Problems): Settings {
+  const format = table.settings.partitionFormat;
+  if (format && !keyed)
+    problems.warning('PR1036', `${PARTITION} has no effect`, {
+      ...(format.at && { where: format.at }),
+      why: 'the job has no partition_keys: what the paths name is not added to the rows',
+      next: 'add partition_keys with the names of the format, or read them from the paths in run()',
+    });
+  const given = Object.entries(table.settings).filter(([key]) => settings[key as keyof Settings].origin === 'default');
+  const { partitionFormat, ...others } = Object.fromEntries(given) as Partial<Settings>;
+  return { ...settings, ...others, ...(keyed && partitionFormat && { partitionFormat }) };
+}
+
+function refuse(input: SplitPath, why: string, problems: Problems): undefined {
+  problems.error('PR1036', `the table ${input.text} cannot be read`, {
+    where: input.at,
+    why,
+    next: 'an input of type mltable is a folder with a file named MLTable; a folder of tables is of type uri_folder',
+  });
+  return undefined;
+}
+
+function pathsOf(tree: WrittenNode, input: SplitPath, folder: string, problems: Problems): readonly SplitPath[] {
+  const node = child(tree, 'paths');
+  const items = node?.kind === 'list' ? node.items : [];
+  if (items.length === 0) {
+    problems.error('PR1036', 'the MLTable has no paths', {
+      where: (node ?? tree).at(),
+      next: 'add paths: with a list of file:, folder: or pattern:',
+    });
+  }
+  return items.flatMap((item, i) => {
+    const kind = ['file', 'folder', 'pattern'].find((key) => child(item, key) !== undefined);
+    const value = kind === undefined ? undefined : textOf(child(item, kind));
+    if (kind === undefined || value === undefined || value === '') {
+      problems.error('PR1036', 'a path of the MLTable has a form that is not known', {
+        where: item.at(),
+        why: `found ${describeNode(item)}; allowed: a map with file, folder or pattern`,
+      });
+      return [];
+    }
+    const name = i === 0 ? input.name : `${input.name}_${i + 1}`;
+    const type = kind === 'file' ? 'uri_file' : kind === 'folder' ? 'uri_folder' : undefined;
+    return [{ name, text: value, type, base: folder, at: (child(item, kind) ?? item).at() }];
+  });
+}
+
+function settingsOf(node: WrittenNode | undefined, paths: number, problems: Problems): Partial<Settings> {
+  const steps = node?.kind === 'list' ? node.items : [];
+  let settings: Partial<Settings> = { inputFormat: given('files', (node ?? { at: () => ({ file: FILE }) }).at()) };
+  for (const item of steps) {
+    const step = stepOf(item);
+    if (step === undefined) {
+      problems.error('PR1036', 'a transformation of the MLTable has a form that is not known', {
+        where: item.at(),
+        why: `found ${describeNode(item)}; allowed: a name, or a map with one name`,
+      });
+      continue;
+    }
+    const { name, at, body } = step;
+    const format = READERS.get(name);
+    if (format !== undefined) settings = { ...settings, inputFormat: given(format, at()) };
+    if (name === 'read_delimited') settings = { ...settings, ...delimited(body, paths, problems) };
+    else if (name === PARTITION) settings = { ...settings, ...partition(body, at(), problems) };
+    else if (format === undefined) refuseStep(name, at(), problems);
+  }
+  return settings;
+}
+
+interface Step {
+  readonly name: string;
+  readonly at: () => SourceLocation;
+  readonly body: WrittenNode | undefined;
+}
+
+function stepOf(item: WrittenNode): Step | undefined {
+  const text = textOf(item);
+  if (text !== undefined) return { name: text, at: item.at, body: undefined };
+  const [entry, ...more] = entriesOf(item);
+  return entry === undefined || more.length > 0 ? undefined : { name: entry.key, at: entry.keyAt, body: entry.value };
+}
+
+function refuseStep(name: string, at: SourceLocation, problems: Problems): void {
+  const known = [...READERS.keys(), PARTITION];
+  const meant = nearest(name, [...known, ...NOT_CARRIED_OUT]);
+  problems.error('PR1036', `the transformation ${name} is not carried out`, {
+    where: at,
+    why: NOT_CARRIED_OUT.includes(name)
+      ? `without it the script would see other rows or columns; carried out: ${listed(known)}`
+      : `known are ${listed([...known, ...NOT_CARRIED_OUT])}`,
+    next: meant === undefined || meant === name ? 'remove it, and do it in run(), which gets a DataFrame' : `did you mean ${meant}?`, // prettier-ignore
+  });
+}
+
+const given = <T>(value: T, at: SourceLocation): Setting<T> => ({ value, origin: 'job file', at });
+
+const HEADERS: Readonly<Record<string, boolean>> = {
+  no_header: false,
+  all_files_same_headers: true,
+  all_files_different_headers: true,
+  from_first_file: true,
+};
+
+function delimited(body: WrittenNode | undefined, paths: number, problems: Problems): Partial<Settings> {
+  let settings: Partial<Settings> = {};
+  for (const entry of entriesOf(body)) settings = { ...settings, ...ofDelimited(entry, paths, problems) };
+  return settings;
+}
+
+function ofDelimited({ key, keyAt, value }: WrittenEntry, paths: number, problems: Problems): Partial<Settings> {
+  const text = textOf(value);
+  const at = value.at();
+  const wrong = (allowed: string): Partial<Settings> => {
+    problems.error('PR1036', `${key} has a value that is not possible`, {
+      where: at,
+      why: `found ${describeNode(value)}; allowed: ${allowed}`,
+    });
+    return {};
+  };
+  const isTrue = value.kind === 'scalar' && value.value === true;
+  switch (key) {
+    case 'delimiter': {
+      const read = parseValue({ type: 'character', orNone: false }, text === '\t' ? 'tab' : (text ?? ''), 'text');
+      return read.ok && typeof read.value === 'string'
+        ? { csvDelimiter: given(read.value, at) }
+        : wrong('one character');
+    }
+    case 'encoding': {
+      const encoding = ENCODINGS[(text ?? '').toLowerCase().replaceAll(/[-_]/g, '')] ?? text;
+      return encoding === undefined ? wrong('a name such as utf8') : { tableEncoding: given(encoding, at) };
+    }
+    case 'header': {
+      const header = HEADERS[text ?? ''];
+      if (header === undefined) return wrong(listed(Object.keys(HEADERS)));
+      if (text === 'from_first_file' && paths > 1) return wrong('from_first_file only where there is one path');
+      return { csvHeader: given(header, at) };
+    }
+    case 'support_multi_line':
+      return {}; // line breaks within quotes are always read
+    case 'empty_as_string':
+    case 'include_path_column':
+      if (isTrue) refuseStep(`read_delimited: ${key}`, keyAt(), problems);
+      return {};
+    default:
+      problems.warning('PR1013', `the key ${key} of read_delimited is not known and has no effect`, { where: keyAt() });
+      return {};
+  }
+}
+
+function partition(body: WrittenNode | undefined, at: SourceLocation, problems: Problems): Partial<Settings> {
+  const text = textOf(child(body, 'partition_format')) ?? textOf(body);
+  if (text !== undefined && text !== '') return { partitionFormat: given(text.replace(/^\/+/, ''), at) };
+  problems.error('PR1036', `${PARTITION} names no format`, {
+    where: at,
+    next: 'write partition_format: {store}/{date}.csv below it',
+  });
+  return {};
+}

@@ -1,0 +1,116 @@
+/** MLTable folders as the split input. */
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { compiled, problemsOf, short, workspace } from './workspace.ts';
+
+const job = (more = ''): string => `type: pipeline
+jobs:
+  score:
+    type: parallel
+    inputs: { data: { type: mltable, path: ./table } }
+    input_data: \${{inputs.data}}
+    task: { code: ., entry_script: score.py }
+${more}`;
+const FILES = { 'table/a.txt': 'x;y\n1;2\n', 'table/b.txt': 'x;y\n3;4\n', 'more/c.csv': 'x;y\n', 'job.yml': job() };
+const at = async (mltable: string, files: Readonly<Record<string, string>> = {}) => {
+  const cwd = await workspace({ ...FILES, 'table/MLTable': mltable, ...files });
+  return { cwd, request: { jobFile: 'job.yml' } };
+};
+
+describe('an MLTable', () => {
+  it('with delimited files: paths, delimiter, header, encoding', async () => {
+    const { cwd, request } = await at(`$schema: https://azuremlschemas.azureedge.net/latest/MLTable.schema.json
+type: mltable
+paths:
+  - file: ./b.txt
+  - pattern: ./a*.txt
+  - folder: ../more
+transformations:
+  - read_delimited:
+      delimiter: ";"
+      encoding: windows1252
+      header: no_header
+      support_multi_line: true
+`);
+    const { plan, warnings } = await compiled(cwd, request);
+    expect(warnings).toEqual([]);
+    expect(plan.cutting).toEqual({ by: 'bytes', bytes: 1024 * 1024 });
+    const table = { format: 'csv', delimiter: ';', header: false, encoding: 'windows-1252' };
+    expect(plan.inputs).toMatchObject([
+      { kind: 'table', name: 'data', root: path.join(cwd, 'table'), select: { by: 'one', file: 'b.txt' }, table },
+      { kind: 'table', root: path.join(cwd, 'table'), select: { by: 'glob', pattern: 'a*.txt' }, table },
+      { kind: 'table', root: path.join(cwd, 'more'), table },
+    ]);
+    expect(plan.origins.csv_delimiter).toBe('job file');
+  });
+
+  it('what the job or the command line says wins', async () => {
+    const { cwd, request } = await at(
+      'paths: [ { file: ./a.txt } ]\ntransformations: [ { read_delimited: { delimiter: ";" } } ]\n',
+      {
+        'job.yml': job('    csv_delimiter: ":"\n'),
+      },
+    );
+    expect((await compiled(cwd, request)).plan.inputs[0]).toMatchObject({ table: { delimiter: ':' } });
+    const flags = { csvDelimiter: ',' };
+    expect((await compiled(cwd, { ...request, flags })).plan.inputs[0]).toMatchObject({ table: { delimiter: ',' } });
+  });
+
+  it.each([
+    ['read_parquet', 'parquet'],
+    ['read_json_lines', 'jsonl'],
+  ])('%s reads files of any name', async (reader, format) => {
+    for (const form of [`- ${reader}`, `- ${reader}: {}`, `- ${reader}:`]) {
+      const { cwd, request } = await at(`paths: [ { file: ./a.txt } ]\ntransformations:\n  ${form}\n`);
+      expect((await compiled(cwd, request)).plan.inputs[0]).toMatchObject({ kind: 'table', table: { format } });
+    }
+  });
+
+  it('without a reader it is a list of files', async () => {
+    const { cwd, request } = await at('paths: [ { pattern: "./*.txt" } ]\n');
+    expect((await compiled(cwd, request)).plan).toMatchObject({
+      inputs: [{ kind: 'files' }],
+      cutting: { by: 'files', files: 10 },
+    });
+  });
+
+  it('names partition keys in its paths', async () => {
+    const mltable = `paths: [ { folder: ./ } ]
+transformations:
+  - read_delimited: { delimiter: ";" }
+  - extract_columns_from_partition_format: { partition_format: "/{store}/{date}.txt" }
+`;
+    const keyed = await at(mltable, { 'job.yml': job('    partition_keys: [store]\n') });
+    expect((await compiled(keyed.cwd, keyed.request)).plan.cutting).toMatchObject({
+      by: 'keys',
+      keys: ['store'],
+      format: '{store}/{date}.txt',
+    });
+    const plain = await at(mltable);
+    expect((await compiled(plain.cwd, plain.request)).warnings.map(({ code }) => code)).toContain('PR1036');
+  });
+
+  it.each([
+    ['what would change the rows', '- drop_columns: [x]', ['PR1036:3']],
+    ['what is misspelt', '- read_delimitd: {}', ['PR1036:3']],
+    ['a column of paths', '- read_delimited: { include_path_column: true }', ['PR1036:3']],
+    ['a bad header', '- read_delimited: { header: maybe }', ['PR1036:3']],
+    ['a bad delimiter', '- read_delimited: { delimiter: ab }', ['PR1036:3']],
+    ['two in one', '- { read_parquet: {}, take: 3 }', ['PR1036:3']],
+  ])('refuses %s, with its line', async (_, step, expected) => {
+    const { cwd, request } = await at(`paths: [ { file: ./a.txt } ]\ntransformations:\n  ${step}\n`);
+    const problems = await problemsOf(cwd, request);
+    expect(short(problems)).toEqual(expected);
+    expect(problems[0]?.where?.file).toBe(path.join(cwd, 'table/MLTable'));
+  });
+
+  it.each([
+    ['no paths', 'type: mltable\n', ['PR1036:1']],
+    ['a path of another kind', 'paths: [ { fil: ./a.txt } ]\n', ['PR1036:1']],
+    ['a file that is not there', 'paths: [ { file: ./z.txt } ]\n', ['PR3101:1']],
+    ['broken YAML', 'paths: [\n', ['PR1002:2']],
+  ])('refuses %s', async (_, mltable, expected) => {
+    const { cwd, request } = await at(mltable);
+    expect(short(await problemsOf(cwd, request))).toEqual(expect.arrayContaining(expected));
+  });
+});
