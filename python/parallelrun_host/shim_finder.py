@@ -12,8 +12,8 @@ SHIMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FIRST = ("azureml", "azureml_user")
 
 AZURE_MISSING = (
-    "PR2904 %s is not part of what ParallelRun provides of the Azure SDK (azureml.core.Run and the EntryScript helpers), "
-    "and no package in this environment provides it: add azureml-core to the packages of the job, or leave it out"
+    "PR2904 %s is not part of what ParallelRun provides of the Azure SDK (azureml.core and the EntryScript helpers), and no "
+    "package in this environment provides it: add azureml-core to the packages of the job, or leave it out"
 )
 
 
