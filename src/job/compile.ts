@@ -10,7 +10,8 @@ import type { EffectiveSetting } from './effective.ts';
 import { effectiveSettings, originsOf } from './effective.ts';
 import { compileEntry } from './entry.ts';
 import { compileEnvironment } from './environment.ts';
-import { compileInputs } from './inputs.ts';
+import { compileInputs, dataInputs } from './inputs.ts';
+import { compileModels } from './models.ts';
 import {
   checkUnsupported,
   compileAdvertise,
@@ -141,6 +142,7 @@ async function finish(
   const environment = await compileEnvironment(context, entry);
   const inputs = await compileInputs(context, parts.partition);
   const output = await compileOutput(context, inputs.inputs);
+  const models = await compileModels(context);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
   const advertise = compileAdvertise(settings, problems);
   if (entry === undefined || problems.hasErrors) return err(problems.all());
@@ -150,6 +152,7 @@ async function finish(
     partitionKeys: parts.partition.origin,
     appendRowTo: output.appendOrigin,
     environmentVariables: parts.variables.origin,
+    models: models.origin,
     environment: environment.origin,
     miniBatchSize: inputs.sizeOrigin,
     miniBatchRows: inputs.rowsOrigin,
@@ -171,6 +174,8 @@ async function finish(
     entry,
     scriptArguments: parts.script.words,
     environmentVariables: parts.variables.values,
+    ...(Object.keys(models.models).length > 0 && { models: models.models }),
+    dataInputs: dataInputs(context, inputs.inputs),
     environment: environment.spec,
     inputs: inputs.inputs,
     cutting: inputs.cutting,

@@ -58,6 +58,9 @@ const NO_SDK: CliSdk = {
   resume: refuse('resume'),
   verify: refuse('verify'),
   pruneRuns: refuse('pruneRuns'),
+  addModel: refuse('addModel'),
+  listModels: refuse('listModels'),
+  registryFolder: () => '/registry',
 };
 
 interface Timer {
