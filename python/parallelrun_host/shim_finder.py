@@ -37,12 +37,23 @@ class _First(importlib.abc.MetaPathFinder):
         self._names = names
 
     def find_spec(self, fullname, path=None, target=None):
+        if fullname == "mlflow":
+            self._before_mlflow()
         if fullname not in self._names:
             return None
         folder = os.path.join(SHIMS, fullname)
         return importlib.util.spec_from_file_location(
             fullname, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
         )
+
+    def _before_mlflow(self):
+        """The script's own, which finds its store in order."""
+        try:
+            from _parallelrun_mlflow import prepare
+
+            prepare()
+        except ImportError:
+            pass
 
 
 class _Last(importlib.abc.MetaPathFinder):

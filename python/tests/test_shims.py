@@ -578,6 +578,61 @@ class RealPackage(HostTest):
         self.assertEqual(rig.run()["body"], b"mine\n")
 
 
+class Mlflow(HostTest):
+    """The script's own mlflow finds its experiment, whoever is first."""
+
+    def store(self, script="import mlflow", **environment):
+        rig = self.rig(script + "\ndef run(batch):\n    return [mlflow.WHO]\n")
+        rig.write("site/mlflow.py", "WHO = 'their own'\n")
+        rig.environment.update({"PYTHONPATH": rig.path("site"), "MLFLOW_EXPERIMENT_NAME": "dig: its",
+                                "MLFLOW_TRACKING_URI": "file://" + rig.path("runs/r1/mlflow")}, **environment)
+        return rig
+
+    def found(self, rig):
+        folder = rig.path("runs/r1/mlflow")
+        if not os.path.isdir(folder):
+            return None
+        return {name: rig.read("runs/r1/mlflow/%s/meta.yaml" % name).decode() for name in sorted(os.listdir(folder))}
+
+    def test_the_experiment_is_there_before_mlflow_is(self):
+        first = self.store("import os\nassert not os.path.exists(os.environ['PARALLELRUN_RUN_FOLDER'] + '/mlflow')\nimport mlflow")
+        self.assertEqual(first.start().run()["body"], b"their own\n")
+        found = self.found(first)
+        self.assertEqual(len(found), 2)
+        number = [one for one in found if one != "0"][0]
+        self.assertRegex(number, r"^[0-9]{18}$")
+        self.assertIn('name: "Default"\n', found["0"])
+        self.assertIn('name: "dig: its"\n', found[number])
+        self.assertIn('experiment_id: "%s"\n' % number, found[number])
+        self.assertIn('artifact_location: "file://%s"\n' % first.path("runs/r1/mlflow/" + number), found[number])
+        again = self.store()
+        again.environment["PARALLELRUN_RUN_FOLDER"] = first.path("runs/r1")
+        again.environment["MLFLOW_TRACKING_URI"] = first.environment["MLFLOW_TRACKING_URI"]
+        again.start().run()
+        self.assertEqual(self.found(first), found)
+        self.assertIsNone(self.found(again))
+        self.assertEqual(os.listdir(first.path("runs/r1")), ["mlflow"])
+
+    def test_another_place_is_left_alone(self):
+        for change in ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}, {"MLFLOW_TRACKING_URI": "file:///elsewhere"},
+                       {"MLFLOW_EXPERIMENT_NAME": ""}):
+            with self.subTest(change):
+                rig = self.store(**change)
+                self.assertEqual(rig.start().run()["body"], b"their own\n")
+                self.assertIsNone(self.found(rig))
+
+    def test_a_store_that_cannot_be_made_harms_nobody(self):
+        rig = self.store()
+        rig.write("runs/r1/mlflow", "a file")
+        self.assertEqual(rig.start().run()["body"], b"their own\n")
+
+    def test_scripts_without_mlflow_have_no_store(self):
+        rig = self.rig("from azureml.core import Run\ndef run(batch):\n    return batch\n")
+        rig.environment.update(MLFLOW_EXPERIMENT_NAME="e", MLFLOW_TRACKING_URI="file://" + rig.path("runs/r1/mlflow"))
+        rig.start().run()
+        self.assertIsNone(self.found(rig))
+
+
 class OutsideOfARun(unittest.TestCase):
     """`python score.py` by hand."""
 

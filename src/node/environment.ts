@@ -45,6 +45,8 @@ function mlflowVariables(options: WorkerOptions, given: Readonly<Record<string, 
   return {
     ...(MLFLOW_TRACKING_URI === undefined && {
       MLFLOW_TRACKING_URI: pathToFileURL(`${options.layout.folder}/mlflow`).href,
+      // Newer versions refuse a folder otherwise, and a database would need more packages than the script has.
+      MLFLOW_ALLOW_FILE_STORE: given['MLFLOW_ALLOW_FILE_STORE'] ?? 'true',
     }),
     // mlflow refuses a name beside an id that isn't the name's.
     ...(MLFLOW_EXPERIMENT_NAME === undefined &&

@@ -146,6 +146,8 @@ test("mlflow keeps the user's place, and no experiment is named where one is cho
     environmentVariables: { MLFLOW_TRACKING_URI: 'http://mine', MLFLOW_EXPERIMENT_NAME: 'theirs' },
   });
   expect(mine).toMatchObject({ MLFLOW_TRACKING_URI: 'http://mine', MLFLOW_EXPERIMENT_NAME: 'theirs' });
+  expect(mine).not.toHaveProperty('MLFLOW_ALLOW_FILE_STORE');
+  expect(await variablesOf({ baseEnvironment: {} })).toMatchObject({ MLFLOW_ALLOW_FILE_STORE: 'true' });
   const byId = await variablesOf({ baseEnvironment: { MLFLOW_EXPERIMENT_ID: '7' } });
   expect(byId).not.toHaveProperty('MLFLOW_EXPERIMENT_NAME');
 });
