@@ -59,6 +59,14 @@ module.exports = {
       from: { path: '^src/node/' },
       to: { dependencyTypes: NPM },
     },
+    onlyOurs('models', ['domain']),
+    {
+      name: 'models-use-no-package',
+      comment: 'the registry is a folder with a known form: Node alone',
+      severity: 'error',
+      from: { path: '^src/models/' },
+      to: { dependencyTypes: NPM },
+    },
     ...apart,
     {
       name: 'nobody-imports-cli',

@@ -79,7 +79,7 @@ def _live(channel, streams):
         raise FrameError("the agent speaks protocol %s, this host %d" % (hello.get("protocol"), PROTOCOL_VERSION))
     code = CodeFolder(hello["codeFolder"])
     stages = Stages(channel, streams, code)
-    place = _settle_in(hello, channel)
+    place = _settle_in(hello)
     profiling = hello.get("profiling")
     profiler = Profiler(profiling["module"], profiling["file"]) if profiling else None
 
@@ -110,12 +110,11 @@ def _shut_down(channel, stages, entry):
         pass  # at the end of the channel nobody is there any more to hear it
 
 
-def _settle_in(hello, channel):
+def _settle_in(hello):
     """Everything a script can see of its place in the run, set before its first line runs. -> Place"""
     set_process_name(hello["process"])
     sys.argv[:] = [hello["script"]] + list(hello["argv"])
     advertise(hello["address"])
-    records.attach(channel)
     records.logging_level = hello["loggingLevel"]
     return Place(hello["workFolder"])
 

@@ -12,8 +12,8 @@ SHIMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _FIRST = ("azureml", "azureml_user")
 
 AZURE_MISSING = (
-    "PR2904 %s is not part of what ParallelRun provides of the Azure SDK (azureml.core.Run and the EntryScript helpers), "
-    "and no package in this environment provides it: add azureml-core to the packages of the job, or leave it out"
+    "PR2904 %s is not part of what ParallelRun provides of the Azure SDK (azureml.core and the EntryScript helpers), and no "
+    "package in this environment provides it: add azureml-core to the packages of the job, or leave it out"
 )
 
 
@@ -37,12 +37,23 @@ class _First(importlib.abc.MetaPathFinder):
         self._names = names
 
     def find_spec(self, fullname, path=None, target=None):
+        if fullname == "mlflow":
+            self._before_mlflow()
         if fullname not in self._names:
             return None
         folder = os.path.join(SHIMS, fullname)
         return importlib.util.spec_from_file_location(
             fullname, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
         )
+
+    def _before_mlflow(self):
+        """The script's own, which finds its store in order."""
+        try:
+            from _parallelrun_mlflow import prepare
+
+            prepare()
+        except ImportError:
+            pass
 
 
 class _Last(importlib.abc.MetaPathFinder):

@@ -8,6 +8,7 @@ import traceback
 from time import perf_counter, process_time, time
 from types import GeneratorType
 
+from . import records
 from .channel import ChannelClosed
 from .debug import post_mortem
 from .facts import describe, plain_facts
@@ -70,6 +71,7 @@ class Worker:
             message = self._next()
             if message is None:
                 self._send()
+                records.current = None
                 return
             header, body = message
             if header["m"] != "run":
@@ -139,6 +141,7 @@ class Worker:
     def _call(self, batch, hand):
         """`run()` and the encoding of what it returns. -> (Encoded, failure, seconds in `run()`); one of the two is None."""
         seconds = 0.0
+        records.current = (hand.index, hand.try_number)
         started = self._monotonic()
         try:
             if self._entry.takes_context:

@@ -45,6 +45,8 @@ class Rig:
         self.environment = {
             "AZ_BATCHAI_INPUT_AZUREML": self.path("runs"), "AZUREML_RUN_ID": "r1", "AZUREML_ROOT_RUN_ID": "root1",
             "AZUREML_EXPERIMENT_NAME": "digits", "AZ_BATCHAI_JOB_TEMP": self.path("work"),
+            "PARALLELRUN_RUN_FOLDER": self.path("runs/r1"), "PARALLELRUN_MODELS": self.path("registry"),
+            "PARALLELRUN_RECORDS": self.path("runs/r1/records/10.1.2.3/Process-3.jsonl"),
         }
         self.process = None
         self.channel = None

@@ -18,6 +18,8 @@ export interface CommandSpec {
 
 const RUN_ARGUMENT = 'id of the run, a unique start of it, or "last"';
 
+const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
+
 const root = (): Option =>
   new Option('--root <dir>', 'folder that holds run folders (default: $PARALLELRUN_ROOT, else ./runs)');
 
@@ -104,6 +106,33 @@ export const COMMANDS: readonly CommandSpec[] = [
     takesJob: false,
     form: (command) => void command.argument('<run>', RUN_ARGUMENT).addOption(root()),
     load: () => import('./commands/errors.ts'),
+  },
+  {
+    name: 'metrics',
+    summary: 'show what the script recorded: metrics, tags, properties, files, models, child runs',
+    examples: [['parallelrun metrics last', '']],
+    takesJob: false,
+    form: (command) => void command.argument('<run>', RUN_ARGUMENT).addOption(root()),
+    load: () => import('./commands/metrics.ts'),
+  },
+  {
+    name: 'models',
+    summary: 'add a model to the registry of this machine, or list those it has',
+    examples: [
+      ['parallelrun models add digits ./model.pkl --tag stage=test', 'a file or folder, as the next version'],
+      ['parallelrun models list', 'name, version, tags, path'],
+    ],
+    takesJob: false,
+    form: (command) => {
+      command.argument('<action>', 'add or list');
+      command.argument('[name]', 'add: name of the model');
+      command.argument('[path]', 'add: its file or folder');
+      command.option('--version <n>', 'add: number of the version (default: the next one)');
+      command.option('--tag <key=value>', 'add: a tag; repeatable', collect);
+      command.option('--description <text>', 'add: what it is');
+      command.option('--name <name>', 'list: only this model');
+    },
+    load: () => import('./commands/models.ts'),
   },
   {
     name: 'replay',

@@ -11,6 +11,8 @@ import type {
   CompiledPipeline,
   ForegroundReport,
   PipelineHandle,
+  ModelVersion,
+  NewModel,
   PlanPreview,
   PrunedRun,
   PruneOptions,
@@ -26,6 +28,7 @@ import type {
   TestOptions,
   Verification,
 } from '../sdk/index.ts';
+import type { AllRecords } from '../views/records.ts';
 import type { RunStatus } from '../views/status.ts';
 import type { StopSignal } from './signals.ts';
 
@@ -37,6 +40,7 @@ export interface StoredRun {
   status(): Promise<RunStatus>;
   events(options: { readonly follow?: boolean; readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
   live(): Promise<boolean>;
+  records(): Promise<AllRecords>;
   requestCancel(now: boolean): Promise<void>;
   manifestEntry(index: number): Promise<{ readonly source: MiniBatchSource; readonly items: number }>;
 }
@@ -65,6 +69,9 @@ export interface CliSdk {
   replay(root: string, runId: string, index: number, options: ReplayOptions): Promise<ForegroundReport>;
   resume(root: string, runId: string, options: ResumeOptions): Promise<Resumed>;
   verify(root: string, runId: string): Promise<Verification>;
+  addModel(registry: string, model: NewModel): Promise<ModelVersion>;
+  listModels(registry: string, name?: string): Promise<readonly ModelVersion[]>;
+  registryFolder(env: Readonly<Record<string, string | undefined>>): string;
   pruneRuns(root: string, options: PruneOptions): Promise<readonly PrunedRun[]>;
 }
 

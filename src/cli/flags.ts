@@ -34,6 +34,7 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   python: JOB,
   requirements: JOB,
   environmentVariables: JOB,
+  models: JOB,
   output: OUTPUT,
   appendRowTo: OUTPUT,
   summaryOnly: OUTPUT,
@@ -69,7 +70,7 @@ type FlagKind = 'value' | 'switch' | 'list' | 'pairs';
 
 function kindOf(key: FlagKey): FlagKind {
   const cli = cliOf(key);
-  if (key === 'environmentVariables') return 'pairs';
+  if (key === 'environmentVariables' || key === 'models') return 'pairs';
   if (cli.argument === undefined) return 'switch';
   return cli.repeatable === true ? 'list' : 'value';
 }

@@ -85,6 +85,8 @@ function build(
 ): Command {
   const program = new Command('parallelrun')
     .description('Runs a scoring script over many files or table rows.')
+    // An option behind a command is the command's: models add has a --version of its own.
+    .enablePositionalOptions()
     .version(deps.version, '-V, --version', 'show the version')
     .helpCommand(true)
     .exitOverride()

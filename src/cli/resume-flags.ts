@@ -61,6 +61,7 @@ const WHY: Readonly<Partial<Record<FlagKey, string>>> = {
   python: CODE,
   requirements: CODE,
   environmentVariables: CODE,
+  models: CODE,
 };
 
 export function addResumeOptions(command: Command): void {

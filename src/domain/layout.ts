@@ -13,6 +13,10 @@ export function runLayout(folder: string) {
     outputs: `${folder}/outputs`,
     /** Items that were given up, a line of JSON each; there only where there are some. */
     deadLetters: `${folder}/outputs/dead_letters.jsonl`,
+    /** What scripts record through `Run`: `<address>/Process-<n>.jsonl`, a line of JSON each. */
+    records: `${folder}/records`,
+    /** Files that scripts upload to the run; those of child runs in `children/<id>/files`. */
+    files: `${folder}/files`,
     /** Everything below is private to ParallelRun (mode 0700). */
     state,
     lock: `${state}/run.lock`,
@@ -33,6 +37,8 @@ export function runLayout(folder: string) {
     groupedFiles: `${state}/grouped.jsonl`,
     /** Rows of queries, which stay: the query may give others the next time. */
     queries: `${state}/queries`,
+    /** The models of the job: `<name>/<version>/`, with links to their files. `AZUREML_MODEL_DIR`. */
+    models: `${state}/models`,
     /** Raw captured output of workers. */
     capture: `${state}/capture`,
     /** Snapshot of the user's code; first on the import path of every worker. */
@@ -46,6 +52,11 @@ export function runLayout(folder: string) {
   } as const;
 }
 export type RunLayout = ReturnType<typeof runLayout>;
+
+/** Where a model of the job is found below `layout.models`. One that has no version is its first. */
+export function modelVersionFolder(layout: RunLayout, name: string, model: { readonly version?: number }): string {
+  return `${layout.models}/${name}/${model.version ?? 1}`;
+}
 
 /** Log files below the run folder, as `LogSink` names them. */
 export const logPath = {

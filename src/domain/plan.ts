@@ -27,12 +27,16 @@ export interface Plan {
   readonly stepName: string;
   /** The job file as given, absolute; absent for runs without one. */
   readonly jobFile?: string;
-  /** The pipeline that this run is a step of. */
-  readonly pipeline?: { readonly runId: RunId };
   readonly entry: EntryScript;
   /** What the script finds in `sys.argv[1:]`, expressions resolved, ours and the user's together. */
   readonly scriptArguments: readonly string[];
   readonly environmentVariables: Readonly<Record<string, string>>;
+  /** Models of the job by the names that the script knows. */
+  readonly models?: Readonly<Record<string, ModelSpec>>;
+  /** Every input of the job that is data, split or not: name to absolute path. */
+  readonly dataInputs?: Readonly<Record<string, string>>;
+  /** Id of the pipeline's run; absent: the run is its own. */
+  readonly rootRunId?: string;
   readonly environment: EnvironmentSpec;
   /** The split inputs, in listed order; all of one kind. Empty for rank mini-batches. */
   readonly inputs: readonly InputSpec[];
@@ -81,6 +85,13 @@ export interface EntryScript {
   readonly file: string;
   /** Dotted name it is imported under: `score`, `pkg.main`. */
   readonly moduleName: string;
+}
+
+export interface ModelSpec {
+  /** Absolute: its file, or its folder. */
+  readonly path: string;
+  /** In the registry; absent: a path that somebody gave. */
+  readonly version?: number;
 }
 
 /** Contract 1.5, in order: named interpreter, built environment, `python3` on the PATH. */

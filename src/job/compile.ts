@@ -13,7 +13,8 @@ import { effectiveSettings, originsOf } from './effective.ts';
 import { compileEntry } from './entry.ts';
 import { wholeExpression } from './expressions.ts';
 import { compileEnvironment } from './environment.ts';
-import { compileInputs } from './inputs.ts';
+import { compileInputs, dataInputs } from './inputs.ts';
+import { compileModels } from './models.ts';
 import {
   checkUnsupported,
   compileAdvertise,
@@ -314,6 +315,7 @@ async function finish(
   const partition = compilePartition(keys, request.flags.partitionKeys, settings, context.references.names, problems);
   const inputs = await compileInputs(context, partition);
   const output = await compileOutput(context, inputs.inputs);
+  const models = await compileModels(context);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
   const advertise = compileAdvertise(settings, problems);
   if (entry === undefined || problems.hasErrors) return { settings: [] };
@@ -323,6 +325,7 @@ async function finish(
     partitionKeys: partition.origin,
     appendRowTo: output.appendOrigin,
     environmentVariables: parts.variables.origin,
+    models: models.origin,
     environment: environment.origin,
     miniBatchSize: inputs.sizeOrigin,
     miniBatchRows: inputs.rowsOrigin,
@@ -341,10 +344,12 @@ async function finish(
     experimentName: textOf(child(job?.pipeline, 'experiment_name')) ?? (path.basename(dataBase) || 'default'),
     stepName: job?.stepName ?? 'parallel',
     ...(request.jobFile !== undefined && !request.pipeline && { jobFile: path.resolve(context.cwd, request.jobFile) }),
-    ...(request.pipeline && { pipeline: { runId: request.pipeline.runId } }),
+    ...(request.pipeline && { rootRunId: request.pipeline.runId }),
     entry,
     scriptArguments: parts.script.words,
     environmentVariables: parts.variables.values,
+    ...(Object.keys(models.models).length > 0 && { models: models.models }),
+    dataInputs: dataInputs(context, inputs.inputs),
     environment: environment.spec,
     inputs: inputs.inputs,
     cutting: inputs.cutting,

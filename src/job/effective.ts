@@ -95,6 +95,10 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   loggingLevel: ({ plan }) => plan.loggingLevel,
   // Names only: values may be secrets.
   environmentVariables: ({ plan }) => Object.keys(plan.environmentVariables).join(', '),
+  models: ({ plan }) =>
+    Object.entries(plan.models ?? {})
+      .map(([name, { path }]) => quoted(`${name}=${path}`))
+      .join(' '),
   environment: ({ plan }) => showEnvironment(plan.environment),
   requirements: ({ settings }) => settings.requirements.value ?? '',
   python: ({ settings }) => settings.python.value ?? '',

@@ -4,7 +4,7 @@ import type { JobContext } from './context.ts';
 import type { SeenPath } from './table-format.ts';
 import { cutInputs } from './cutting.ts';
 import { similarName, wholeExpression } from './expressions.ts';
-import { entriesIn } from './paths.ts';
+import { entriesIn, toLocalPath } from './paths.ts';
 import { queryOn, wantedQuery } from './queries.ts';
 import { listed, onCommandLine } from './problems.ts';
 import type { Partition } from './partition.ts';
@@ -63,6 +63,19 @@ export async function compileInputs(context: JobContext, partition: Partition): 
 }
 
 const DEFAULTS = { origin: 'default', sizeOrigin: 'default', rowsOrigin: 'default' } as const;
+/** Where each input is that is data, the split ones too: what `Run.input_datasets` of a script knows. */
+export function dataInputs(
+  { references, dataBase }: JobContext,
+  split: readonly InputSpec[],
+): Readonly<Record<string, string>> {
+  const paths = new Map<string, string>();
+  for (const [name, input] of references.inputs) {
+    const local = input.kind === 'data' ? toLocalPath(input.path, dataBase) : undefined;
+    if (local?.ok === true) paths.set(name, local.value);
+  }
+  for (const { name, root, select } of split) paths.set(name, select.by === 'one' ? `${root}/${select.file}` : root);
+  return Object.fromEntries(paths);
+}
 
 interface Split {
   readonly paths: readonly SplitPath[];

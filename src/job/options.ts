@@ -269,6 +269,11 @@ export const OPTIONS = {
     cli: { flag: '--env', argument: '<name=value>', repeatable: true },
     value: { type: 'structure', allowed: 'a map of names to texts' }, help: 'set in the worker processes',
   },
+  models: {
+    name: 'models', yaml: 'models', cli: { flag: '--model', argument: '<name=path>', repeatable: true },
+    value: { type: 'structure', allowed: 'a map of names to paths, azureml:NAME:VERSION or azureml:NAME@latest' },
+    help: 'models that the script finds by name: files, folders, or models of the registry (parallelrun models)',
+  },
   environment: {
     name: 'task.environment', yaml: 'task.environment', v1: 'environment',
     value: { type: 'structure', allowed: 'a map with conda_file or requirements, or the path of such a file' },

@@ -85,6 +85,8 @@ export interface WrittenFlags {
   readonly rankMiniBatchCount?: string | number;
   readonly loggingLevel?: string;
   readonly environmentVariables?: Readonly<Record<string, string>>;
+  /** Name to path, `azureml:<name>:<version>` or `azureml:<name>@latest`. */
+  readonly models?: Readonly<Record<string, string>>;
   readonly requirements?: string;
   readonly name?: string;
   readonly root?: string;

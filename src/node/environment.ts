@@ -2,6 +2,7 @@
 import { posix } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { NodeAddress } from '../domain/ids.ts';
+import { modelVersionFolder } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { CommandPlan } from '../domain/pipeline.ts';
 import type { WorkerOptions } from './options.ts';
@@ -34,20 +35,35 @@ export function workerEnvironment(options: WorkerOptions, identity: WorkerIdenti
   }
   Object.assign(environment, options.environmentVariables);
   environment['PYTHONFAULTHANDLER'] ??= '1';
-  environment['MLFLOW_TRACKING_URI'] ??= pathToFileURL(`${options.layout.folder}/mlruns`).href;
-  Object.assign(environment, contractVariables(options, identity));
+  Object.assign(environment, mlflowVariables(options, environment), contractVariables(options, identity));
   if (identity.gpus > 0) environment['CUDA_VISIBLE_DEVICES'] = identity.gpu === undefined ? '' : String(identity.gpu);
   return environment;
 }
 
+/** The user's own mlflow keeps what it records with the run, unless the user says where it goes. */
+function mlflowVariables(options: WorkerOptions, given: Readonly<Record<string, string>>): Record<string, string> {
+  const { MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME, MLFLOW_EXPERIMENT_ID } = given;
+  return {
+    ...(MLFLOW_TRACKING_URI === undefined && {
+      MLFLOW_TRACKING_URI: pathToFileURL(`${options.layout.folder}/mlflow`).href,
+      // Newer versions refuse a folder otherwise, and a database would need more packages than the script has.
+      MLFLOW_ALLOW_FILE_STORE: given['MLFLOW_ALLOW_FILE_STORE'] ?? 'true',
+    }),
+    // mlflow refuses a name beside an id that isn't the name's.
+    ...(MLFLOW_EXPERIMENT_NAME === undefined &&
+      MLFLOW_EXPERIMENT_ID === undefined && { MLFLOW_EXPERIMENT_NAME: options.experimentName }),
+  };
+}
+
 function contractVariables(options: WorkerOptions, identity: WorkerIdentity): Record<string, string> {
   const { address } = identity;
+  const { layout, models = {} } = options;
   return {
     AZ_BATCHAI_INPUT_AZUREML: posix.dirname(options.layout.folder),
     AZ_BATCHAI_JOB_TEMP: options.layout.temp,
     AZUREML_BI_OUTPUT_PATH: options.outputFolder,
     AZUREML_RUN_ID: options.runId,
-    AZUREML_ROOT_RUN_ID: options.runId,
+    AZUREML_ROOT_RUN_ID: options.rootRunId ?? options.runId,
     AZUREML_EXPERIMENT_NAME: options.experimentName,
     AZUREML_CR_NODE_RANK: '0',
     AZ_BATCH_NODE_LIST: address,
@@ -55,6 +71,11 @@ function contractVariables(options: WorkerOptions, identity: WorkerIdentity): Re
     AZ_BATCHAI_WORKER_IP: address,
     AZ_BATCH_IS_CURRENT_NODE_MASTER: 'true',
     AZ_BATCHAI_GPU_COUNT_FOUND: String(identity.gpus),
+    ...modelFolder(layout, models),
+    PARALLELRUN_RUN_FOLDER: layout.folder,
+    PARALLELRUN_RECORDS: `${layout.records}/${address}/${identity.process}.jsonl`,
+    PARALLELRUN_INPUTS: JSON.stringify(options.dataInputs ?? {}),
+    PARALLELRUN_JOB_MODELS: JSON.stringify(models),
     [WORKER_MARKER]: workerMarker(options.runId, address, identity.process),
     [SESSION_MARKER]: identity.session,
   };
@@ -79,6 +100,14 @@ export function commandEnvironment(
     AZUREML_CR_NODE_RANK: '0',
     [WORKER_MARKER]: `${plan.runId}/command`,
   });
+}
+
+/** Of one model the folder that holds it; of several the one above, in which each is found by name and version. */
+function modelFolder(layout: RunLayout, models: NonNullable<WorkerOptions['models']>): Record<string, string> {
+  const [one, ...others] = Object.entries(models);
+  if (one === undefined) return {};
+  const folder = others.length > 0 ? layout.models : modelVersionFolder(layout, ...one);
+  return { AZUREML_MODEL_DIR: folder };
 }
 
 export const workerMarker = (runId: string, address: string, process: string): string =>

@@ -1,5 +1,5 @@
 /** What an agent must know about a run to work for it: facts of the plan, and the ports it uses. */
-import type { Limits, OutputSpec, Plan, MiniBatchFormat } from '../domain/plan.ts';
+import type { Limits, ModelSpec, OutputSpec, Plan, MiniBatchFormat } from '../domain/plan.ts';
 import type { MemoryFiles } from './nodememory.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -34,6 +34,12 @@ export interface WorkerOptions {
   readonly scriptArguments: readonly string[];
   /** `environment_variables` of the job. */
   readonly environmentVariables: Readonly<Record<string, string>>;
+  /** `Plan.rootRunId`. */
+  readonly rootRunId?: string;
+  /** `Plan.dataInputs`. */
+  readonly dataInputs?: Readonly<Record<string, string>>;
+  /** `Plan.models`. */
+  readonly models?: Readonly<Record<string, ModelSpec>>;
   /** Environment of the agent; default the process's own. */
   readonly baseEnvironment?: Readonly<Record<string, string | undefined>>;
   readonly output: OutputSpec;

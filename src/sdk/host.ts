@@ -9,6 +9,7 @@ import type { WorkerTable } from '../domain/protocol.ts';
 import { defaultCacheFolder, prepareEnvironment } from '../environment/index.ts';
 import type { PreparedEnvironment } from '../environment/prepare.ts';
 import type { EntryFacts, HostCommand, WorkerOptions } from '../node/options.ts';
+import { linkModels } from './models.ts';
 import { nodeHost, pythonHost } from './package.ts';
 
 export interface Prepared {
@@ -59,8 +60,9 @@ async function prepared(
   return found.value;
 }
 
-/** Where the script lies in the snapshot; TypeScript is bundled there first. */
+/** Where the script lies in the snapshot, with the models it is to find; TypeScript is bundled first. */
 export async function prepareEntry(plan: Plan, layout: RunLayout): Promise<EntryFacts> {
+  await linkModels(plan, layout);
   const { entry } = plan;
   const script = `${layout.code}/${entry.file}`;
   if (entry.language === 'python') return { codeFolder: layout.code, script, moduleName: entry.moduleName };
@@ -98,6 +100,9 @@ export function workerOptions(
     hostCommand: prepared.hostCommand,
     scriptArguments: plan.scriptArguments,
     environmentVariables: plan.environmentVariables,
+    ...(plan.rootRunId !== undefined && { rootRunId: plan.rootRunId }),
+    ...(plan.dataInputs && { dataInputs: plan.dataInputs }),
+    ...(plan.models && { models: plan.models }),
     output: plan.output,
     outputFolder: plan.outputFolder,
     tables: workerTables(plan, columns),

@@ -33,3 +33,6 @@ export type { RunEvent } from '../domain/event.ts';
 export type { RunFailure, StartFailure, TryFailure } from '../domain/failure.ts';
 export type { Plan } from '../domain/plan.ts';
 export type { RunStatus } from '../views/status.ts';
+export type { AllRecords, ChildRecords, MetricRecord, RunRecords } from '../views/records.ts';
+export { addModel, listModels, registryFolder } from '../models/index.ts';
+export type { ModelVersion, NewModel } from '../models/index.ts';

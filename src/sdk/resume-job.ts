@@ -14,8 +14,8 @@ const RULES = [
   'task.append_row_to', 'summary_only',
 ]; // prettier-ignore
 const CODE = [
-  'task.entry_script', 'task.code', 'task.program_arguments', 'environment_variables', 'task.environment', 'requirements',
-  'python',
+  'task.entry_script', 'task.code', 'task.program_arguments', 'environment_variables', 'models', 'task.environment',
+  'requirements', 'python',
 ]; // prettier-ignore
 
 export interface JobCheck {
@@ -148,6 +148,8 @@ function withCode(plan: Plan, old: Plan, fresh: Plan, fixed: (name: string) => b
     ...(!fixed('task.entry_script') && !fixed('task.code') && { entry: fresh.entry }),
     scriptArguments,
     environmentVariables: Object.fromEntries(variables),
+    // Not where only `@latest` is another one by now: the run keeps what it began with.
+    ...(!fixed('models') && differ(['models'], old, fresh) && { models: fresh.models ?? {} }),
     ...(!['task.environment', 'requirements', 'python'].some(fixed) && { environment: fresh.environment }),
   };
 }

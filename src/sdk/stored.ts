@@ -13,9 +13,11 @@ import { lockHolder } from '../environment/lock.ts';
 import { LedgerReader, readLedger } from '../ledger/index.ts';
 import { StatusFold } from '../views/status.ts';
 import type { RunStatus } from '../views/status.ts';
+import type { AllRecords } from '../views/records.ts';
 import { writeCancelRequest } from './cancel.ts';
 import { openPipeline } from './pipeline-open.ts';
 import { readPlan } from './folder.ts';
+import { readRecords } from './records.ts';
 
 const FOLLOW_POLL_MS = 200;
 
@@ -72,6 +74,11 @@ export class StoredRun {
     } finally {
       await reader.close();
     }
+  }
+
+  /** What its script recorded through `Run`, so far. */
+  records(): Promise<AllRecords> {
+    return readRecords(this.plan, this.layout);
   }
 
   async requestCancel(now: boolean): Promise<void> {

@@ -63,6 +63,9 @@ const NO_SDK: CliSdk = {
   resumePipeline: refuse('resumePipeline'),
   verify: refuse('verify'),
   pruneRuns: refuse('pruneRuns'),
+  addModel: refuse('addModel'),
+  listModels: refuse('listModels'),
+  registryFolder: () => '/registry',
 };
 
 interface Timer {

@@ -113,7 +113,7 @@ describe('the table of options', () => {
     const withFlag = OPTION_KEYS.filter((key) => optionSpec(key).cli !== undefined);
     expect([...FLAG_KEYS].sort()).toEqual([...withFlag].sort());
     for (const key of withFlag) {
-      if (key === 'appendRowTo' || key === 'environmentVariables') continue;
+      if (key === 'appendRowTo' || key === 'environmentVariables' || key === 'models') continue;
       const cli = optionSpec(key).cli;
       const args = cli === undefined ? [] : cli.argument === undefined ? [cli.flag] : [cli.flag, 'v'];
       const { flags } = await requestOf('run', ...args);

@@ -125,6 +125,7 @@ describe('logs -f', () => {
           status: () => Promise.resolve(statusOf({ done: 1 })),
           events: refuse('events'),
           requestCancel: refuse('requestCancel'),
+          records: refuse('records'),
           manifestEntry: refuse('manifestEntry'),
           live: () => {
             onAsked(left);

@@ -38,6 +38,7 @@ function stored(story: Story, over: Partial<StoredRun> = {}): StoredRun {
     },
     live: () => Promise.resolve(false),
     requestCancel: refuse('requestCancel'),
+    records: refuse('records'),
     manifestEntry: (index) =>
       Promise.resolve({ source: { kind: 'files', root: '/data', files: [`${index}.png`, 'b.png'] }, items: 2 }),
     ...over,
@@ -198,7 +199,7 @@ describe('which run is meant', () => {
     ['demo', 'PR5901', 'is the start of several runs'],
     ['demo-2', 'PR5002', 'did you mean demo-1?'],
     ['temp', 'PR5002', 'there is no run "temp"'],
-    ['../x', 'PR5002', 'there is no run "../x"'],
+    ['../x', 'PR5002', 'there is no run ".."'],
     ['', 'PR5002', 'there is no run ""'],
   ])('%j is refused', async (text, code, said) => {
     expect(await world.main('status', text)).toBe(2);

@@ -6,12 +6,13 @@ import { describe, expect, it } from 'vitest';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-/** What can say a code: our TypeScript, and the host in the user's interpreter. */
+/** What can say a code: our TypeScript, and the host and the stand-ins of modules in the user's interpreter. */
 async function codesInSource(): Promise<ReadonlySet<string>> {
   const codes = new Set<string>();
   for (const [folder, ending] of [
     ['src', '.ts'],
     ['python/parallelrun_host', '.py'],
+    ['python/shims', '.py'],
   ] as const) {
     for (const name of await readdir(path.join(root, folder), { recursive: true })) {
       if (!name.endsWith(ending)) continue;

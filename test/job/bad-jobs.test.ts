@@ -368,6 +368,7 @@ describe('all mistakes at once', () => {
       'task',
       'retry_settings',
       'environment_variables',
+      'models',
       'mini_batch_size',
       'resources',
       'component',

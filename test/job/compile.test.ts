@@ -22,6 +22,7 @@ describe('a run without job file', () => {
       entry: { language: 'python', codeFolder: cwd, file: 'score.py', moduleName: 'score' },
       scriptArguments: [],
       environmentVariables: {},
+      dataInputs: { input: `${cwd}/images` },
       environment: { kind: 'path' },
       inputs: [{ kind: 'files', name: 'input', root: `${cwd}/images`, select: { by: 'all' } }],
       cutting: { by: 'files', files: 10 },

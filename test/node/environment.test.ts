@@ -39,9 +39,16 @@ test('the variables of the contract, the job and the machine, but nothing that i
       AZ_BATCH_IS_CURRENT_NODE_MASTER: 'true',
       PYTHONFAULTHANDLER: '1',
       PARALLELRUN_WORKER: 'run-1/10.1.2.3/Process-1',
+      PARALLELRUN_RUN_FOLDER: folder,
+      PARALLELRUN_RECORDS: `${folder}/records/10.1.2.3/Process-1.jsonl`,
+      PARALLELRUN_INPUTS: '{}',
+      PARALLELRUN_JOB_MODELS: '{}',
+      MLFLOW_TRACKING_URI: `file://${folder}/mlflow`,
+      MLFLOW_EXPERIMENT_NAME: 'an experiment',
     });
     expect(env).not.toHaveProperty('PARALLELRUN_TOKEN');
     expect(env).not.toHaveProperty('NODE_CHANNEL_FD');
+    expect(env).not.toHaveProperty('AZUREML_MODEL_DIR');
     expect(cwd).toBe(`${folder}/state/work/Process-1`);
   });
 });
@@ -86,4 +93,61 @@ test('one GPU per worker, none for those beyond; the user may switch the fault h
     });
     await rig.stop();
   });
+});
+
+/** What a worker would get, without one. */
+async function variablesOf(over: Partial<Rig['options']>): Promise<Record<string, string>> {
+  let found: Record<string, string> = {};
+  await withRig({}, async (rig) => {
+    const identity = { address: '10.1.2.3', process: 'Process-2', session: 's', gpus: 0 } as never;
+    found = workerEnvironment({ ...rig.options, ...over }, identity);
+    await rig.stop();
+  });
+  return found;
+}
+
+test("a pipeline's run is the root; without one the run itself", async () => {
+  expect(await variablesOf({ rootRunId: 'the-pipeline' })).toMatchObject({
+    AZUREML_RUN_ID: 'run-1',
+    AZUREML_ROOT_RUN_ID: 'the-pipeline',
+  });
+});
+
+test('the inputs of the job and its models, for those who ask for them by name', async () => {
+  const dataInputs = { images: '/in/images', 'look up': '/in/"x"' };
+  const one = { m: { path: '/registry/m/3/files/m.pkl', version: 3 } };
+  const env = await variablesOf({ dataInputs, models: one });
+  expect(JSON.parse(env['PARALLELRUN_INPUTS'] ?? '')).toEqual(dataInputs);
+  expect(JSON.parse(env['PARALLELRUN_JOB_MODELS'] ?? '')).toEqual(one);
+  expect(env['AZUREML_MODEL_DIR']).toMatch(/\/state\/models\/m\/3$/);
+  const several = await variablesOf({ models: { ...one, local: { path: '/x' } } });
+  expect(several['AZUREML_MODEL_DIR']).toMatch(/\/state\/models$/);
+  expect((await variablesOf({ models: { local: { path: '/x' } } }))['AZUREML_MODEL_DIR']).toMatch(
+    /\/models\/local\/1$/,
+  );
+  const passed = await variablesOf({ environmentVariables: { AZUREML_MODEL_DIR: '/mine' } });
+  expect(passed['AZUREML_MODEL_DIR']).toBe('/mine');
+});
+
+test("what stands in ParallelRun's own environment of another run doesn't reach this one", async () => {
+  const baseEnvironment = {
+    PARALLELRUN_INPUTS: '{"x":"/x"}',
+    PARALLELRUN_JOB_MODELS: '{"x":1}',
+    PARALLELRUN_RECORDS: '/x',
+  };
+  expect(await variablesOf({ baseEnvironment })).toMatchObject({
+    PARALLELRUN_INPUTS: '{}',
+    PARALLELRUN_JOB_MODELS: '{}',
+  });
+});
+
+test("mlflow keeps the user's place, and no experiment is named where one is chosen by id", async () => {
+  const mine = await variablesOf({
+    environmentVariables: { MLFLOW_TRACKING_URI: 'http://mine', MLFLOW_EXPERIMENT_NAME: 'theirs' },
+  });
+  expect(mine).toMatchObject({ MLFLOW_TRACKING_URI: 'http://mine', MLFLOW_EXPERIMENT_NAME: 'theirs' });
+  expect(mine).not.toHaveProperty('MLFLOW_ALLOW_FILE_STORE');
+  expect(await variablesOf({ baseEnvironment: {} })).toMatchObject({ MLFLOW_ALLOW_FILE_STORE: 'true' });
+  const byId = await variablesOf({ baseEnvironment: { MLFLOW_EXPERIMENT_ID: '7' } });
+  expect(byId).not.toHaveProperty('MLFLOW_EXPERIMENT_NAME');
 });
