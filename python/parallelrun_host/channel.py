@@ -6,6 +6,7 @@ import select
 import socket
 from collections import deque
 from threading import RLock
+from time import sleep
 
 from .descriptors import private_copy
 from .frames import FrameDecoder, FrameError, frame
@@ -78,6 +79,13 @@ class Channel:
     def look(self):
         """Takes in what has arrived, without waiting: a `stop` behind waiting mini-batches drops them."""
         if self._arrived(0):
+            self._read()
+
+    def wait(self, seconds):
+        """Takes in what arrives, for so long at most."""
+        if self.stopping:
+            sleep(seconds)
+        elif self._arrived(seconds * 1000):
             self._read()
 
     def _read(self):

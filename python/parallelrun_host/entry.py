@@ -36,11 +36,14 @@ class EntryScript:
         if not callable(run):
             file, _ = code.locate(script)
             raise NoRunFunction(file, _functions(module))
+        self._settle(namespace, run, script, code)
+        self.takes_context = _takes_context(run, self.definition)
+
+    def _settle(self, namespace, run, script, code):
         self.run = run
         self.init = _function_or_nothing(namespace.get("init"))
         self.shutdown = _function_or_nothing(namespace.get("shutdown"))
         self.definition = _definition(run, script, code)
-        self.takes_context = _takes_context(run, self.definition)
 
 
 def import_script(module_name, script):

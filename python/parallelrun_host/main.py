@@ -17,6 +17,7 @@ from .process import Place, bound_exit, die_with_parent, set_process_name
 from .profiling import Profiler
 from .resolver import advertise
 from .results import format_of
+from .inflight import InFlightScript, InFlightWorker
 from .stages import Stages
 from .streams import Streams
 from .tables import Tables
@@ -95,7 +96,8 @@ def _live(channel, streams):
         return EXIT_STAGE_ERROR
     channel.send({"m": "initialized", "s": initialized[1]})
 
-    Worker(channel, streams, place, entry, code, hello, tables, profiler, rows_format).serve()
+    serving = InFlightWorker if hello.get("inFlight") else Worker
+    serving(channel, streams, place, entry, code, hello, tables, profiler, rows_format).serve()
     if profiler:
         profiler.dump()
     _shut_down(channel, stages, entry)
@@ -131,5 +133,6 @@ def _load(hello, channel, code):
     sys.path.insert(0, hello["codeFolder"])
     shim_finder.install(hello["codeFolder"])
     module = import_script(hello["moduleName"], hello["script"])
-    entry = EntryScript(module, hello["script"], code)
+    script = InFlightScript if hello.get("inFlight") else EntryScript
+    entry = script(module, hello["script"], code)
     return entry, tables

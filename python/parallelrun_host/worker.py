@@ -23,8 +23,8 @@ from .process import peak_memory_bytes
 from .results import PartFileError, UnencodableRow, count_only, encode
 from .returned import InvalidReturn, RunRaised
 
-_BEGIN = '{"m":"begin","i":%d,"d":%d,"w":%.6f,"o":[%d,%d]}'
-_END = '{"m":"%s","i":%d,"d":%d,"n":%d,"w":[%.6f,%.6f],"c":[%.6f,%.6f],"r":%.6f,"o":[%d,%d]'
+BEGIN = '{"m":"begin","i":%d,"d":%d,"w":%.6f,"o":[%d,%d]}'
+END = '{"m":"%s","i":%d,"d":%d,"n":%d,"w":[%.6f,%.6f],"c":[%.6f,%.6f],"r":%.6f,"o":[%d,%d]'
 
 
 class HandOut:
@@ -103,7 +103,7 @@ class Worker:
         out, err = self._marks or self._streams.marks()
         start_cpu = self._cpu()
         start = self._time()
-        self._unsent += frame_of_text(_BEGIN % (hand.index, hand.dispatch, start, out, err))
+        self._unsent += frame_of_text(BEGIN % (hand.index, hand.dispatch, start, out, err))
         self._send()
         encoded, seconds = None, 0.0
         if failure is None:
@@ -114,9 +114,9 @@ class Worker:
         out, err = marks = self._streams.marks()
         # nothing of the script runs between this and the next begin, so its marks are the same
         self._marks = marks if self._channel.has_waiting else None
-        end = _END % ("done" if failure is None else "failed", hand.index, hand.dispatch, hand.items, start,
+        end = END % ("done" if failure is None else "failed", hand.index, hand.dispatch, hand.items, start,
                       self._time(), start_cpu, self._cpu(), seconds, out, err)
-        self._unsent += _done_frame(end, encoded) if failure is None else _failed_frame(end, failure)
+        self._unsent += done_frame(end, encoded) if failure is None else failed_frame(end, failure)
 
     def _read(self, hand):
         """-> (mini-batch, None), or the failure in the second place. Counts the items of the hand-out."""
@@ -211,7 +211,7 @@ def _input_failure(error):
     return failure
 
 
-def _done_frame(end, encoded):
+def done_frame(end, encoded):
     text = '%s,"k":%d' % (end, encoded.k)
     if encoded.part is not None:
         text += ',"part":' + to_json(encoded.part)
@@ -220,7 +220,7 @@ def _done_frame(end, encoded):
     return frame_of_text(text + "}", encoded.body)
 
 
-def _failed_frame(end, failure):
+def failed_frame(end, failure):
     error, item = failure
     if item is not None:
         end += ',"item":%d' % item

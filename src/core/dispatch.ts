@@ -32,6 +32,12 @@ function roomAt(worker: WorkerState, depth: number, meanRunMs = SLOW_RUN_MS): nu
   return Math.min(depth, atRisk - worker.uncommitted);
 }
 
+/** Of scripts that work on several mini-batches at once, however long those take. */
+const IN_FLIGHT_DEPTH = 16;
+
+const depthOf = ({ config, meanRunMs }: CoreState): number =>
+  Math.max(depthFor(meanRunMs), config.inFlight === true ? IN_FLIGHT_DEPTH : 1);
+
 /** Fills all ready workers up to their depth. */
 export function dispatchReady(state: CoreState, now: number, out: CoreCommand[]): void {
   fill(state, state.ready, now, out);
@@ -49,9 +55,10 @@ function fill(state: CoreState, workers: readonly WorkerState[], now: number, ou
   if (left === 0) return;
   const ready = state.ready.length;
   // At the end of the run nothing is parked behind a running mini-batch while another worker is free.
-  const depth = left < ready * 2 ? 1 : Math.max(1, Math.min(depthFor(state.meanRunMs), Math.ceil(left / ready)));
+  const depth = left < ready * 2 ? 1 : Math.max(1, Math.min(depthOf(state), Math.ceil(left / ready)));
   const keep = now - state.firstReadyAt < START_SKEW_MS ? state.workers.size - ready : 0;
-  const enough = enoughAt(depth);
+  // one that has a free place takes the next at once where they run side by side
+  const enough = state.config.inFlight === true ? depth - 1 : enoughAt(depth);
   const hungry = workers.filter((worker) => worker.holds.size <= enough);
   // Level by level, so that every worker gets its first before any gets its second.
   for (let level = 1; hungry.length > 0 && level <= depth; level++) {

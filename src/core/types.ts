@@ -40,6 +40,8 @@ export interface CoreConfig {
   readonly firstMiniBatchTimeoutMs: number;
   /** No worker got through load and init for so long: the run ends. */
   readonly allInInitTimeoutMs: number;
+  /** A worker gets several mini-batches at once, however long they take. */
+  readonly inFlight?: boolean;
 }
 
 /** Begun dispatches of one mini-batch that were lost without fault of the script; more ends the run, resumable. */

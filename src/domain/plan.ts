@@ -43,6 +43,8 @@ export interface Plan {
   readonly cutting: Cutting;
   /** What Python scripts get of table rows; absent: a pandas DataFrame. */
   readonly miniBatchFormat?: MiniBatchFormat;
+  /** The script takes several mini-batches before it has the result of the first (`enqueue` in place of `run`). */
+  readonly inFlight?: boolean;
   readonly output: OutputSpec;
   /** `AZUREML_BI_OUTPUT_PATH`, absolute. */
   readonly outputFolder: string;

@@ -48,6 +48,8 @@ export interface AgentHello {
   readonly tables: readonly WorkerTable[];
   /** What `run()` gets of table rows in Python. Default pandas. */
   readonly handOver?: MiniBatchFormat;
+  /** The script works on several mini-batches at once. Python hosts alone know it. */
+  readonly inFlight?: true;
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** Present when somebody wants to attach: wait for a debugger, stop at the first line of `run`. */
   readonly debug?: {

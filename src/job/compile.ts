@@ -17,6 +17,7 @@ import { compileInputs, dataInputs } from './inputs.ts';
 import { compileModels } from './models.ts';
 import {
   checkUnsupported,
+  compileInFlight,
   compileAdvertise,
   compileIsolate,
   compileLimits,
@@ -316,6 +317,7 @@ async function finish(
   const inputs = await compileInputs(context, partition);
   const output = await compileOutput(context, inputs.inputs);
   const models = await compileModels(context);
+  const inFlight = compileInFlight(settings, entry, problems);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
   const advertise = compileAdvertise(settings, problems);
   if (entry === undefined || problems.hasErrors) return { settings: [] };
@@ -355,6 +357,7 @@ async function finish(
     cutting: inputs.cutting,
     ...(settings.miniBatchFormat.origin !== 'default' &&
       settings.miniBatchFormat.value && { miniBatchFormat: settings.miniBatchFormat.value }),
+    ...inFlight,
     output: output.output,
     outputFolder: output.outputFolder,
     sideOutputs: output.sideOutputs,

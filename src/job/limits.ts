@@ -1,5 +1,5 @@
 /** Times and counts of a plan: where a default depends on another setting, or a machine sets the bound. Pure. */
-import type { Cutting, Limits, Plan } from '../domain/plan.ts';
+import type { Cutting, EntryScript, Limits, Plan } from '../domain/plan.ts';
 import type { Problems } from './problems.ts';
 import { onCommandLine } from './problems.ts';
 import type { Settings } from './settings.ts';
@@ -101,19 +101,31 @@ export function compileWorkerLife(settings: Settings): Pick<Plan, 'memoryLimitBy
   };
 }
 
+/** Several mini-batches at once in one process. */
+export function compileInFlight(
+  { asyncMode }: Settings,
+  entry: EntryScript | undefined,
+  problems: Problems,
+): { readonly inFlight?: true } {
+  if (asyncMode.value !== true) return {};
+  if (entry?.language === 'node')
+    problems.error('PR1007', '--amlbi_async_mode is for Python scripts', {
+      ...(asyncMode.at && { where: asyncMode.at }),
+      why: `${entry.file} runs on Node`,
+      next: 'start more worker processes with --processes, or work on the items of a mini-batch side by side in run()',
+    });
+  return { inFlight: true };
+}
+
 /** Settings that this version reads and can't follow. */
 export function checkUnsupported(settings: Settings, problems: Problems): void {
-  const { nodeCount, asyncMode, resumeFrom, dataframeMixedTypes } = settings;
+  const { nodeCount, resumeFrom, dataframeMixedTypes } = settings;
   if ((nodeCount.value ?? 1) > 1) {
     problems.warning('PR1018', `${nodeCount.value ?? 1} nodes are asked for, one is used`, {
       ...(nodeCount.at && { where: nodeCount.at }),
       why: 'this version runs on one machine',
     });
   }
-  if (asyncMode.value === true)
-    problems.error('PR1007', '--amlbi_async_mode is not supported yet', {
-      ...(asyncMode.at && { where: asyncMode.at }),
-    });
   if ((resumeFrom.value ?? '') !== '')
     problems.error('PR1007', '--resume_from is not supported yet', { ...(resumeFrom.at && { where: resumeFrom.at }) });
   if (dataframeMixedTypes.at !== undefined && dataframeMixedTypes.value === true)

@@ -34,6 +34,7 @@ export function agentHello(
     partFolder: options.layout.parts,
     tables: options.tables,
     ...(options.handOver && { handOver: options.handOver }),
+    ...(options.inFlight === true && { inFlight: true as const }),
     loggingLevel: options.loggingLevel,
     ...(markFile !== undefined && { markFile }),
     ...(debug && { debug }),

@@ -47,6 +47,8 @@ export interface WorkerOptions {
   readonly outputFolder: string;
   readonly tables: readonly WorkerTable[];
   readonly handOver?: MiniBatchFormat;
+  /** `Plan.inFlight`. */
+  readonly inFlight?: boolean;
   readonly limits: Limits;
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** Address of this node; else it is found out (`address.ts`). */

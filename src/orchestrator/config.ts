@@ -10,6 +10,7 @@ export function coreConfig(plan: Plan): CoreConfig {
     thresholds: plan.thresholds,
     needsRows: plan.output.action === 'append_row',
     allowEmpty: plan.allowEmpty,
+    ...(plan.inFlight === true && { inFlight: true }),
     progressTimeoutMs: limits.progressTimeoutMs,
     firstMiniBatchTimeoutMs: limits.firstMiniBatchTimeoutMs,
     // Contract 4.3 rule 3, but never before the limit of load and init themselves has had its say (settled 4).

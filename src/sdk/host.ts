@@ -107,6 +107,7 @@ export function workerOptions(
     outputFolder: plan.outputFolder,
     tables: workerTables(plan, columns),
     ...(plan.miniBatchFormat && { handOver: plan.miniBatchFormat }),
+    ...(plan.inFlight === true && { inFlight: true }),
     limits: plan.limits,
     loggingLevel: plan.loggingLevel,
     clock,
