@@ -567,6 +567,8 @@ class RealPackage(HostTest):
             def run(batch):
                 r = Run.get_context()
                 r.log("x", 1)
+                open("m.pkl", "w").write("m")
+                assert r.register_model("m", "m.pkl").id == "m:1"
                 return [r.id, Model.WHO, Same is Model, Workspace.WHO, azureml.core.SAME, r.experiment.workspace.name,
                         Dataset.__module__, r.get_metrics()]
             """, PARALLELRUN_REAL_AZUREML="1"),

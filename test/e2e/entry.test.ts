@@ -156,6 +156,45 @@ test('models, side inputs, metrics, files and child runs of a job', async () => 
   expect(await metrics('r')).toEqual(lines);
 }, 60_000);
 
+test('a model that the job file changes needs leave when a run goes on', async () => {
+  space.files('in', { a: '1', b: '2' });
+  space.write('w1', '1');
+  space.write('w2', '2');
+  space.write(
+    'src/score.py',
+    `from azureml.core import Model
+def run(mini_batch):
+    with open(Model.get_model_path("weights")) as file:
+        weight = file.read()
+    assert weight == "2" or mini_batch[0].endswith("a"), "not with this one"
+    return [weight]
+`,
+  );
+  const file = (weights: string): string =>
+    [
+      'type: pipeline',
+      'jobs:',
+      '  score:',
+      '    type: parallel',
+      '    inputs: { data: { type: uri_folder, path: ./in } }',
+      '    input_data: ${{inputs.data}}',
+      '    mini_batch_size: 1',
+      '    mini_batch_error_threshold: 0',
+      '    retry_settings: { max_retries: 0 }',
+      `    models: { weights: ${weights} }`,
+      '    task: { type: run_function, code: ./src, entry_script: score.py }',
+      '',
+    ].join('\n');
+  space.write('job.yml', file('./w1'));
+  expect((await cli('run', 'job.yml', '--name', 'c', '--processes', '1')).code).toBe(1);
+  space.write('job.yml', file('./w2'));
+  const refused = await cli('resume', 'c', '--retry-failed');
+  expect(refused.code).toBe(4);
+  expect(refused.stderr).toMatch(/models: weights=.*w1 before, weights=.*w2 now/);
+  // Fails with the old one.
+  await run('resume', 'c', '--retry-failed', '--allow-code-change');
+}, 60_000);
+
 test('a worker that is killed has kept what it said, and its child run is not finished', async () => {
   space.files('in', { a: '1' });
   space.write(
