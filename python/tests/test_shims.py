@@ -518,7 +518,13 @@ class RealPackage(HostTest):
         "azureml/core/workspace.py": "class Workspace:\n    WHO = 'real workspace'\n"
                                      "    def __init__(self): raise RuntimeError('asks the service')\n",
         "azureml/data/__init__.py": "WHO = 'real data'\nfrom azureml.core import Datastore\n",
-        "azureml/exceptions.py": "class WebserviceException(Exception): pass\nclass RunEnvironmentException(Exception): pass\n",
+        "azureml/core/environment.py": "class Environment: WHO = 'real environment'\n",
+        "azureml/exceptions.py": "class AzureMLException(Exception):\n"
+                                 "    def __init__(self, message, **_): super().__init__(message)\n"
+                                 "class WebserviceException(AzureMLException): pass\n"
+                                 "class ModelNotFoundException(AzureMLException): pass\n"
+                                 "class UserErrorException(AzureMLException): pass\n"
+                                 "class RunEnvironmentException(AzureMLException): pass\n",
         "azureml_user/other.py": "WHO = 'real user'\n",
     }
 
@@ -552,12 +558,39 @@ class RealPackage(HostTest):
 
     def test_their_exceptions_where_the_script_catches_those(self):
         self.assertEqual(self.lines("""
-            from azureml.core import Run, Model
-            from azureml.exceptions import WebserviceException
+            from azureml.core import Run, Model, Dataset
+            from azureml.exceptions import WebserviceException, ModelNotFoundException, UserErrorException
+            def caught(kind, call):
+                try: call()
+                except kind as error: return str(error)[:6]
             def run(batch):
-                try: Model(None, "none")
-                except WebserviceException as error: return [str(error)[:6]]
-            """), ["PR2911"])
+                return [caught(WebserviceException, lambda: Model(None, "none")),
+                        caught(ModelNotFoundException, lambda: Model.get_model_path("none")),
+                        caught(UserErrorException, lambda: Dataset.get_by_name(None, "none"))]
+            """), ["PR2911", "PR2911", "PR2910"])
+
+    def test_their_environment_needs_no_service(self):
+        self.assertEqual(self.lines("""
+            import azureml.core
+            from azureml.core import Environment
+            from azureml.core.environment import Environment as Same
+            def run(batch):
+                return [Environment.WHO, Same is Environment, azureml.core.environment.Environment is Same]
+            """), ["real environment", "True", "True"])
+
+    def test_a_run_that_is_not_there_is_told_in_their_class(self):
+        rig = self.rig("""
+            import azureml.exceptions
+            from azureml.core import Run
+            def run(batch):
+                try: Run.get_context(allow_offline=False)
+                except azureml.exceptions.RunEnvironmentException as error: return [error]
+            """)
+        for name, text in self.FILES.items():
+            rig.write("site/" + name, text)
+        rig.environment["PYTHONPATH"] = rig.path("site")
+        del rig.environment["AZUREML_RUN_ID"]
+        self.assertEqual(rig.start().run()["body"], b"there is no run here: AZUREML_RUN_ID is not set\n")
 
     def test_the_real_one_when_the_job_wants_it(self):
         self.assertEqual(self.lines("""
