@@ -7,6 +7,7 @@ import type { EnvironmentReady } from '../domain/event.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
 import { defaultCacheFolder, prepareEnvironment } from '../environment/index.ts';
+import { registryFolder } from '../models/index.ts';
 import type { EntryFacts, HostCommand, WorkerOptions } from '../node/options.ts';
 import { linkModels } from './models.ts';
 import { nodeHost, pythonHost } from './package.ts';
@@ -85,6 +86,8 @@ export function workerOptions(
     ...(plan.rootRunId !== undefined && { rootRunId: plan.rootRunId }),
     ...(plan.dataInputs && { dataInputs: plan.dataInputs }),
     ...(plan.models && { models: plan.models }),
+    // Settled here: workers have another working folder, and perhaps another home.
+    modelRegistry: registryFolder(process.env),
     output: plan.output,
     outputFolder: plan.outputFolder,
     tables: workerTables(plan, columns),
