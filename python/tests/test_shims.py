@@ -435,7 +435,7 @@ class Run(HostTest):
                         attempt(lambda: Dataset.get_by_name(ws, "lokup")), attempt(lambda: Datastore.get(ws, "nowhere")),
                         attempt(lambda: ws.get_default_datastore().upload("x")), attempt(lambda: d.filter),
                         attempt(lambda: Dataset.Tabular.from_delimited_files(None)),
-                        attempt(lambda: ws.get_default_datastore().name)]
+                        attempt(lambda: ws.get_default_datastore().name), attempt(lambda: r.input_datasets["tabel"])]
             """)
         folder = os.path.dirname(rig.write("in/a.csv", "x,y\n1,2\n"))
         rig.write("in/sub/b.txt", "b")
@@ -452,6 +452,8 @@ class Run(HostTest):
         self.assertIn("AttributeError: PR2904 a dataset has no filter here", lines[20])
         self.assertIn("NotLocal: PR2906 Dataset.Tabular.from_delimited_files", lines[21])
         self.assertEqual(lines[22], "workspaceblobstore")
+        self.assertIn("PR2910 there is no input 'tabel'", lines[23])
+        self.assertIn("did you mean 'table'?", lines[23])
 
     def test_workspace_and_experiment(self):
         _, records, body = self.records("""
@@ -591,6 +593,24 @@ class RealPackage(HostTest):
         rig.environment["PYTHONPATH"] = rig.path("site")
         del rig.environment["AZUREML_RUN_ID"]
         self.assertEqual(rig.start().run()["body"], b"there is no run here: AZUREML_RUN_ID is not set\n")
+
+    def test_children_of_a_script_find_what_it_finds(self):
+        for method in ("fork", "spawn", "forkserver"):
+            with self.subTest(method):
+                self.assertEqual(self.lines("""
+                    import multiprocessing, os
+                    from azureml.core import Run
+                    def child(queue):
+                        from azureml.core import Run, Model, VERSION
+                        Run.get_context().log("x", 1)
+                        queue.put([Run.get_context().id, hasattr(Model, "WHO"), VERSION])
+                    def run(batch):
+                        context = multiprocessing.get_context("%s")
+                        queue = context.Queue()
+                        process = context.Process(target=child, args=(queue,))
+                        process.start(); found = queue.get(timeout=20); process.join()
+                        return found + [Run.get_context().get_metrics()]
+                    """ % method), ["r1", "False", "1.2", "{'x': 1}"])
 
     def test_the_real_one_when_the_job_wants_it(self):
         self.assertEqual(self.lines("""
