@@ -21,6 +21,23 @@ def _import_main():
     return main
 
 
+def _settle_child():
+    """Children find the modules that their parent found. What goes wrong here must not end them."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        sys.path.insert(0, here)
+        from parallelrun_host.shim_finder import install_in_child
+
+        install_in_child()
+    except Exception:
+        pass
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)
+
+
 # guarded: children that a script starts with multiprocessing's `spawn` import this file under another name
 if __name__ == "__main__":
     sys.exit(_import_main()())
+elif __name__ == "__mp_main__":
+    _settle_child()

@@ -10,6 +10,7 @@ import sys
 
 SHIMS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "shims")
 _FIRST = ("azureml", "azureml_user")
+_CODE = "PARALLELRUN_CODE_FOLDER"
 
 AZURE_MISSING = (
     "PR2904 %s is not part of what ParallelRun provides of the Azure SDK (azureml.core and the EntryScript helpers), and no "
@@ -19,10 +20,22 @@ AZURE_MISSING = (
 
 def install(code_folder):
     """Call once, with the code folder on `sys.path` already."""
+    os.environ[_CODE] = code_folder
+    _install(code_folder)
+    sys.path.append(SHIMS)
+
+
+def install_in_child():
+    """The same in a process that a script starts with multiprocessing's `spawn` or `forkserver`; it has our `sys.path`."""
+    code_folder = os.environ.get(_CODE)
+    if code_folder is not None and not any(isinstance(finder, _First) for finder in sys.meta_path):
+        _install(code_folder)
+
+
+def _install(code_folder):
     names = [name for name in _FIRST if not _holds(code_folder, name)]
     sys.meta_path.insert(0, _First(names))
     sys.meta_path.append(_Last())
-    sys.path.append(SHIMS)
 
 
 def _holds(folder, name):

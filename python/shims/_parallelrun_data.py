@@ -111,8 +111,15 @@ def _walk(folder):
         yield below, folders, names
 
 
+class Inputs(dict):
+    """Names to datasets; one that isn't there is told with those that are."""
+
+    def __missing__(self, name):
+        raise KeyError(_missing("input", name, self))
+
+
 def inputs():
-    return {name: InputDataset(name, path) for name, path in map_of("PARALLELRUN_INPUTS").items()}
+    return Inputs((name, InputDataset(name, path)) for name, path in map_of("PARALLELRUN_INPUTS").items())
 
 
 def input_called(kind, name):
@@ -120,9 +127,12 @@ def input_called(kind, name):
     there = inputs()
     if name in there:
         return there[name]
+    raise azure_error(["UserErrorException"], _missing(kind, name, there))
+
+
+def _missing(kind, name, there):
     near = get_close_matches(str(name), list(there), 1)
-    raise azure_error(
-        ["UserErrorException"],
+    return (
         "PR2910 there is no %s %r here: its place is taken by an input of the job with that name%s; the inputs are: %s. Add "
         "to the job  inputs: { %s: { type: uri_folder, path: ... } }" % (
             kind, name, "" if not near else " (did you mean %r?)" % near[0], ", ".join(sorted(there)) or "none", name))

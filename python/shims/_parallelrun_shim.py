@@ -72,17 +72,17 @@ def _unknown(cls, name):
 
 def azure_error(names, text):
     """
-    An exception that code written for the SDK catches: of the first of these classes of `azureml.exceptions` that there
-    is. Who wants to catch one has imported it, so nothing is loaded here.
+    An exception that code written for the SDK catches: of all these classes of `azureml.exceptions` that there are. Who
+    wants to catch one has imported it, so nothing is loaded here.
     """
     real = sys.modules.get("azureml.exceptions")
-    for name in names:
-        kind = getattr(real, name, None)
-        if isinstance(kind, type) and issubclass(kind, Exception):
-            try:
-                return kind(text)
-            except Exception:
-                break
+    kinds = [getattr(real, name, None) for name in names]
+    kinds = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Exception)]
+    for bases in (tuple(kinds) + (NotFound,), tuple(kinds[:1])):
+        try:
+            return type("NotFound", bases, {})(text)
+        except Exception:
+            continue  # classes that don't go together, or want to be made in another way
     return NotFound(text)
 
 

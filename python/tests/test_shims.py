@@ -435,7 +435,7 @@ class Run(HostTest):
                         attempt(lambda: Dataset.get_by_name(ws, "lokup")), attempt(lambda: Datastore.get(ws, "nowhere")),
                         attempt(lambda: ws.get_default_datastore().upload("x")), attempt(lambda: d.filter),
                         attempt(lambda: Dataset.Tabular.from_delimited_files(None)),
-                        attempt(lambda: ws.get_default_datastore().name)]
+                        attempt(lambda: ws.get_default_datastore().name), attempt(lambda: r.input_datasets["tabel"])]
             """)
         folder = os.path.dirname(rig.write("in/a.csv", "x,y\n1,2\n"))
         rig.write("in/sub/b.txt", "b")
@@ -452,6 +452,8 @@ class Run(HostTest):
         self.assertIn("AttributeError: PR2904 a dataset has no filter here", lines[20])
         self.assertIn("NotLocal: PR2906 Dataset.Tabular.from_delimited_files", lines[21])
         self.assertEqual(lines[22], "workspaceblobstore")
+        self.assertIn("PR2910 there is no input 'tabel'", lines[23])
+        self.assertIn("did you mean 'table'?", lines[23])
 
     def test_workspace_and_experiment(self):
         _, records, body = self.records("""
@@ -518,7 +520,13 @@ class RealPackage(HostTest):
         "azureml/core/workspace.py": "class Workspace:\n    WHO = 'real workspace'\n"
                                      "    def __init__(self): raise RuntimeError('asks the service')\n",
         "azureml/data/__init__.py": "WHO = 'real data'\nfrom azureml.core import Datastore\n",
-        "azureml/exceptions.py": "class WebserviceException(Exception): pass\nclass RunEnvironmentException(Exception): pass\n",
+        "azureml/core/environment.py": "class Environment: WHO = 'real environment'\n",
+        "azureml/exceptions.py": "class AzureMLException(Exception):\n"
+                                 "    def __init__(self, message, **_): super().__init__(message)\n"
+                                 "class WebserviceException(AzureMLException): pass\n"
+                                 "class ModelNotFoundException(AzureMLException): pass\n"
+                                 "class UserErrorException(AzureMLException): pass\n"
+                                 "class RunEnvironmentException(AzureMLException): pass\n",
         "azureml_user/other.py": "WHO = 'real user'\n",
     }
 
@@ -552,12 +560,57 @@ class RealPackage(HostTest):
 
     def test_their_exceptions_where_the_script_catches_those(self):
         self.assertEqual(self.lines("""
-            from azureml.core import Run, Model
-            from azureml.exceptions import WebserviceException
+            from azureml.core import Run, Model, Dataset
+            from azureml.exceptions import WebserviceException, ModelNotFoundException, UserErrorException
+            def caught(kind, call):
+                try: call()
+                except kind as error: return str(error)[:6]
             def run(batch):
-                try: Model(None, "none")
-                except WebserviceException as error: return [str(error)[:6]]
-            """), ["PR2911"])
+                return [caught(WebserviceException, lambda: Model(None, "none")),
+                        caught(ModelNotFoundException, lambda: Model.get_model_path("none")),
+                        caught(UserErrorException, lambda: Dataset.get_by_name(None, "none"))]
+            """), ["PR2911", "PR2911", "PR2910"])
+
+    def test_their_environment_needs_no_service(self):
+        self.assertEqual(self.lines("""
+            import azureml.core
+            from azureml.core import Environment
+            from azureml.core.environment import Environment as Same
+            def run(batch):
+                return [Environment.WHO, Same is Environment, azureml.core.environment.Environment is Same]
+            """), ["real environment", "True", "True"])
+
+    def test_a_run_that_is_not_there_is_told_in_their_class(self):
+        rig = self.rig("""
+            import azureml.exceptions
+            from azureml.core import Run
+            def run(batch):
+                try: Run.get_context(allow_offline=False)
+                except azureml.exceptions.RunEnvironmentException as error: return [error]
+            """)
+        for name, text in self.FILES.items():
+            rig.write("site/" + name, text)
+        rig.environment["PYTHONPATH"] = rig.path("site")
+        del rig.environment["AZUREML_RUN_ID"]
+        self.assertEqual(rig.start().run()["body"], b"there is no run here: AZUREML_RUN_ID is not set\n")
+
+    def test_children_of_a_script_find_what_it_finds(self):
+        for method in ("fork", "spawn", "forkserver"):
+            with self.subTest(method):
+                self.assertEqual(self.lines("""
+                    import multiprocessing, os
+                    from azureml.core import Run
+                    def child(queue):
+                        from azureml.core import Run, Model, VERSION
+                        Run.get_context().log("x", 1)
+                        queue.put([Run.get_context().id, hasattr(Model, "WHO"), VERSION])
+                    def run(batch):
+                        context = multiprocessing.get_context("%s")
+                        queue = context.Queue()
+                        process = context.Process(target=child, args=(queue,))
+                        process.start(); found = queue.get(timeout=20); process.join()
+                        return found + [Run.get_context().get_metrics()]
+                    """ % method), ["r1", "False", "1.2", "{'x': 1}"])
 
     def test_the_real_one_when_the_job_wants_it(self):
         self.assertEqual(self.lines("""
@@ -567,6 +620,8 @@ class RealPackage(HostTest):
             def run(batch):
                 r = Run.get_context()
                 r.log("x", 1)
+                open("m.pkl", "w").write("m")
+                assert r.register_model("m", "m.pkl").id == "m:1"
                 return [r.id, Model.WHO, Same is Model, Workspace.WHO, azureml.core.SAME, r.experiment.workspace.name,
                         Dataset.__module__, r.get_metrics()]
             """, PARALLELRUN_REAL_AZUREML="1"),

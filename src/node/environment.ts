@@ -72,6 +72,10 @@ function contractVariables(options: WorkerOptions, identity: WorkerIdentity): Re
     AZ_BATCH_IS_CURRENT_NODE_MASTER: 'true',
     AZ_BATCHAI_GPU_COUNT_FOUND: String(identity.gpus),
     ...modelFolder(layout, models),
+    ...(options.modelRegistry !== undefined &&
+      options.environmentVariables['PARALLELRUN_MODELS'] === undefined && {
+        PARALLELRUN_MODELS: options.modelRegistry,
+      }),
     PARALLELRUN_RUN_FOLDER: layout.folder,
     PARALLELRUN_RECORDS: `${layout.records}/${address}/${identity.process}.jsonl`,
     PARALLELRUN_INPUTS: JSON.stringify(options.dataInputs ?? {}),

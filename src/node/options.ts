@@ -38,6 +38,8 @@ export interface WorkerOptions {
   readonly rootRunId?: string;
   /** `Plan.dataInputs`. */
   readonly dataInputs?: Readonly<Record<string, string>>;
+  /** Absolute folder of the registry of models. */
+  readonly modelRegistry?: string;
   /** `Plan.models`. */
   readonly models?: Readonly<Record<string, ModelSpec>>;
   /** Environment of the agent; default the process's own. */

@@ -8,6 +8,7 @@ import type { Clock } from '../domain/ports.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
 import { defaultCacheFolder, prepareEnvironment } from '../environment/index.ts';
 import type { PreparedEnvironment } from '../environment/prepare.ts';
+import { registryFolder } from '../models/index.ts';
 import type { EntryFacts, HostCommand, WorkerOptions } from '../node/options.ts';
 import { linkModels } from './models.ts';
 import { nodeHost, pythonHost } from './package.ts';
@@ -103,6 +104,8 @@ export function workerOptions(
     ...(plan.rootRunId !== undefined && { rootRunId: plan.rootRunId }),
     ...(plan.dataInputs && { dataInputs: plan.dataInputs }),
     ...(plan.models && { models: plan.models }),
+    // Settled here: workers have another working folder, and perhaps another home.
+    modelRegistry: registryFolder(process.env),
     output: plan.output,
     outputFolder: plan.outputFolder,
     tables: workerTables(plan, columns),

@@ -33,14 +33,14 @@ const FACTS = [
   { kind: 'child', run: 'c2', name: 'open', value: 'demo' },
 ];
 
-function recorded(facts: readonly object[], live = false, lines: readonly string[] = []): void {
-  const fold = new RecordsFold('demo', 'demo');
+function recorded(facts: readonly object[], live = false, lines: readonly string[] = [], rootRunId = 'demo'): void {
+  const fold = new RecordsFold('demo', rootRunId);
   for (const fact of facts) fold.line(JSON.stringify({ at: AT, ...fact }));
   for (const line of lines) fold.line(line);
   world.sdk = {
     openRun: () =>
       Promise.resolve({
-        plan: planFor('demo', root),
+        plan: { ...planFor('demo', root), rootRunId },
         status: refuse('status'),
         events: refuse('events'),
         requestCancel: refuse('requestCancel'),
@@ -78,6 +78,15 @@ describe('metrics', () => {
     recorded(Array.from({ length: 25 }, (_, i) => ({ kind: 'child', run: `c${i}`, name: `n${i}`, value: 'demo' })));
     await world.main('metrics', 'demo');
     expect(world.stdout.text).toContain('and 5 more child runs');
+  });
+
+  it("what was recorded for the pipeline's run stands apart, under its id", async () => {
+    recorded([...FACTS, { kind: 'metric', run: 'pipe', name: 'total', value: 9 }], false, [], 'pipe');
+    await world.main('metrics', 'demo');
+    expect(world.stdout.text).toMatch(/Of the pipeline's run\n\nMETRIC .*\ntotal +9 +1/);
+    world.stdout.text = '';
+    await world.main('metrics', 'demo', '--json');
+    expect(world.stdout.json().filter(({ run }) => run === 'pipe')).toMatchObject([{ type: 'metric', name: 'total' }]);
   });
 
   it('says so where there is nothing', async () => {

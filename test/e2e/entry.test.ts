@@ -16,7 +16,7 @@ afterEach(() => {
 const cli = (...args: readonly string[]) =>
   runCommand(process.execPath, [CLI, ...args], space.folder, {
     PARALLELRUN_ROOT: space.root,
-    PARALLELRUN_MODELS: join(space.folder, 'registry'),
+    PARALLELRUN_MODELS: 'registry',
     NO_COLOR: '1',
   });
 
@@ -44,7 +44,7 @@ def init():
     global weight
     with open(Model.get_model_path("weights")) as file:
         weight = int(file.read())
-    assert os.environ["AZUREML_MODEL_DIR"], "no model folder"
+    assert Model(None, "digits", version=1).tags == {"stage": "old"}
     found = [os.path.join(b, n) for b, _, names in os.walk(os.environ["AZUREML_MODEL_DIR"]) for n in names]
     assert len(found) == 1 and open(found[0]).read() == str(weight), found
     run_.log("loaded", weight)
@@ -154,6 +154,45 @@ test('models, side inputs, metrics, files and child runs of a job', async () => 
   await run('models', 'add', 'digits', 'w3');
   expect(await run('replay', 'r/0')).toContain('a 30');
   expect(await metrics('r')).toEqual(lines);
+}, 60_000);
+
+test('a model that the job file changes needs leave when a run goes on', async () => {
+  space.files('in', { a: '1', b: '2' });
+  space.write('w1', '1');
+  space.write('w2', '2');
+  space.write(
+    'src/score.py',
+    `from azureml.core import Model
+def run(mini_batch):
+    with open(Model.get_model_path("weights")) as file:
+        weight = file.read()
+    assert weight == "2" or mini_batch[0].endswith("a"), "not with this one"
+    return [weight]
+`,
+  );
+  const file = (weights: string): string =>
+    [
+      'type: pipeline',
+      'jobs:',
+      '  score:',
+      '    type: parallel',
+      '    inputs: { data: { type: uri_folder, path: ./in } }',
+      '    input_data: ${{inputs.data}}',
+      '    mini_batch_size: 1',
+      '    mini_batch_error_threshold: 0',
+      '    retry_settings: { max_retries: 0 }',
+      `    models: { weights: ${weights} }`,
+      '    task: { type: run_function, code: ./src, entry_script: score.py }',
+      '',
+    ].join('\n');
+  space.write('job.yml', file('./w1'));
+  expect((await cli('run', 'job.yml', '--name', 'c', '--processes', '1')).code).toBe(1);
+  space.write('job.yml', file('./w2'));
+  const refused = await cli('resume', 'c', '--retry-failed');
+  expect(refused.code).toBe(4);
+  expect(refused.stderr).toMatch(/models: weights=.*w1 before, weights=.*w2 now/);
+  // Fails with the old one.
+  await run('resume', 'c', '--retry-failed', '--allow-code-change');
 }, 60_000);
 
 test('a worker that is killed has kept what it said, and its child run is not finished', async () => {

@@ -29,6 +29,9 @@ it('paths count from the job file, models of the registry are settled at once', 
     newest: { path: `${cwd}/registry/digits/2/files/m.pkl`, version: 2 },
   });
   expect(plan.origins['models']).toBe('job file');
+  const flags = { models: { local: 'images' } };
+  const { plan: other } = await compiled(cwd, { jobFile: 'sub/job.yml', env, flags });
+  expect(other.models?.['local']).toEqual({ path: `${cwd}/images` });
   expect(settings.find(({ name }) => name === 'models')?.value).toContain(
     `newest=${cwd}/registry/digits/2/files/m.pkl`,
   );
@@ -50,6 +53,8 @@ it('inputs may be named in them, flags win one by one and count from the current
     c: { path: `${cwd}/m.pkl` },
   });
   expect(plan.origins['models']).toBe('command line');
+  const flags = { entryScript: 'score.py', input: 'images', models: { m: 'm.pkl' } };
+  expect((await compiled(cwd, { flags })).plan.models).toEqual({ m: { path: `${cwd}/m.pkl` } });
   expect(plan.dataInputs).toEqual({ weights: `${cwd}/m.pkl`, images: `${cwd}/images` });
 });
 

@@ -70,6 +70,11 @@ it('keeps a model as it was when links lead elsewhere later', async () => {
   const { path } = await addModel(registry, { name: 'm', path: join(here, 'link'), created });
   writeFileSync(join(here, 'real'), 'after');
   expect(readFileSync(path, 'utf8')).toBe('before');
+  file('net/w', 'before');
+  symlinkSync(join(here, 'net'), join(here, 'folder'));
+  const folder = await addModel(registry, { name: 'm', path: join(here, 'folder'), created });
+  writeFileSync(join(here, 'net/w'), 'after');
+  expect(readFileSync(join(folder.path, 'w'), 'utf8')).toBe('before');
 });
 
 it('lists and finds, the latest by number', async () => {
@@ -128,6 +133,7 @@ it('two at once give two versions, each whole', async () => {
     [1, 2].map(() => addModel(registry, { name: 'm', path, created, version: 99 })),
   );
   expect(same.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+  expect(readdirSync(join(registry, 'm')).filter((name) => name.startsWith('.'))).toEqual([]);
 });
 
 it('is one with that of the Python side', async () => {

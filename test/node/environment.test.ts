@@ -125,6 +125,9 @@ test('the inputs of the job and its models, for those who ask for them by name',
   expect((await variablesOf({ models: { local: { path: '/x' } } }))['AZUREML_MODEL_DIR']).toMatch(
     /\/models\/local\/1$/,
   );
+  expect(await variablesOf({ modelRegistry: '/registry' })).toMatchObject({ PARALLELRUN_MODELS: '/registry' });
+  const others = { modelRegistry: '/registry', environmentVariables: { PARALLELRUN_MODELS: '/theirs' } };
+  expect(await variablesOf(others)).toMatchObject({ PARALLELRUN_MODELS: '/theirs' });
   const passed = await variablesOf({ environmentVariables: { AZUREML_MODEL_DIR: '/mine' } });
   expect(passed['AZUREML_MODEL_DIR']).toBe('/mine');
 });

@@ -8,7 +8,7 @@ export async function execute({ deps, console, args, parsed }: CommandInput): Pr
   const root = rootOf(deps, parsed);
   const run = await sdk.openRun(root, await findRun(root, args[0] ?? ''));
   const [records, live] = await Promise.all([run.records(), run.live()]);
-  if (console.json) for (const line of recordsJson(run.plan.runId, records, live)) await console.emit(line);
+  if (console.json) for (const line of recordsJson(run.plan, records, live)) await console.emit(line);
   else console.say(metricsLines(run.plan.runId, `${root}/${run.plan.runId}`, records, live, console.screen()));
   return 0;
 }

@@ -1,5 +1,6 @@
 /** What a script recorded, for people and as NDJSON. */
 import { bytes, counted, safeText } from '../../views/text/words.ts';
+import type { Plan } from '../../domain/plan.ts';
 import type { AllRecords, ChildRecords, MetricRecord, RunRecords } from '../../sdk/index.ts';
 import { ellipsisOf, type Screen } from './screen.ts';
 import { tableLines } from './table.ts';
@@ -104,9 +105,13 @@ const rounded = (value: number): string =>
   Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(6)));
 
 /** Each with the id of the run it is about; a child with its state, and what it recorded in lines of its own. */
-export function* recordsJson(runId: string, records: AllRecords, live: boolean): Generator<object> {
+export function* recordsJson(
+  { runId, rootRunId = runId }: Pick<Plan, 'runId' | 'rootRunId'>,
+  records: AllRecords,
+  live: boolean,
+): Generator<object> {
   yield* ofRun(runId, records);
-  if (records.parent) yield* ofRun('parent', records.parent);
+  if (records.parent) yield* ofRun(rootRunId, records.parent);
   for (const { metrics, tags, properties, files, models, ...child } of records.children) {
     yield { type: 'child', run: runId, ...child, state: stateOf(child as ChildRecords, live) };
     yield* ofRun(child.id, { metrics, tags, properties, files, models });

@@ -286,8 +286,10 @@ class Run(Local):
     def register_model(self, model_name, model_path=None, tags=None, properties=None, model_framework=None,
                        model_framework_version=None, description=None, datasets=None, **_):
         """Puts a file or folder into the model registry: one that was uploaded to this run, or a local path."""
-        from azureml.core.model import Model
-
+        if real_is_wanted():  # a model of the real one belongs to a workspace, which this run has none of
+            from _parallelrun_azureml_core.model import Model
+        else:
+            from azureml.core.model import Model
         return Model._register_of_run(
             self, model_name, self._model_path(model_path or model_name), tags=tags, properties=properties,
             description=description)
