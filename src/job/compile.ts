@@ -11,6 +11,11 @@ import { effectiveSettings, originsOf } from './effective.ts';
 import { compileEntry } from './entry.ts';
 import { compileEnvironment } from './environment.ts';
 import { compileInputs } from './inputs.ts';
+import type { Profile } from './profile-read.ts';
+import { settingOf } from './profile-read.ts';
+import { computeOf, profilePlaces } from './profile-job.ts';
+import { readProfile } from './profile.ts';
+import { compileWorkerCommand } from './worker-command.ts';
 import {
   checkUnsupported,
   compileAdvertise,
@@ -55,7 +60,8 @@ export async function compileJob(
   const cwd = path.resolve(request.cwd ?? process.cwd());
   const env = request.env ?? process.env;
   const jobFile = request.jobFile === undefined ? undefined : path.resolve(cwd, request.jobFile);
-  const place = await decideRunPlace(request, cwd, env, surroundings, problems);
+  const profile = await readProfile(request, jobFile, cwd, env, problems);
+  const place = await decideRunPlace(request, cwd, env, surroundings, problems, profile?.root?.value);
   const job = jobFile === undefined ? undefined : await fromFile(jobFile, request, problems);
   if (jobFile !== undefined && job === undefined) return err(problems.all());
   if (jobFile === undefined && (request.set ?? []).length > 0) {
@@ -66,8 +72,10 @@ export async function compileJob(
     });
   }
   const base = jobFile === undefined ? cwd : path.dirname(jobFile);
-  const parts = readParts(request, job, base, place, problems);
-  const context: JobContext = { request, cwd, base, job, runFolder: place.runFolder, env, problems, ...parts };
+  const parts = readParts(request, job, base, place, profile, problems);
+  const datastores = profile?.datastores ?? new Map<string, string>();
+  const { runFolder } = place;
+  const context: JobContext = { request, cwd, base, job, runFolder, profile, datastores, env, problems, ...parts };
   return finish(context, parts, place, surroundings);
 }
 
@@ -91,6 +99,7 @@ function readParts(
   job: ParallelJob | undefined,
   base: string,
   place: RunPlace,
+  profile: Profile | undefined,
   problems: Problems,
 ): Parts {
   const outputs = runLayout(place.runFolder).outputs;
@@ -107,8 +116,10 @@ function readParts(
     references.names,
     problems,
   );
+  const compute = computeOf(job, references.names, profile, problems);
   const settings = readSettings(
     {
+      profile: (key) => settingOf(profile, key, compute),
       flags: request.flags,
       runtimeFlags: script.runtimeFlags,
       runtimeFlagAt: script.runtimeFlagAt,
@@ -119,6 +130,7 @@ function readParts(
   );
   const variables = readVariables(
     child(job?.job, 'environment_variables'),
+    profile?.environmentVariables,
     request.flags.environmentVariables,
     references.names,
     problems,
@@ -139,6 +151,7 @@ async function finish(
   const { settings, problems, job, request, base } = context;
   const entry = await compileEntry(context);
   const environment = await compileEnvironment(context, entry);
+  const workerCommand = compileWorkerCommand(context, environment, entry);
   const inputs = await compileInputs(context, parts.partition);
   const output = await compileOutput(context, inputs.inputs);
   const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
@@ -151,6 +164,9 @@ async function finish(
     appendRowTo: output.appendOrigin,
     environmentVariables: parts.variables.origin,
     environment: environment.origin,
+    python: environment.pythonOrigin,
+    extraRequirements: environment.overrides.extraOrigin,
+    replacePin: environment.overrides.pinsOrigin,
     miniBatchSize: inputs.sizeOrigin,
     miniBatchRows: inputs.rowsOrigin,
     root: place.rootOrigin,
@@ -170,8 +186,10 @@ async function finish(
     ...(request.jobFile === undefined ? {} : { jobFile: path.resolve(context.cwd, request.jobFile) }),
     entry,
     scriptArguments: parts.script.words,
-    environmentVariables: parts.variables.values,
+    environmentVariables: { ...environment.variables, ...parts.variables.values },
     environment: environment.spec,
+    ...(workerCommand === undefined ? {} : { workerCommand }),
+    ...(context.profile === undefined ? {} : { profile: context.profile.file }),
     inputs: inputs.inputs,
     cutting: inputs.cutting,
     ...(settings.miniBatchFormat.origin !== 'default' &&
@@ -201,6 +219,10 @@ async function finish(
   return ok({
     plan,
     warnings: problems.all(),
-    settings: effectiveSettings({ plan, settings, root: place.root, inputs: inputs.written }),
+    settings: effectiveSettings({
+      ...{ plan, settings, root: place.root, inputs: inputs.written },
+      overrides: environment.shown,
+      places: profilePlaces(context, environment.at),
+    }),
   });
 }

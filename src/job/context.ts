@@ -1,5 +1,6 @@
 import type { ParallelJob } from './pipeline.ts';
 import type { Problems } from './problems.ts';
+import type { Profile } from './profile-read.ts';
 import type { References } from './references.ts';
 import type { JobRequest } from './request.ts';
 import type { Settings } from './settings.ts';
@@ -16,6 +17,9 @@ export interface JobContext {
   readonly settings: Settings;
   readonly references: References;
   readonly runFolder: string;
+  readonly profile: Profile | undefined;
+  /** Name of a datastore to an absolute local path, or a URL: the table of the profile. */
+  readonly datastores: ReadonlyMap<string, string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly problems: Problems;
 }

@@ -15,8 +15,11 @@ const RULES = [
 ]; // prettier-ignore
 const CODE = [
   'task.entry_script', 'task.code', 'task.program_arguments', 'environment_variables', 'task.environment', 'requirements',
-  'python',
+  'python', 'extra_requirements', 'replace_pin',
 ]; // prettier-ignore
+
+/** Of them the environment is made. */
+const ENVIRONMENT = ['task.environment', 'requirements', 'python', 'extra_requirements', 'replace_pin'];
 
 export interface JobCheck {
   /** The run's plan, with what is taken over. */
@@ -104,7 +107,7 @@ const HIDDEN: readonly (readonly [keyof Plan, string])[] = [
 function isFixed(name: string, plan: Plan, old: Plan): boolean {
   // Arguments of the command line follow those of the file and don't replace them.
   if (name === 'task.program_arguments') return !startsWith(plan.scriptArguments, old.scriptArguments);
-  return ['command line', 'environment variable'].includes(plan.origins[name] ?? '');
+  return ['command line', 'environment variable', 'profile'].includes(plan.origins[name] ?? '');
 }
 
 const startsWith = (list: readonly string[], front: readonly string[]): boolean =>
@@ -148,6 +151,6 @@ function withCode(plan: Plan, old: Plan, fresh: Plan, fixed: (name: string) => b
     ...(!fixed('task.entry_script') && !fixed('task.code') && { entry: fresh.entry }),
     scriptArguments,
     environmentVariables: Object.fromEntries(variables),
-    ...(!['task.environment', 'requirements', 'python'].some(fixed) && { environment: fresh.environment }),
+    ...(!ENVIRONMENT.some(fixed) && { environment: fresh.environment }),
   };
 }
