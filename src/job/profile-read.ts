@@ -166,8 +166,12 @@ class Reader {
   words(key: string): Placed<readonly string[]> | undefined {
     const node = this.#given(key);
     if (node === undefined) return undefined;
-    if (node.kind === 'list' && node.items.length > 0 && node.items.every(isWord))
-      return { value: node.items.filter(isWord).map((item) => item.text), at: node.at() };
+    if (node.kind === 'list' && node.items.length > 0 && node.items.every(isWord)) {
+      const [program = '', ...words] = node.items.filter(isWord).map((item) => item.text);
+      // A program with a path is one beside the profile; the others are words, whatever they look like.
+      const isPath = /^[^{]*\//.test(program) || program.startsWith('~/');
+      return { value: [isPath ? this.#absolute(program) : program, ...words], at: node.at() };
+    }
     this.#wrong(key, node, 'a list of words, such as [podman, run, --rm, "{image}"]; what holds braces needs quotes');
     return undefined;
   }

@@ -70,7 +70,7 @@ function behind(
   args: readonly string[],
 ): HostCommand {
   const [command = interpreter, ...rest] = [...words, interpreter];
-  return { language, command, args: [...rest, ...args] };
+  return { language, command, args: [...rest, ...args], ...(words.length > 0 && { wrapped: true as const }) };
 }
 
 type Places = Readonly<Record<string, string>>;
