@@ -64,7 +64,7 @@ export function overridesOf(flags: WrittenFlags, profile: Profile | undefined, p
     const at = onCommandLine('--replace-pin', text);
     const pin = readReplacement(text, at);
     if (typeof pin !== 'string') return [pin];
-    problems.error('PR1011', '--replace-pin has a value that is not allowed', { where: at, why: pin });
+    problems.error('PR1011', `--replace-pin has a value that is not allowed: ${text}`, { where: at, why: pin });
     return [];
   });
   const origin = (own: readonly unknown[], other: readonly unknown[] = []): Origin =>

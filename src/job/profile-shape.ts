@@ -79,6 +79,7 @@ export const PROFILE: MapShape = map([
 export const PROFILE_BOOK: KeyBook = {
   places: places(),
   whose: ' in the profile',
+  top: 'at the top of the profile',
   page: PROFILE_PAGE,
 };
 

@@ -12,6 +12,8 @@ export interface KeyBook {
   readonly places: ReadonlyMap<string, string>;
   /** Completes "it belongs under task ...". */
   readonly whose: string;
+  /** Completes "it belongs directly". */
+  readonly top: string;
   /** Where its keys are explained. */
   readonly page: string;
 }
@@ -19,6 +21,7 @@ export interface KeyBook {
 const JOB_BOOK: KeyBook = {
   places: knownPlaces(),
   whose: ' of the parallel job',
+  top: 'under the parallel job',
   page: 'docs/reference/settings.md',
 };
 
@@ -59,7 +62,7 @@ function warnOfMisplaced(
   place: string,
   where: SourceLocation,
   problems: Problems,
-  { whose }: KeyBook,
+  { whose, top }: KeyBook,
 ): void {
   const cut = place.lastIndexOf('.');
   const isFlag = place.includes('--');
@@ -71,11 +74,7 @@ function warnOfMisplaced(
     });
     return;
   }
-  const home = isFlag
-    ? `in ${place}`
-    : cut < 0
-      ? `directly under${whose.replace(/^ of/, '') || ' the top of the file'}`
-      : `under ${place.slice(0, cut)}${whose}`;
+  const home = isFlag ? `in ${place}` : cut < 0 ? `directly ${top}` : `under ${place.slice(0, cut)}${whose}`;
   problems.warning('PR1014', `the key ${key} has no effect in this place`, {
     where,
     why: `it belongs ${home}`,
