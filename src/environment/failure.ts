@@ -196,7 +196,7 @@ const uvCause: Finder = (facts) => {
     parts.push(line.trim());
   }
   const sentence = parts.join(' ').replaceAll(/\s+/g, ' ');
-  const hint = lines.find((line) => /hint: You require/.test(line))?.replace(/^.*?hint: /, '');
+  const hint = lines.find((line) => line.includes('hint: You require'))?.replace(/^.*?hint: /, '');
   const [, missing] = /there (?:is|are) no versions? of (.+?) and /.exec(sentence) ?? [];
   const [, unknown] =
     /Because ([^\s]+) was not found in (?:the package registry|the provided package locations)/.exec(sentence) ?? [];

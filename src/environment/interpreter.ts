@@ -58,8 +58,10 @@ export async function interpreterBehind(
   env: Env,
   signal?: AbortSignal,
 ): Promise<Result<Interpreter, Problem>> {
-  const [command = python, ...args] = [...words, python];
-  const { said, version, end } = await askVersion(command, args, env, signal);
+  const [command, ...args] = words;
+  const { said, version, end } = await (command === undefined
+    ? askVersion(python, [], env, signal)
+    : askVersion(command, [...args, python], env, signal));
   if (end.ended === 'canceled') return err(preparationCanceled());
   if (version === undefined) return err(workerCommandFails([...words, python], describeEnd(end), said));
   return atLeast(version, PYTHON_MIN)

@@ -69,8 +69,10 @@ function behind(
   interpreter: string,
   args: readonly string[],
 ): HostCommand {
-  const [command = interpreter, ...rest] = [...words, interpreter];
-  return { language, command, args: [...rest, ...args], ...(words.length > 0 && { wrapped: true as const }) };
+  const [command, ...rest] = words;
+  return command === undefined
+    ? { language, command: interpreter, args }
+    : { language, command, args: [...rest, interpreter, ...args], wrapped: true };
 }
 
 type Places = Readonly<Record<string, string>>;
