@@ -169,3 +169,22 @@ describe('worker_command', () => {
     expect([code, work.rows('ts')]).toEqual([0, ['here']]);
   });
 });
+
+describe('the root of a profile', () => {
+  it('is where runs go, and where the other commands look for them', async () => {
+    work.write('parallelrun.config.yml', 'root: ./elsewhere\n');
+    work.write('score.py', 'def run(b):\n    return b\n');
+    work.files('data', { a: '' });
+    const alone = async (...args: readonly string[]) =>
+      runCommand('env', ['-u', 'PARALLELRUN_ROOT', process.execPath, CLI, ...args], work.folder, { NO_COLOR: '1' });
+    const ran = await alone('run', '--entry-script', 'score.py', '--input', 'data', '--name', 'one');
+    expect(ran.code).toBe(0);
+    expect(existsSync(join(work.folder, 'elsewhere', 'one', 'logs'))).toBe(true);
+    expect((await alone('status', 'one')).code).toBe(0);
+    expect((await alone('list')).stdout).toContain('one');
+    expect((await alone('status', 'one', '--root', 'runs')).code).toBe(2);
+    work.write('parallelrun.config.yml', 'root: [broken\n');
+    expect((await alone('list', '--root', 'elsewhere')).stdout).toContain('one');
+    expect((await alone('list')).code).toBe(0);
+  });
+});

@@ -30,7 +30,11 @@ export function planLines(preview: PlanPreview, screen: Screen): readonly string
 }
 
 function settingLines(settings: readonly EffectiveSetting[], screen: Screen): readonly string[] {
-  const rows = settings.map((setting) => [`  ${safeText(setting.name)}`, valueText(setting.value), originText(setting)]);
+  const rows = settings.map((setting) => [
+    `  ${safeText(setting.name)}`,
+    valueText(setting.value),
+    originText(setting),
+  ]);
   // A long value must not push the origins of all others off the screen.
   const [name, origin] = [0, 2].map((place) => Math.max(12, ...rows.map((row) => displayWidth(row[place] ?? '')))) as [
     number,
