@@ -99,13 +99,20 @@ export type EnvironmentSpec =
       /** File it came from, absolute, for messages. */
       readonly source: string;
       /** Where each line of `pip` stands, for messages; absent for those nobody knows. */
-      readonly places?: Readonly<Record<string, { readonly file: string; readonly line?: number }>>;
+      readonly places?: Readonly<Record<string, RequirementPlace>>;
       /** Absolute path of the interpreter the environment is made of; absent: one that is found. */
       readonly base?: string;
       /** The packages of the base stay visible below those of `pip`. */
       readonly onTop?: true;
     }
   | { readonly kind: 'path' };
+
+export interface RequirementPlace {
+  readonly file: string;
+  readonly line?: number;
+  /** Not the job asks for it, but the command line or the profile: there it is mended. */
+  readonly added?: true;
+}
 
 /** What starts the workers, such as a container. */
 export interface WorkerCommand {

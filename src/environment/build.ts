@@ -4,6 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { access, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { finished } from 'node:stream/promises';
+import type { RequirementPlace } from '../domain/plan.ts';
 import { err, ok, type Problem, type Result, type SourceLocation } from '../domain/problem.ts';
 import type { Env } from './cache.ts';
 import { describeEnd, runCommand, type CommandEnd } from './command.ts';
@@ -28,7 +29,7 @@ export interface BuildRequest {
   /** File the requirements came from. */
   readonly source: string;
   /** Where each line stands. */
-  readonly places: Readonly<Record<string, { readonly file: string; readonly line?: number }>>;
+  readonly places: Readonly<Record<string, RequirementPlace>>;
   /** The packages of the base stay visible. */
   readonly onTop: boolean;
   readonly env: Env;
@@ -175,6 +176,7 @@ async function installProblem(
       return requirementFailed({
         ...(await completed(failure, join(target, 'bin', 'python'), installer, request)),
         where: await placeOf(failure.requirement, request),
+        isAdded: request.places[failure.requirement ?? '']?.added === true,
         log,
         version: request.base.version,
       });

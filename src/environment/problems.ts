@@ -1,4 +1,5 @@
 import type { Problem, SourceLocation } from '../domain/problem.ts';
+import { parseRequirement } from '../domain/requirement.ts';
 import { maskCredentials } from './requirements.ts';
 
 /** The oldest Python that the worker host runs on. */
@@ -60,6 +61,8 @@ export function requirementFailed(facts: {
   readonly replacement?: string;
   readonly needsPython?: string;
   readonly where: SourceLocation;
+  /** By the command line or the profile, which pins don't change. */
+  readonly isAdded: boolean;
   readonly log: string;
   readonly version: string;
 }): Problem {
@@ -80,16 +83,20 @@ function mending(facts: {
   readonly requirement?: string;
   readonly replacement?: string;
   readonly needsPython?: string;
+  readonly isAdded: boolean;
 }): readonly string[] {
-  const { requirement, replacement, needsPython } = facts;
+  const { requirement, replacement, needsPython, isAdded } = facts;
   const python = /\d+\.\d+/.exec(needsPython ?? '')?.[0];
   const lines: string[] = [];
-  if (requirement !== undefined && replacement !== undefined) {
+  if (isAdded) {
+    lines.push(`correct it where it is given${replacement === undefined ? '' : `; there is ${replacement}`}`);
+  } else if (requirement !== undefined && replacement !== undefined) {
+    const { shown, version } = parseRequirement(requirement) ?? { shown: requirement, version: '' };
     lines.push(
       `with another version, for this run: --replace-pin '${replacement}'`,
       'or for every run, in parallelrun.config.yml:',
       'pins:',
-      `  '${requirement}': '${replacement}'`,
+      `  '${shown}${version}': '${replacement}'`,
     );
   }
   if (python !== undefined && !/^[<!]/.test(needsPython ?? ''))

@@ -1,7 +1,7 @@
 /** An environment as a job, or a profile in its place, describes it: v2 and v1 maps, files, names. I/O: reads files. */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { EnvironmentSpec } from '../domain/plan.ts';
+import type { EnvironmentSpec, RequirementPlace } from '../domain/plan.ts';
 import type { SourceLocation } from '../domain/problem.ts';
 import { placedLine, readConda } from './conda.ts';
 import type { JobContext } from './context.ts';
@@ -232,10 +232,14 @@ function requirementsSpec(requirements: Requirements, source: string): Environme
 /** Without the line's text, which may hold credentials. */
 export function placesOf(
   places: ReadonlyMap<string, SourceLocation>,
-): Readonly<Record<string, { readonly file: string; readonly line?: number }>> {
-  return Object.fromEntries(
-    [...places].map(([text, { file, line }]) => [text, { file, ...(line === undefined ? {} : { line }) }]),
-  );
+  added = false,
+): Readonly<Record<string, RequirementPlace>> {
+  const placed = ({ file, line }: SourceLocation): RequirementPlace => ({
+    file,
+    ...(line === undefined ? {} : { line }),
+    ...(added && { added }),
+  });
+  return Object.fromEntries([...places].map(([text, at]) => [text, placed(at)]));
 }
 
 async function fromConda(node: WrittenNode, place: Place, context: JobContext): Promise<Described> {

@@ -140,17 +140,10 @@ async function override(chosen: Chosen, overrides: Overrides, context: JobContex
   };
   if (asked === undefined && added.lines.length === 0) return { spec, shown };
   const pip = withExtra([...pinned.lines, ...conda.lines], added.lines);
-  const places = {
-    ...asked?.places,
-    ...Object.fromEntries(
-      [...pinned.replaced, ...conda.replaced].flatMap(({ pin, after }) =>
-        after === undefined
-          ? []
-          : [[after, { file: pin.at.file, ...(pin.at.line !== undefined && { line: pin.at.line }) }]],
-      ),
-    ),
-    ...placesOf(added.places),
-  };
+  const instead = [...pinned.replaced, ...conda.replaced].flatMap(({ pin, after }) =>
+    after === undefined ? [] : [[after, pin.at] as const],
+  );
+  const places = { ...asked?.places, ...placesOf(new Map([...instead, ...added.places]), true) };
   if (asked !== undefined)
     return { spec: { ...asked, ...pythonVersion(asked, overrides), pip, places, condaOnly: conda.kept }, shown };
   const [first] = overrides.extra;

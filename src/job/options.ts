@@ -298,7 +298,7 @@ export const OPTIONS = {
   },
   root: {
     name: 'root', cli: { flag: '--root', argument: '<folder>' }, value: { type: 'text' },
-    fallbackText: '$PARALLELRUN_ROOT, else ./runs', help: 'folder that holds the run folders',
+    fallbackText: '$PARALLELRUN_ROOT, else root of the profile, else ./runs', help: 'folder that holds the run folders',
   },
   allowEmpty: {
     name: 'allow_empty', cli: { flag: '--allow-empty' }, value: { type: 'switch' }, fallback: false,

@@ -1,4 +1,5 @@
 /** Whether the job file of a run is still what it was, and what of it the run takes over when it goes on. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RunLayout } from '../domain/layout.ts';
@@ -71,7 +72,9 @@ async function compiled(plan: Plan, jobText: string): Promise<CompiledJob | stri
   const root = dirname(plan.runFolder);
   // The result of the run may be there already.
   const flags = { root, overwrite: true };
-  const found = await compileJob({ jobFile, jobText, flags, cwd: dirname(jobFile) });
+  // The profile that the run was started with, for both texts: what differs is the job.
+  const config = plan.profile !== undefined && existsSync(plan.profile) ? plan.profile : false;
+  const found = await compileJob({ jobFile, jobText, flags, config, cwd: dirname(jobFile) });
   if (!found.ok) return found.error[0]?.what ?? 'it can not be compiled';
   // Its made-up run folder stands wherever the run's own one does.
   const text = JSON.stringify(found.value).replaceAll(

@@ -71,10 +71,16 @@ describe.each(['pip', 'uv'])('%s', (tool) => {
       });
       expect(refused.error.next).toContain(`--replace-pin 'tinypkg==1.2.*'\n`);
       expect(refused.error.next).toContain(`\npins:\n  'tinypkg==1.2.9': 'tinypkg==1.2.*'\n`);
+      const own = spec(['tinypkg==1.2.9']);
+      const added = await prepare({ ...own, places: { 'tinypkg==1.2.9': { file: 'command line', added: true } } }, env);
+      if (added.ok) throw new Error('it was built');
+      expect(added.error.where).toEqual({ file: 'command line' });
+      expect(added.error.next).toMatch(/^correct it where it is given; there is tinypkg==1\.2\.\*\n/);
       const built = await prepare(spec(['tinypkg==1.2.*']), env);
       if (!built.ok) throw new Error(built.error.why);
       expect(run(built.value.interpreter, 'import tinypkg; print(tinypkg.ANSWER)')).toBe('12');
       expect(lines.filter((line) => line.startsWith('Building'))).toEqual([
+        expect.stringContaining(`, ${tool})`),
         expect.stringContaining(`, ${tool})`),
         expect.stringContaining(`, ${tool})`),
       ]);

@@ -129,7 +129,7 @@ describe('requirements', () => {
       expect(answer).toBe('42\n');
       expect(lines.filter((line) => line.startsWith('Building the environment'))).toHaveLength(1);
       expect(lines).toContain(`Process ${process.pid} is building this environment: waiting for it`);
-      expect(lines.some((line) => line.includes('Successfully installed tinypkg-1.2'))).toBe(true);
+      expect(lines.some((line) => /Successfully installed tinypkg-1\.2|Installed 1 package/.test(line))).toBe(true);
     },
     BUILD_TIMEOUT_MS,
   );
@@ -148,9 +148,7 @@ describe('requirements', () => {
         },
       });
       if (result.ok) return;
-      expect(result.error.why).toBe(
-        `the index has no package no-such-thing, or none for Python ${realVersion} on this machine`,
-      );
+      expect(result.error.why).toContain('the index has no package no-such-thing');
       const log = /said: (\S+)$/.exec(result.error.next ?? '')?.[1] ?? '';
       expect(existsSync(log)).toBe(true);
       expect(

@@ -100,9 +100,9 @@ describe('a conda file with overrides', () => {
       condaOnly: [],
       source: `${cwd}/conda.yml`,
       places: {
-        'tensorflow==2.15.*': { file: CONFIG, line: 2 },
-        'scipy==1.11': { file: CONFIG, line: 6 },
-        tqdm: { file: `${cwd}/more.txt`, line: 1 },
+        'tensorflow==2.15.*': { file: CONFIG, line: 2, added: true },
+        'scipy==1.11': { file: CONFIG, line: 6, added: true },
+        tqdm: { file: `${cwd}/more.txt`, line: 1, added: true },
       },
     });
     expect(codes).toEqual(['PR4110:2']);
