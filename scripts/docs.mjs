@@ -1,4 +1,5 @@
-// Writes what is made from the options table: docs/reference/settings.md and schemas/parallel-job.schema.json.
+// Writes what is made from the options table: docs/reference/settings.md and schemas/parallel-job.schema.json; and of the
+// profile's shape schemas/parallelrun-config.schema.json.
 // `--check` changes nothing and fails where they are not current.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -14,11 +15,12 @@ const bundled = await build({
   platform: 'node',
 });
 const source = Buffer.from(bundled.outputFiles[0].contents).toString('base64');
-const { jobSchema, settingsPage } = await import(`data:text/javascript;base64,${source}`);
+const { jobSchema, profileSchema, settingsPage } = await import(`data:text/javascript;base64,${source}`);
 
 const files = {
   'docs/reference/settings.md': settingsPage(),
   'schemas/parallel-job.schema.json': `${JSON.stringify(jobSchema(), undefined, 2)}\n`,
+  'schemas/parallelrun-config.schema.json': `${JSON.stringify(profileSchema(), undefined, 2)}\n`,
 };
 const check = process.argv.includes('--check');
 for (const [name, text] of Object.entries(files)) {

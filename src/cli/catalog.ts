@@ -21,7 +21,10 @@ const RUN_ARGUMENT = 'id of the run, a unique start of it, or "last"';
 const collect = (value: string, before: readonly string[] | undefined): readonly string[] => [...(before ?? []), value];
 
 const root = (): Option =>
-  new Option('--root <dir>', 'folder that holds run folders (default: $PARALLELRUN_ROOT, else ./runs)');
+  new Option(
+    '--root <dir>',
+    'folder that holds run folders (default: $PARALLELRUN_ROOT, else root of the profile, else ./runs)',
+  );
 
 export const COMMANDS: readonly CommandSpec[] = [
   {

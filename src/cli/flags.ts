@@ -33,6 +33,8 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   processes: JOB,
   python: JOB,
   requirements: JOB,
+  extraRequirements: JOB,
+  replacePin: JOB,
   environmentVariables: JOB,
   models: JOB,
   output: OUTPUT,
@@ -88,6 +90,12 @@ export function addJobOptions(command: Command): void {
   const set = new Option('--set <path=value>', 'override a value of the job file; repeatable').argParser(collect);
   command.addOption(set.helpGroup(JOB));
   command.addOption(new Option('--step <name>', 'only this job of the pipeline').helpGroup(JOB));
+  const config = new Option(
+    '--config <file>',
+    "profile: what is different on this machine (default: parallelrun.config.yml beside the job file or here, else the user's)",
+  );
+  command.addOption(config.helpGroup(JOB));
+  command.addOption(new Option('--no-config', 'read no profile').helpGroup(JOB));
   for (const key of FLAG_KEYS) command.addOption(optionOf(key));
 }
 
@@ -128,12 +136,18 @@ export function requestOf(parts: RequestParts): JobRequest {
   return {
     ...(parts.jobFile === undefined ? {} : { jobFile: parts.jobFile }),
     ...(set.length === 0 ? {} : { set }),
+    ...configOf(parts.parsed['config']),
     flags: flagsOf(parts.parsed),
     ...(typeof parts.parsed['step'] === 'string' && { step: parts.parsed['step'] }),
     ...(parts.scriptArguments === undefined ? {} : { scriptArguments: parts.scriptArguments }),
     cwd: parts.cwd,
     env: parts.env,
   };
+}
+
+/** `--no-config` gives false, and without either commander gives true. */
+function configOf(value: unknown): Pick<JobRequest, 'config'> {
+  return typeof value === 'string' || value === false ? { config: value } : {};
 }
 
 function flagsOf(parsed: Parsed): WrittenFlags {

@@ -4,6 +4,7 @@ import { ParallelRunError, type Problem } from '../domain/problem.ts';
 import { COMMANDS, type CommandSpec } from './catalog.ts';
 import { Console } from './console.ts';
 import type { CliDeps } from './deps.ts';
+import { withProfileRoot } from './profile-root.ts';
 import type { Parsed } from './flags.ts';
 import { problemOfUsage } from './usage.ts';
 
@@ -106,7 +107,8 @@ function build(
       const args = received.slice(0, command.registeredArguments.length).map(textOrNothing);
       const { execute } = await spec.load();
       const parsed: Parsed = command.opts();
-      outcome.exitCode = await execute({ deps, console, args, parsed, scriptArguments });
+      const world = spec.takesJob ? deps : await withProfileRoot(deps, parsed['root']);
+      outcome.exitCode = await execute({ deps: world, console, args, parsed, scriptArguments });
     });
   }
   return program;

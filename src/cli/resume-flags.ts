@@ -60,6 +60,8 @@ const WHY: Readonly<Partial<Record<FlagKey, string>>> = {
   code: CODE,
   python: CODE,
   requirements: CODE,
+  extraRequirements: CODE,
+  replacePin: CODE,
   environmentVariables: CODE,
   models: CODE,
 };

@@ -38,6 +38,10 @@ export interface Plan {
   /** Id of the pipeline's run; absent: the run is its own. */
   readonly rootRunId?: string;
   readonly environment: EnvironmentSpec;
+  /** Absent: the interpreter is started as it is. */
+  readonly workerCommand?: WorkerCommand;
+  /** The profile that was used, absolute. */
+  readonly profile?: string;
   /** The split inputs, in listed order; all of one kind. Empty for rank mini-batches. */
   readonly inputs: readonly InputSpec[];
   readonly cutting: Cutting;
@@ -109,8 +113,29 @@ export type EnvironmentSpec =
       readonly condaOnly: readonly string[];
       /** File it came from, absolute, for messages. */
       readonly source: string;
+      /** Where each line of `pip` stands, for messages; absent for those nobody knows. */
+      readonly places?: Readonly<Record<string, RequirementPlace>>;
+      /** Absolute path of the interpreter the environment is made of; absent: one that is found. */
+      readonly base?: string;
+      /** The packages of the base stay visible below those of `pip`. */
+      readonly onTop?: true;
     }
   | { readonly kind: 'path' };
+
+export interface RequirementPlace {
+  readonly file: string;
+  readonly line?: number;
+  /** Not the job asks for it, but the command line or the profile: there it is mended. */
+  readonly added?: true;
+}
+
+/** What starts the workers, such as a container. */
+export interface WorkerCommand {
+  /** Stand before interpreter and arguments; `{run}` and the like are filled in when the run is prepared. */
+  readonly words: readonly string[];
+  /** Interpreter behind the command, where it isn't that of the environment: a name or path that means something there. */
+  readonly python?: string;
+}
 
 /** A pandas DataFrame, a pyarrow Table, a polars DataFrame, a list of dicts. */
 export type MiniBatchFormat = 'pandas' | 'pyarrow' | 'polars' | 'list';

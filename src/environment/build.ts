@@ -1,20 +1,24 @@
 import { unreachable } from '../domain/assert.ts';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { access, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { access, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { finished } from 'node:stream/promises';
-import { err, ok, type Problem, type Result } from '../domain/problem.ts';
+import type { RequirementPlace } from '../domain/plan.ts';
+import { err, ok, type Problem, type Result, type SourceLocation } from '../domain/problem.ts';
 import type { Env } from './cache.ts';
 import { describeEnd, runCommand, type CommandEnd } from './command.ts';
-import { findOnPath, type Interpreter } from './interpreter.ts';
+import { chooseInstaller, existingVersions, type Installer } from './installers.ts';
+import type { Interpreter } from './interpreter.ts';
+import { layOnTop } from './ontop.ts';
 import { environmentNotBuilt, indexUnreachable, preparationCanceled, requirementFailed } from './problems.ts';
-import { explainInstallFailure, maskCredentials } from './requirements.ts';
+import { explainInstallFailure, withVersions, type RequirementFailure } from './failure.ts';
+import { maskCredentials } from './requirements.ts';
 
 /** Inside a finished environment: what it is. */
 export const METADATA_FILE = 'parallelrun-environment.json';
-/** Lines of an installer that are kept in memory to explain its failure; the log file has all. */
-const KEPT_LINES_MAX = 5000;
+/** First lines of an installer that are kept in memory to explain its failure, and at least as many last ones; the log file has all. */
+const KEPT_LINES_MAX = 2000;
 
 export interface BuildRequest {
   /** Absolute folder of all environments. */
@@ -24,6 +28,10 @@ export interface BuildRequest {
   readonly base: Interpreter;
   /** File the requirements came from. */
   readonly source: string;
+  /** Where each line stands. */
+  readonly places: Readonly<Record<string, RequirementPlace>>;
+  /** The packages of the base stay visible. */
+  readonly onTop: boolean;
   readonly env: Env;
   readonly onProgress: (line: string) => void;
   readonly signal?: AbortSignal;
@@ -39,11 +47,11 @@ export async function buildEnvironment(request: BuildRequest): Promise<Result<In
   const requirementsFile = join(request.folder, `${request.key}.requirements.txt`);
   await writeFile(requirementsFile, request.lines.map((line) => `${line}\n`).join(''), { mode: 0o600 });
   const logFile = join(request.folder, `${request.key}.log`);
-  const steps = await installerSteps(request, target, requirementsFile);
+  const installer = await chooseInstaller(request.base, request.onTop, installerEnv(request.env));
   request.onProgress(
-    `Building the environment of ${request.source} (${request.lines.length} ${request.lines.length === 1 ? 'requirement' : 'requirements'}, Python ${request.base.version}, ${steps.installer}); later runs find it in the cache`,
+    `Building the environment of ${request.source} (${request.lines.length} ${request.lines.length === 1 ? 'requirement' : 'requirements'}, Python ${request.base.version}, ${installer.name}); later runs find it in the cache`,
   );
-  const problem = await runSteps(steps, request, logFile);
+  const problem = await runSteps({ installer, target, requirementsFile, logFile }, request);
   if (problem) {
     await rm(target, { recursive: true, force: true, maxRetries: 3 });
     return err(problem);
@@ -60,74 +68,60 @@ export async function buildEnvironment(request: BuildRequest): Promise<Result<In
   return ok({ path: join(target, 'bin', 'python'), version: request.base.version });
 }
 
-interface Steps {
-  readonly installer: 'uv' | 'pip';
-  readonly venv: readonly [command: string, ...args: string[]];
-  /** Absent where there is nothing to install. */
-  readonly install?: readonly [command: string, ...args: string[]];
-}
-
-async function installerSteps(request: BuildRequest, target: string, file: string): Promise<Steps> {
-  const python = join(target, 'bin', 'python');
-  const uv = await findOnPath('uv', request.env);
-  const something = request.lines.length > 0;
-  if (uv !== undefined) {
-    return {
-      installer: 'uv',
-      venv: [uv, 'venv', '--python', request.base.path, target],
-      ...(something ? { install: [uv, 'pip', 'install', '--python', python, '-r', file] } : {}),
-    };
-  }
-  return {
-    installer: 'pip',
-    venv: [request.base.path, '-m', 'venv', target],
-    ...(something
-      ? {
-          install: [
-            python,
-            '-m',
-            'pip',
-            'install',
-            '--disable-pip-version-check',
-            '--no-input',
-            '--progress-bar',
-            'off',
-            '-r',
-            file,
-          ],
-        }
-      : {}),
-  };
-}
-
 /** @returns what went wrong, or undefined when the environment is complete. */
-async function runSteps(steps: Steps, request: BuildRequest, logFile: string): Promise<Problem | undefined> {
+async function runSteps(build: Build, request: BuildRequest): Promise<Problem | undefined> {
+  const { installer, target, requirementsFile, logFile } = build;
   const log = createWriteStream(logFile, { mode: 0o600 });
   // A log that can't be written must not end a build that works.
   log.on('error', () => undefined);
   const run = async ([command, ...args]: readonly [string, ...string[]]) => {
-    const lines: string[] = [];
+    const lines = new KeptLines();
     const end = await runCommand(command, args, {
       env: installerEnv(request.env),
       cwd: dirname(request.source),
       signal: request.signal,
       onLine: (line) => {
         log.write(`${maskCredentials(line)}\n`);
-        if (lines.length < KEPT_LINES_MAX) lines.push(line);
+        lines.add(line);
         if (isProgress(line)) request.onProgress(`  ${maskCredentials(progressText(line))}`);
       },
     });
-    return { end, lines };
+    return { end, lines: lines.all() };
   };
   try {
-    const venv = await run(steps.venv);
+    const venv = await run(installer.venv(target));
     if (!succeeded(venv.end)) return venvProblem(venv, request, logFile);
-    if (!steps.install) return undefined;
-    const install = await run(steps.install);
-    return succeeded(install.end) ? undefined : installProblem(install, request, logFile);
+    const python = join(target, 'bin', 'python');
+    if (request.onTop) await layOnTop(request.base, python, installerEnv(request.env));
+    if (request.lines.length === 0) return undefined;
+    const install = await run(installer.install(python, requirementsFile));
+    return succeeded(install.end) ? undefined : await installProblem(install, request, build);
   } finally {
     log.end();
     await finished(log).catch(() => undefined);
+  }
+}
+
+interface Build {
+  readonly installer: Installer;
+  readonly target: string;
+  readonly requirementsFile: string;
+  readonly logFile: string;
+}
+
+/** The first and the last lines: what was asked for, and why it failed. */
+class KeptLines {
+  readonly #head: string[] = [];
+  readonly #tail: string[] = [];
+
+  add(line: string): void {
+    if (this.#head.length < KEPT_LINES_MAX) this.#head.push(line);
+    else this.#tail.push(line);
+    if (this.#tail.length > 2 * KEPT_LINES_MAX) this.#tail.splice(0, KEPT_LINES_MAX);
+  }
+
+  all(): readonly string[] {
+    return [...this.#head, ...this.#tail];
   }
 }
 
@@ -155,7 +149,11 @@ function venvProblem({ end, lines }: StepResult, request: BuildRequest, log: str
   );
 }
 
-function installProblem({ end, lines }: StepResult, request: BuildRequest, log: string): Problem {
+async function installProblem(
+  { end, lines }: StepResult,
+  request: BuildRequest,
+  { installer, target, logFile: log }: Build,
+): Promise<Problem> {
   if (end.ended === 'canceled') return preparationCanceled();
   if (end.ended !== 'exit') {
     return environmentNotBuilt(
@@ -164,7 +162,7 @@ function installProblem({ end, lines }: StepResult, request: BuildRequest, log: 
       `read ${log} and run again`,
     );
   }
-  const failure = explainInstallFailure(lines, request.lines);
+  const failure = explainInstallFailure(lines, request.lines, request.base.version);
   switch (failure.kind) {
     case 'disk-full':
       return environmentNotBuilt(
@@ -175,10 +173,38 @@ function installProblem({ end, lines }: StepResult, request: BuildRequest, log: 
     case 'unreachable':
       return indexUnreachable(failure.reason, request.source, log);
     case 'requirement':
-      return requirementFailed({ ...failure, source: request.source, log, version: request.base.version });
+      return requirementFailed({
+        ...(await completed(failure, join(target, 'bin', 'python'), installer, request)),
+        where: await placeOf(failure.requirement, request),
+        isAdded: request.places[failure.requirement ?? '']?.added === true,
+        log,
+        version: request.base.version,
+      });
     default:
       return unreachable(failure);
   }
+}
+
+async function completed(
+  failure: RequirementFailure,
+  python: string,
+  installer: Installer,
+  { lines, env }: BuildRequest,
+): Promise<RequirementFailure> {
+  const { requirement, wantsVersions } = failure;
+  if (requirement === undefined || wantsVersions === undefined) return failure;
+  const wheel = wantsVersions === 'with a wheel';
+  const versions = await existingVersions(installer, python, requirement, lines, wheel, installerEnv(env));
+  return withVersions(failure, versions);
+}
+
+/** The line of the user's own file, shown as it stands there. */
+async function placeOf(requirement: string | undefined, { places, source }: BuildRequest): Promise<SourceLocation> {
+  const { file = source, line } = (requirement === undefined ? undefined : places[requirement]) ?? {};
+  if (line === undefined) return { file };
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  const excerpt = text?.split(/\r?\n/)[line - 1];
+  return { file, line, ...(excerpt === undefined ? {} : { excerpt: maskCredentials(excerpt) }) };
 }
 
 /** Without where a requirement stands in our own copy of the list. */

@@ -18,6 +18,8 @@ export interface CommandOptions {
   readonly signal?: AbortSignal | undefined;
   /** Kills after so long; no limit without it. */
   readonly timeoutMs?: number;
+  /** What it reads; default nothing. */
+  readonly input?: string;
   /** Called for every line of standard output and error. */
   readonly onLine: (line: string) => void;
 }
@@ -38,9 +40,12 @@ export async function runCommand(
   const child = spawn(command, args, {
     env: { ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     detached: true,
   });
+  // One that doesn't read to the end says what it says all the same.
+  child.stdin?.on('error', () => undefined);
+  child.stdin?.end(options.input);
   let killed: 'canceled' | 'timeout' | undefined;
   let escalation: NodeJS.Timeout | undefined;
   const kill = (why: 'canceled' | 'timeout') => {
@@ -65,8 +70,8 @@ export async function runCommand(
     clearTimeout(limit);
     clearTimeout(escalation);
     options.signal?.removeEventListener('abort', onAbort);
-    child.stdout.destroy();
-    child.stderr.destroy();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
   }
 }
 
@@ -100,7 +105,8 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   }
 }
 
-async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
+async function readLines(stream: Readable | null, onLine: (line: string) => void): Promise<void> {
+  if (stream === null) return;
   const reader = createInterface({ input: stream, crlfDelay: Infinity });
   reader.on('line', (line) => {
     if (line.trim() !== '') onLine(line.trimEnd());

@@ -11,6 +11,7 @@ import {
   noPythonOnPath,
   preparationCanceled,
   PYTHON_MIN,
+  workerCommandFails,
   type InterpreterOrigin,
 } from './problems.ts';
 
@@ -50,6 +51,24 @@ export async function pathInterpreter(env: Env, signal?: AbortSignal): Promise<R
   return found === undefined ? err(noPythonOnPath(env['PATH'] ?? '')) : probe(found, env, 'path', signal);
 }
 
+/** An interpreter behind a command, such as a container. Its path means something there only. */
+export async function interpreterBehind(
+  words: readonly string[],
+  python: string,
+  env: Env,
+  signal?: AbortSignal,
+): Promise<Result<Interpreter, Problem>> {
+  const [command, ...args] = words;
+  const { said, version, end } = await (command === undefined
+    ? askVersion(python, [], env, signal)
+    : askVersion(command, [...args, python], env, signal));
+  if (end.ended === 'canceled') return err(preparationCanceled());
+  if (version === undefined) return err(workerCommandFails([...words, python], describeEnd(end), said));
+  return atLeast(version, PYTHON_MIN)
+    ? ok({ path: python, version })
+    : err(interpreterTooOld(python, version, 'named'));
+}
+
 /** Asks the interpreter itself who it is. Shims (pyenv, asdf) answer with the program they stand for. */
 export async function probe(
   path: string,
@@ -57,8 +76,18 @@ export async function probe(
   origin: InterpreterOrigin,
   signal?: AbortSignal,
 ): Promise<Result<Interpreter, Problem>> {
+  const { said, version, executable, end } = await askVersion(path, [], env, signal);
+  if (end.ended === 'canceled') return err(preparationCanceled());
+  if (version === undefined) {
+    return err(interpreterDoesNotRun(path, `${describeEnd(end)}${said === undefined ? '' : `: ${said}`}`, origin));
+  }
+  if (!atLeast(version, PYTHON_MIN)) return err(interpreterTooOld(path, version, origin));
+  return ok({ path: executable?.startsWith('/') ? executable : path, version });
+}
+
+async function askVersion(command: string, args: readonly string[], env: Env, signal: AbortSignal | undefined) {
   const lines: string[] = [];
-  const end = await runCommand(path, ['-S', '-c', PROBE], {
+  const end = await runCommand(command, [...args, '-S', '-c', PROBE], {
     env,
     signal,
     timeoutMs: PROBE_TIMEOUT_MS,
@@ -66,14 +95,8 @@ export async function probe(
       if (lines.length < PROBE_LINES_MAX) lines.push(line);
     },
   });
-  if (end.ended === 'canceled') return err(preparationCanceled());
   const [, version, executable] = lines.map((line) => ANSWER.exec(line)).find((match) => match !== null) ?? [];
-  if (version === undefined) {
-    const said = lines.at(-1);
-    return err(interpreterDoesNotRun(path, `${describeEnd(end)}${said === undefined ? '' : `: ${said}`}`, origin));
-  }
-  if (!atLeast(version, PYTHON_MIN)) return err(interpreterTooOld(path, version, origin));
-  return ok({ path: executable?.startsWith('/') ? executable : path, version });
+  return { end, version, executable, said: lines.at(-1) };
 }
 
 export async function findOnPath(name: string, env: Env): Promise<string | undefined> {

@@ -5,12 +5,13 @@ import { dirname, join, resolve } from 'node:path';
 import { unreachable } from '../domain/assert.ts';
 import type { EnvironmentSpec } from '../domain/plan.ts';
 import { err, ok, type Problem, type Result } from '../domain/problem.ts';
+import { baseInterpreter } from './base.ts';
 import { buildEnvironment, METADATA_FILE } from './build.ts';
 import type { Env } from './cache.ts';
-import { findOnPath, namedInterpreter, pathInterpreter, probe, type Interpreter } from './interpreter.ts';
+import { namedInterpreter, pathInterpreter, type Interpreter } from './interpreter.ts';
 import { acquireLock } from './lock.ts';
 import { cacheUnusable, preparationCanceled } from './problems.ts';
-import { localReference, normalizeRequirements, versionFits, withAbsolutePath } from './requirements.ts';
+import { localReference, normalizeRequirements, withAbsolutePath } from './requirements.ts';
 
 export interface PreparedEnvironment {
   /** Absolute path of the program that runs the entry script. */
@@ -69,7 +70,14 @@ interface Environment {
 }
 
 async function fromRequirements(spec: Requirements, options: PrepareOptions): Promise<Result<Environment, Problem>> {
-  const base = await baseInterpreter(spec, options);
+  const base = await baseInterpreter({
+    named: spec.base,
+    asked: spec.pythonVersion,
+    source: spec.source,
+    env: options.env,
+    signal: options.signal,
+    onProgress: options.onProgress,
+  });
   if (!base.ok) return base;
   if (spec.condaOnly.length > 0) {
     options.onProgress(`Not installed, because only conda has them: ${spec.condaOnly.join(', ')} (${spec.source})`);
@@ -79,7 +87,7 @@ async function fromRequirements(spec: Requirements, options: PrepareOptions): Pr
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await access(folder, constants.W_OK | constants.X_OK);
     const requirements = await resolveLocalPaths(spec);
-    const key = environmentKey(requirements, base.value);
+    const key = environmentKey(requirements, base.value, spec.onTop === true);
     const cached = await cachedEnvironment(join(folder, key));
     if (cached) return ok({ interpreter: cached, built: 'from cache' });
     return await buildUnderLock(folder, key, requirements, base.value, spec, options);
@@ -109,6 +117,8 @@ async function buildUnderLock(
       lines: requirements.lines,
       base,
       source: spec.source,
+      places: spec.places ?? {},
+      onTop: spec.onTop === true,
       ...options,
     });
     return built.ok ? ok({ interpreter: built.value, built: 'built' }) : built;
@@ -137,25 +147,6 @@ async function removeAbandonedBuilds(folder: string, key: string): Promise<void>
     if (name === key || name.startsWith(`${key}.build-`))
       await rm(join(folder, name), { recursive: true, force: true }).catch(() => undefined);
   }
-}
-
-/** The interpreter a virtual environment is made of: the version that was asked for where this machine has it. */
-async function baseInterpreter(spec: Requirements, options: PrepareOptions): Promise<Result<Interpreter, Problem>> {
-  const fallback = await pathInterpreter(options.env, options.signal);
-  const asked = spec.pythonVersion;
-  if (asked === undefined || (fallback.ok && versionFits(fallback.value.version, asked))) return fallback;
-  const minor = /[0-9]+\.[0-9]+/.exec(asked)?.[0];
-  const other = minor === undefined ? undefined : await findOnPath(`python${minor}`, options.env);
-  if (other !== undefined) {
-    const found = await probe(other, options.env, 'path', options.signal);
-    if (found.ok && versionFits(found.value.version, asked)) return found;
-  }
-  if (fallback.ok) {
-    options.onProgress(
-      `Python ${asked} is asked for in ${spec.source}; this machine has ${fallback.value.version}, which is used instead`,
-    );
-  }
-  return fallback;
 }
 
 interface ResolvedRequirements {
@@ -195,9 +186,9 @@ async function fingerprintOf(path: string): Promise<string> {
   return `${names.length} names, ${newestMs}`;
 }
 
-function environmentKey(requirements: ResolvedRequirements, base: Interpreter): string {
+function environmentKey(requirements: ResolvedRequirements, base: Interpreter, onTop: boolean): string {
   const parts = [
-    'v1',
+    onTop ? 'v1 on top' : 'v1',
     ...requirements.lines,
     '--',
     ...requirements.references,

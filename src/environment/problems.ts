@@ -1,4 +1,6 @@
-import type { Problem } from '../domain/problem.ts';
+import type { Problem, SourceLocation } from '../domain/problem.ts';
+import { parseRequirement } from '../domain/requirement.ts';
+import { maskCredentials } from './requirements.ts';
 
 /** The oldest Python that the worker host runs on. */
 export const PYTHON_MIN = [3, 8] as const;
@@ -56,18 +58,68 @@ export function noPythonOnPath(searched: string): Problem {
 export function requirementFailed(facts: {
   readonly requirement?: string;
   readonly reason: string;
-  readonly source: string;
+  readonly replacement?: string;
+  readonly needsPython?: string;
+  readonly where: SourceLocation;
+  /** By the command line or the profile, which pins don't change. */
+  readonly isAdded: boolean;
   readonly log: string;
   readonly version: string;
 }): Problem {
-  const which = facts.requirement === undefined ? 'the requirements' : `the requirement ${facts.requirement}`;
+  const { requirement, reason, where, log, version } = facts;
+  const which = requirement === undefined ? 'the requirements' : `the requirement ${maskCredentials(requirement)}`;
   return {
     code: 'PR4005',
     severity: 'error',
-    what: `${which} can't be installed for Python ${facts.version}`,
-    where: { file: facts.source },
-    why: facts.reason,
-    next: `correct the line in ${facts.source}, or run with an interpreter that has the packages: --python PATH. All the installer said: ${facts.log}`,
+    what: `${which} can't be installed for Python ${version}`,
+    where,
+    why: reason,
+    next: [...mending(facts), `all that the installer said: ${log}`].join('\n'),
+  };
+}
+
+/** Lines that can be copied. */
+function mending(facts: {
+  readonly requirement?: string;
+  readonly replacement?: string;
+  readonly needsPython?: string;
+  readonly isAdded: boolean;
+}): readonly string[] {
+  const { requirement, replacement, needsPython, isAdded } = facts;
+  const python = /\d+\.\d+/.exec(needsPython ?? '')?.[0];
+  const lines: string[] = [];
+  if (isAdded) {
+    lines.push(`correct it where it is given${replacement === undefined ? '' : `; there is ${replacement}`}`);
+  } else if (requirement !== undefined && replacement !== undefined) {
+    const { shown, version } = parseRequirement(requirement) ?? { shown: requirement, version: '' };
+    lines.push(
+      `with another version, for this run: --replace-pin '${replacement}'`,
+      'or for every run, in parallelrun.config.yml:',
+      'pins:',
+      `  '${shown}${version}': '${replacement}'`,
+    );
+  }
+  if (python !== undefined && !/^[<!]/.test(needsPython ?? ''))
+    lines.push(
+      `${lines.length > 0 ? 'or ' : ''}with that Python, where it is installed: --replace-pin python==${python}`,
+    );
+  if (lines.length === 0)
+    lines.push(
+      requirement === undefined
+        ? 'correct the requirements'
+        : `correct the line, replace it (--replace-pin '${requirement}=...'), or leave it out (--replace-pin '${requirement}=')`,
+    );
+  lines.push('or run with an interpreter that has the packages: --python PATH');
+  return lines;
+}
+
+export function workerCommandFails(words: readonly string[], end: string, said: string | undefined): Problem {
+  return {
+    code: 'PR4013',
+    severity: 'error',
+    what: 'worker_command does not start the interpreter',
+    why: `${words.join(' ')}: ${end}${said === undefined ? '' : `: ${said}`}`,
+    next: 'try the command by hand; worker_python of the profile names the interpreter behind it',
   };
 }
 

@@ -9,7 +9,9 @@ import type { CommandPlan, PipelinePlan, StepOutputPlace } from '../domain/pipel
 import type { Plan } from '../domain/plan.ts';
 import { err, ok } from '../domain/problem.ts';
 import type { Problem, Result } from '../domain/problem.ts';
-import { compileCommandJob, compileParallel, openJobFile } from './compile.ts';
+import { compileCommandJob, compileParallel } from './compile.ts';
+import { openJobFile } from './open-job.ts';
+import { readProfile } from './profile.ts';
 import type { Surroundings } from './context.ts';
 import type { JobFile } from './job-file.ts';
 import type { JobStep } from './pipeline.ts';
@@ -73,7 +75,9 @@ export async function compilePipeline(
   const problems = new Problems();
   const cwd = path.resolve(request.cwd ?? process.cwd());
   const env = request.env ?? process.env;
-  const place = await decideRunPlace(request, cwd, env, surroundings, problems);
+  const jobPath = request.jobFile === undefined ? undefined : path.resolve(cwd, request.jobFile);
+  const profile = await readProfile(request, jobPath, cwd, env, problems);
+  const place = await decideRunPlace(request, cwd, env, surroundings, problems, profile?.root?.value);
   const file = await openJobFile(request, problems);
   if (file === undefined || request.jobFile === undefined) return err(problems.all());
   const asked = forAll(request, problems);

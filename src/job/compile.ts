@@ -3,7 +3,6 @@ import path from 'node:path';
 import type { CommandPlan, StepOutputPlace } from '../domain/pipeline.ts';
 import type { Plan } from '../domain/plan.ts';
 import { runLayout } from '../domain/layout.ts';
-import { nearest } from '../domain/nearest.ts';
 import { RUN_FORMAT } from '../domain/plan.ts';
 import { err, ok } from '../domain/problem.ts';
 import type { Problem, Result } from '../domain/problem.ts';
@@ -11,10 +10,16 @@ import type { JobContext, Surroundings } from './context.ts';
 import type { EffectiveSetting } from './effective.ts';
 import { effectiveSettings, originsOf } from './effective.ts';
 import { compileEntry } from './entry.ts';
-import { wholeExpression } from './expressions.ts';
+import { cwdOf, oneStep, openJobFile } from './open-job.ts';
+import { givenInput, hasKeys, splitTable } from './split-table.ts';
 import { compileEnvironment } from './environment.ts';
 import { compileInputs, dataInputs } from './inputs.ts';
 import { compileModels } from './models.ts';
+import type { Profile } from './profile-read.ts';
+import { settingOf } from './profile-read.ts';
+import { computeOf, profilePlaces } from './profile-job.ts';
+import { readProfile } from './profile.ts';
+import { compileWorkerCommand } from './worker-command.ts';
 import {
   checkUnsupported,
   compileInFlight,
@@ -25,12 +30,10 @@ import {
   compileWorkerLife,
 } from './limits.ts';
 import { compileOutput } from './output.ts';
-import type { JobFile } from './job-file.ts';
-import { readMlTable, withMlTable } from './mltable.ts';
-import type { MlTable } from './mltable.ts';
+import { withMlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { toLocalPath } from './paths.ts';
-import { listed, onCommandLine, Problems } from './problems.ts';
+import { Problems } from './problems.ts';
 import { outputLocation } from './job-outputs.ts';
 import { resolveReferences } from './references.ts';
 import type { JobRequest } from './request.ts';
@@ -42,7 +45,7 @@ import { readScriptArguments } from './script-arguments.ts';
 import { readSettings } from './settings.ts';
 import type { Variables } from './variables.ts';
 import { readVariables } from './variables.ts';
-import { child, isNull, lookUp, scalarFrom, textOf } from './written.ts';
+import { child, lookUp, textOf } from './written.ts';
 
 export interface CompiledJob {
   readonly plan: Plan;
@@ -69,53 +72,6 @@ export async function compileJob(
   }
   const { plan, settings } = await compileParallel(step, request, surroundings, problems);
   return plan === undefined ? err(problems.all()) : ok({ plan, settings, warnings: problems.all() });
-}
-
-const cwdOf = (request: JobRequest): string => path.resolve(request.cwd ?? process.cwd());
-
-/** Reading YAML is loaded where there is some. @returns undefined without a file, and for one with nothing to go on with */
-export async function openJobFile(request: JobRequest, problems: Problems): Promise<JobFile | undefined> {
-  if (request.jobFile === undefined) {
-    if ((request.set ?? []).length > 0) {
-      problems.error('PR1008', '--set needs a job file', {
-        where: onCommandLine('--set', request.set?.[0]),
-        why: 'it changes a value of one',
-        next: 'use the flag for it, or name a job file',
-      });
-    }
-    return undefined;
-  }
-  const { readJobFile } = await import('./job-file.ts');
-  return readJobFile(path.resolve(cwdOf(request), request.jobFile), request.jobFile, request, problems);
-}
-
-/** The step that is asked for, or the only one. */
-function oneStep({ pipeline, steps }: JobFile, { step }: JobRequest, problems: Problems): ParallelJob | undefined {
-  const [first, ...more] = steps;
-  const names = steps.map((each) => each.stepName);
-  const meant =
-    step === undefined ? (more.length === 0 ? first : undefined) : steps.find((each) => each.stepName === step);
-  if (meant?.type === 'parallel') return meant;
-  if (meant !== undefined) {
-    problems.error('PR1006', `the job ${meant.stepName} is of type ${meant.type}`, {
-      where: meant.keyAt(),
-      why: 'only parallel jobs have mini-batches',
-    });
-  } else if (step === undefined) {
-    problems.error('PR1006', `the pipeline has ${steps.length} jobs, and this needs one of them`, {
-      where: pipeline.at(),
-      why: `its jobs: ${listed(names)}`,
-      next: `name one: --step ${steps.find((each) => each.type === 'parallel')?.stepName ?? names[0] ?? ''}`,
-    });
-  } else {
-    const near = nearest(step, names);
-    problems.error('PR1006', `the pipeline has no job ${step}`, {
-      where: onCommandLine('--step', step),
-      why: `its jobs: ${listed(names)}`,
-      ...(near !== undefined && { next: `did you mean ${near}?` }),
-    });
-  }
-  return undefined;
 }
 
 type Outputs = Readonly<Record<string, StepOutputPlace>>;
@@ -199,9 +155,11 @@ async function contextOf(
 ): Promise<Begun> {
   const cwd = cwdOf(request);
   const env = request.env ?? process.env;
-  const place = await decideRunPlace(request, cwd, env, surroundings, problems);
-  const dataBase = request.jobFile === undefined ? cwd : path.dirname(path.resolve(cwd, request.jobFile));
-  const read = readParts(request, job, dataBase, place, problems);
+  const jobFile = request.jobFile === undefined ? undefined : path.resolve(cwd, request.jobFile);
+  const profile = await readProfile(request, jobFile, cwd, env, problems);
+  const place = await decideRunPlace(request, cwd, env, surroundings, problems, profile?.root?.value);
+  const dataBase = jobFile === undefined ? cwd : path.dirname(jobFile);
+  const read = readParts(request, job, dataBase, place, profile, problems);
   const table = await splitTable(job, request, read.references, dataBase, problems);
   const parts = table
     ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request), problems) }
@@ -215,6 +173,8 @@ async function contextOf(
     dataBase,
     job,
     runFolder,
+    profile,
+    datastores: profile?.datastores ?? new Map<string, string>(),
     env,
     problems,
     ...(table && { table }),
@@ -236,6 +196,7 @@ function readParts(
   job: ParallelJob | undefined,
   base: string,
   place: RunPlace,
+  profile: Profile | undefined,
   problems: Problems,
 ): Parts {
   const references = resolveReferences(
@@ -255,8 +216,10 @@ function readParts(
     references.names,
     problems,
   );
+  const compute = computeOf(job, references.names, profile, problems);
   const settings = readSettings(
     {
+      profile: (key) => settingOf(profile, key, compute),
       flags: request.flags,
       runtimeFlags: script.runtimeFlags,
       runtimeFlagAt: script.runtimeFlagAt,
@@ -267,39 +230,13 @@ function readParts(
   );
   const variables = readVariables(
     child(job?.job, 'environment_variables'),
+    profile?.environmentVariables,
     request.flags.environmentVariables,
     references.names,
     problems,
   );
   checkUnsupported(settings, problems);
   return { references, settings, script, variables };
-}
-
-const hasKeys = (job: ParallelJob | undefined, { flags }: JobRequest): boolean =>
-  flags.partitionKeys !== undefined || !isNull(child(job?.job, 'partition_keys') ?? NOTHING);
-const NOTHING = scalarFrom(null, 'default', { file: '' });
-
-/** Of a split input of type `mltable`. */
-async function splitTable(
-  job: ParallelJob | undefined,
-  { flags }: JobRequest,
-  references: JobContext['references'],
-  base: string,
-  problems: Problems,
-): Promise<MlTable | undefined> {
-  const whole = flags.input === undefined ? wholeExpression(textOf(child(job?.job, 'input_data')) ?? '') : undefined;
-  const [inputs, prefix] = whole?.startsWith('parent.') === true ? [references.parentInputs, 'parent.inputs.'] : [references.inputs, 'inputs.']; // prettier-ignore
-  const input = whole?.startsWith(prefix) === true ? inputs.get(whole.slice(prefix.length)) : undefined;
-  if (input?.kind !== 'data' || input.type !== 'mltable' || input.pending === true) return undefined;
-  const { name, type, node } = input;
-  return readMlTable({ name, text: input.path, type, base, at: node.at() }, problems);
-}
-
-/** Name of the split input, where the command line says what it is. */
-function givenInput(job: ParallelJob | undefined, { flags }: JobRequest): { readonly given?: string } {
-  const whole = wholeExpression(textOf(child(job?.job, 'input_data')) ?? '');
-  const name = whole?.startsWith('inputs.') === true ? whole.slice('inputs.'.length) : undefined;
-  return flags.input === undefined || name === undefined ? {} : { given: name };
 }
 
 /** Stage 3: looks at the files, and puts the plan together. */
@@ -314,6 +251,7 @@ async function finish(
   const environment = await compileEnvironment(context, entry);
   const keys = child(job?.job, 'partition_keys');
   const partition = compilePartition(keys, request.flags.partitionKeys, settings, context.references.names, problems);
+  const workerCommand = compileWorkerCommand(context, environment, entry);
   const inputs = await compileInputs(context, partition);
   const output = await compileOutput(context, inputs.inputs);
   const models = await compileModels(context);
@@ -329,6 +267,9 @@ async function finish(
     environmentVariables: parts.variables.origin,
     models: models.origin,
     environment: environment.origin,
+    python: environment.pythonOrigin,
+    extraRequirements: environment.overrides.extraOrigin,
+    replacePin: environment.overrides.pinsOrigin,
     miniBatchSize: inputs.sizeOrigin,
     miniBatchRows: inputs.rowsOrigin,
     root: place.rootOrigin,
@@ -349,10 +290,12 @@ async function finish(
     ...(request.pipeline && { rootRunId: request.pipeline.runId }),
     entry,
     scriptArguments: parts.script.words,
-    environmentVariables: parts.variables.values,
+    environmentVariables: { ...environment.variables, ...parts.variables.values },
     ...(Object.keys(models.models).length > 0 && { models: models.models }),
     dataInputs: dataInputs(context, inputs.inputs),
     environment: environment.spec,
+    ...(workerCommand === undefined ? {} : { workerCommand }),
+    ...(context.profile === undefined ? {} : { profile: context.profile.file }),
     inputs: inputs.inputs,
     cutting: inputs.cutting,
     ...(settings.miniBatchFormat.origin !== 'default' &&
@@ -382,6 +325,10 @@ async function finish(
   };
   return {
     plan,
-    settings: effectiveSettings({ plan, settings, root: place.root, inputs: inputs.written }),
+    settings: effectiveSettings({
+      ...{ plan, settings, root: place.root, inputs: inputs.written },
+      overrides: environment.shown,
+      places: profilePlaces(context, environment.at),
+    }),
   };
 }

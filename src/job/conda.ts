@@ -1,13 +1,18 @@
 /** A conda file, as far as pip can stand in for it. Pure. */
+import type { SourceLocation } from '../domain/problem.ts';
+import type { PlacedLine } from './requirements.ts';
 import type { WrittenNode } from './written.ts';
 import { child, textOf } from './written.ts';
 
 export interface CondaParts {
   /** Lines for pip, in order; those of the `pip:` list are still to be read as a requirements file. */
-  readonly pip: readonly string[];
-  readonly pipSection: readonly string[];
+  readonly pip: readonly PlacedLine[];
+  readonly pipSection: readonly PlacedLine[];
   readonly pythonVersion: string | undefined;
+  /** As written. */
   readonly condaOnly: readonly string[];
+  /** Packages that pip calls by another name. */
+  readonly renamed: readonly { readonly conda: string; readonly pip: string; readonly at: SourceLocation }[];
 }
 
 /** Packages that conda calls by another name than pip does. */
@@ -15,7 +20,6 @@ const PIP_NAMES: ReadonlyMap<string, string> = new Map([
   ['pytorch', 'torch'],
   ['pytorch-cpu', 'torch'],
   ['pytorch-gpu', 'torch'],
-  ['pytorch-lightning', 'pytorch-lightning'],
   ['opencv', 'opencv-python-headless'],
   ['py-opencv', 'opencv-python-headless'],
   ['matplotlib-base', 'matplotlib'],
@@ -27,6 +31,18 @@ const PIP_NAMES: ReadonlyMap<string, string> = new Map([
   ['seaborn-base', 'seaborn'],
   ['huggingface_hub', 'huggingface-hub'],
   ['onnxruntime-cpu', 'onnxruntime'],
+  ['tensorflow-gpu', 'tensorflow'],
+  ['tensorflow-base', 'tensorflow'],
+  ['keras-gpu', 'keras'],
+  ['pyqt', 'PyQt5'],
+  ['python-graphviz', 'graphviz'],
+  ['geopandas-base', 'geopandas'],
+  ['numpy-base', 'numpy'],
+  ['pyarrow-core', 'pyarrow'],
+  ['pydantic-base', 'pydantic'],
+  ['python-confluent-kafka', 'confluent-kafka'],
+  ['pytorch-lightning-base', 'pytorch-lightning'],
+  ['faiss', 'faiss-cpu'],
 ]);
 /** What only conda has: compilers, libraries, drivers, other languages. */
 const CONDA_ONLY = new Set([
@@ -81,6 +97,34 @@ const CONDA_ONLY = new Set([
   'conda',
   'mamba',
   'r-base',
+  'graphviz',
+  'tesseract',
+  'poppler',
+  'imagemagick',
+  'ghostscript',
+  'pandoc',
+  'sox',
+  'portaudio',
+  'curl',
+  'wget',
+  'unixodbc',
+  'openmpi',
+  'mpich',
+  'fftw',
+  'gsl',
+  'eigen',
+  'boost',
+  'boost-cpp',
+  'grpc-cpp',
+  'arrow-cpp',
+  'suitesparse',
+  'cuda',
+  'cuda-toolkit',
+  'java-jdk',
+  'maven',
+  'perl',
+  'rust',
+  'nltk_data',
 ]);
 const CONDA_ONLY_PREFIX = /^(lib|_|r-|cuda-|ld_impl|gcc_|gxx_|binutils|sysroot|vs2|vc14)/;
 /** Python packages that begin like a C library. */
@@ -90,23 +134,34 @@ const PIP_DESPITE_PREFIX = new Set(['librosa', 'libcst', 'libsass', 'libtmux', '
 export function readConda(tree: WrittenNode): CondaParts | undefined {
   const dependencies = child(tree, 'dependencies');
   if (dependencies?.kind !== 'list') return undefined;
-  const pip: string[] = [];
-  const pipSection: string[] = [];
+  const pip: PlacedLine[] = [];
+  const pipSection: PlacedLine[] = [];
+  const renamed: { conda: string; pip: string; at: SourceLocation }[] = [];
   const condaOnly: string[] = [];
   let pythonVersion: string | undefined;
   for (const item of dependencies.items) {
     if (item.kind === 'map') {
       const section = child(item, 'pip');
-      if (section?.kind === 'list') pipSection.push(...section.items.flatMap((line) => textOf(line) ?? []));
+      if (section?.kind === 'list') pipSection.push(...section.items.flatMap(placedLine));
       continue;
     }
     const spec = parseSpec(textOf(item) ?? '');
     if (spec === undefined || spec.name === 'pip') continue;
     if (spec.name === 'python') pythonVersion = spec.version.replace(/^=+/, '').replace(/\.\*$/, '') || undefined;
     else if (isCondaOnly(spec.name)) condaOnly.push(textOf(item) ?? '');
-    else pip.push(`${PIP_NAMES.get(spec.name) ?? spec.name}${pipVersion(spec.version)}`);
+    else {
+      const name = PIP_NAMES.get(spec.name) ?? spec.name;
+      if (name !== spec.name) renamed.push({ conda: spec.name, pip: name, at: item.at() });
+      pip.push({ text: `${name}${pipVersion(spec.version)}`, at: item.at() });
+    }
   }
-  return { pip, pipSection, pythonVersion, condaOnly };
+  return { pip, pipSection, pythonVersion, condaOnly, renamed };
+}
+
+/** A line of a list in YAML; what is no text is none. */
+export function placedLine(node: WrittenNode): readonly PlacedLine[] {
+  const text = textOf(node);
+  return text === undefined ? [] : [{ text, at: node.at() }];
 }
 
 function isCondaOnly(name: string): boolean {

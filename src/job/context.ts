@@ -1,6 +1,7 @@
 import type { MlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
 import type { Problems } from './problems.ts';
+import type { Profile } from './profile-read.ts';
 import type { References } from './references.ts';
 import type { JobRequest } from './request.ts';
 import type { Settings } from './settings.ts';
@@ -21,6 +22,9 @@ export interface JobContext {
   /** What the split input is, where it is of type `mltable`. */
   readonly table?: MlTable;
   readonly runFolder: string;
+  readonly profile: Profile | undefined;
+  /** Name of a datastore to an absolute local path, or a URL: the table of the profile. */
+  readonly datastores: ReadonlyMap<string, string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly problems: Problems;
 }

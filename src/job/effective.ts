@@ -1,5 +1,6 @@
 /** Every option with its value and origin, for `plan` and the logs. Pure; an option without a row here doesn't compile. */
 import type { CsvDialect, Cutting, EnvironmentSpec, InputSpec, Origin, OutputSpec, Plan } from '../domain/plan.ts';
+import type { SourceLocation } from '../domain/problem.ts';
 import { encodingOf } from '../domain/input.ts';
 import { unreachable } from '../domain/assert.ts';
 import type { OptionKey, ScalarOptionKey } from './options.ts';
@@ -13,12 +14,18 @@ export interface EffectiveSetting {
   /** For people; empty for none. */
   readonly value: string;
   readonly origin: Origin;
+  /** `parallelrun.config.yml: computes.cpu.processes`, for a value of the profile. */
+  readonly place?: string;
 }
 
 export interface Facts {
   readonly plan: Plan;
   readonly settings: Settings;
   readonly root: string;
+  /** For people. */
+  readonly overrides: { readonly extra: readonly string[]; readonly pins: readonly string[] };
+  /** Where values of the profile stand, by the names of the options. */
+  readonly places: ReadonlyMap<string, SourceLocation>;
   /** Split inputs as they were written. */
   readonly inputs: readonly string[];
 }
@@ -101,6 +108,8 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
       .join(' '),
   environment: ({ plan }) => showEnvironment(plan.environment),
   requirements: ({ settings }) => settings.requirements.value ?? '',
+  extraRequirements: ({ overrides }) => overrides.extra.map(quoted).join(' '),
+  replacePin: ({ overrides }) => overrides.pins.map(quoted).join(' '),
   python: ({ settings }) => settings.python.value ?? '',
   name: ({ plan }) => plan.runId,
   root: ({ root }) => root,
@@ -133,7 +142,10 @@ export function originsOf(settings: Settings, others: OtherOrigins): Readonly<Re
 export function effectiveSettings(facts: Facts): readonly EffectiveSetting[] {
   return OPTION_KEYS.map((key) => {
     const { name } = optionSpec(key);
-    return { name, value: SHOW[key](facts), origin: facts.plan.origins[name] ?? 'default' };
+    const origin = facts.plan.origins[name] ?? 'default';
+    const at = origin === 'profile' ? facts.places.get(name) : undefined;
+    const place = at && `${at.file}${at.keyPath === undefined ? '' : `: ${at.keyPath}`}`;
+    return { name, value: SHOW[key](facts), origin, ...(place === undefined ? {} : { place }) };
   });
 }
 
@@ -165,7 +177,7 @@ function showEnvironment(environment: EnvironmentSpec): string {
     case 'interpreter':
       return environment.path;
     case 'requirements':
-      return `${environment.pip.length} requirements of ${environment.source}`;
+      return `${environment.pip.length} ${environment.pip.length === 1 ? 'requirement' : 'requirements'} of ${environment.source}${environment.onTop ? `, on top of ${environment.base ?? 'python3 on the PATH'}` : ''}`;
     case 'path':
       return 'python3 on the PATH';
     default:

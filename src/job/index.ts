@@ -14,4 +14,5 @@ export type { Surroundings } from './context.ts';
 export type { EffectiveSetting } from './effective.ts';
 export { OPTION_KEYS, OPTIONS, optionSpec } from './options.ts';
 export type { CliFlag, OptionKey, OptionSpec } from './options.ts';
+export { PLACEHOLDER } from './worker-command.ts';
 export type { JobRequest, WrittenFlags } from './request.ts';

@@ -283,6 +283,16 @@ export const OPTIONS = {
     name: 'requirements', cli: { flag: '--requirements', argument: '<file>' }, value: { type: 'text' },
     help: 'pip requirements; the run builds an environment from them',
   },
+  extraRequirements: {
+    name: 'extra_requirements', cli: { flag: '--extra-requirements', argument: '<requirement|file.txt>', repeatable: true },
+    value: { type: 'structure', allowed: 'requirements, or names of files that end in .txt' },
+    help: 'installed besides what the job asks for; on top of the interpreter where one is named or found',
+  },
+  replacePin: {
+    name: 'replace_pin', cli: { flag: '--replace-pin', argument: '<[old=]new>', repeatable: true },
+    value: { type: 'structure', allowed: 'tensorflow==1.15.0=tensorflow==2.15.*, or tensorflow==2.15.* for whatever version is asked for' },
+    help: 'installs another version of a package than the job asks for; old= leaves it out',
+  },
   python: {
     name: 'python', cli: { flag: '--python', argument: '<path>' }, value: { type: 'text' },
     help: 'the interpreter to use; wins over every environment',
@@ -293,7 +303,7 @@ export const OPTIONS = {
   },
   root: {
     name: 'root', cli: { flag: '--root', argument: '<folder>' }, value: { type: 'text' },
-    fallbackText: '$PARALLELRUN_ROOT, else ./runs', help: 'folder that holds the run folders',
+    fallbackText: '$PARALLELRUN_ROOT, else root of the profile, else ./runs', help: 'folder that holds the run folders',
   },
   allowEmpty: {
     name: 'allow_empty', cli: { flag: '--allow-empty' }, value: { type: 'switch' }, fallback: false,

@@ -1,6 +1,7 @@
 /** YAML text to a tree with places. Pure: the caller reads the file. */
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import type { Document, Node, Pair, Scalar as YamlScalar } from 'yaml';
+import type { Origin } from '../domain/plan.ts';
 import type { SourceLocation } from '../domain/problem.ts';
 import type { Problems } from './problems.ts';
 import type { Scalar } from './values.ts';
@@ -12,8 +13,13 @@ const EXCERPT_LENGTH_MAX = 400;
 const UNDERLINE_LENGTH_MAX = 80;
 
 /** @returns undefined where nothing can be made of the text; its problems are reported then. An empty file is `null`. */
-export function readYaml(text: string, file: string, problems: Problems): WrittenNode | undefined {
-  const reader = new Reader(text, file, problems);
+export function readYaml(
+  text: string,
+  file: string,
+  problems: Problems,
+  origin: Origin = 'job file',
+): WrittenNode | undefined {
+  const reader = new Reader(text, file, problems, origin);
   try {
     return reader.read();
   } catch (error) {
@@ -30,16 +36,18 @@ class Reader {
   readonly #text: string;
   readonly #file: string;
   readonly #problems: Problems;
+  readonly #origin: Origin;
   readonly #lines = new LineCounter();
   readonly #document: Document.Parsed;
   /** An anchor is converted once, however often it is used: a bomb of aliases stays as small as its text. */
   readonly #converted = new Map<Node, WrittenNode>();
   readonly #underWay = new Set<Node>();
 
-  constructor(text: string, file: string, problems: Problems) {
+  constructor(text: string, file: string, problems: Problems, origin: Origin) {
     this.#text = text;
     this.#file = file;
     this.#problems = problems;
+    this.#origin = origin;
     this.#document = parseDocument(text, {
       lineCounter: this.#lines,
       prettyErrors: false,
@@ -72,7 +80,7 @@ class Reader {
         kind: 'scalar',
         value: null,
         text: '',
-        origin: 'job file',
+        origin: this.#origin,
         at: () => ({ file: this.#file, line: 1 }),
         locate: () => ({ file: this.#file, line: 1 }),
       };
@@ -105,10 +113,10 @@ class Reader {
 
   #convertTarget(node: Node, path: string): WrittenNode {
     const at = (): SourceLocation => this.#placeOf(node, path);
-    if (isMap(node)) return { kind: 'map', entries: this.#entries(node.items, path), origin: 'job file', at };
+    if (isMap(node)) return { kind: 'map', entries: this.#entries(node.items, path), origin: this.#origin, at };
     if (isSeq(node)) {
       const items = node.items.map((item, i) => this.#convert(item as Node, `${path}[${i}]`));
-      return { kind: 'list', items, origin: 'job file', at };
+      return { kind: 'list', items, origin: this.#origin, at };
     }
     if (isScalar(node)) return this.#scalar(node, path);
     return this.#nothing(node, path);
@@ -122,7 +130,7 @@ class Reader {
       const found = this.#text.indexOf(part, from);
       return found >= 0 && found < to ? this.#place(found, found + part.length, path) : this.#placeOf(node, path);
     };
-    return { kind: 'scalar', value, text, origin: 'job file', at: () => this.#placeOf(node, path), locate };
+    return { kind: 'scalar', value, text, origin: this.#origin, at: () => this.#placeOf(node, path), locate };
   }
 
   #entries(pairs: readonly Pair[], path: string): ReadonlyMap<string, WrittenEntry> {
@@ -159,7 +167,7 @@ class Reader {
 
   #nothing(node: Node, path: string): WrittenNode {
     const at = (): SourceLocation => this.#placeOf(node, path);
-    return { kind: 'scalar', value: null, text: '', origin: 'job file', at, locate: at };
+    return { kind: 'scalar', value: null, text: '', origin: this.#origin, at, locate: at };
   }
 
   #placeOf(node: Node, path: string): SourceLocation {

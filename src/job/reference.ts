@@ -2,6 +2,7 @@
 import type { OptionSpec } from './options.ts';
 import { OPTION_KEYS, optionSpec } from './options.ts';
 import type { Shape } from './shape.ts';
+import { PROFILE } from './profile-shape.ts';
 import { INPUT_TYPES, OUTPUT_TYPES, PIPELINE } from './shape.ts';
 import type { ValueKind } from './values.ts';
 import { describeAllowed } from './values.ts';
@@ -36,8 +37,8 @@ export function settingsPage(): string {
     '<!-- Written by scripts/docs.mjs from src/job/options.ts. Do not edit. -->',
     'A job file is a v2 pipeline with one parallel job:',
     EXAMPLE,
-    'Where a setting is given in several places, the command line (flags, then `--set path=value`) wins over runtime flags ' +
-      'inside `program_arguments`, those over the job file, and that over the default. `parallelrun plan` shows the value ' +
+    'Where a setting is given in several places, the command line (flags, then `--set path=value`) wins over the ' +
+      '[profile](../profile.md), that over runtime flags inside `program_arguments`, those over the job file, and that over the default. `parallelrun plan` shows the value ' +
       'of each setting and where it came from. Paths in a job file are relative to the file, paths in flags to the current folder.',
     ...rows,
     '',
@@ -84,6 +85,25 @@ export function jobSchema(): JsonSchema {
   };
 }
 
+/** `schemas/parallelrun-config.schema.json`: the same for a profile. */
+export function profileSchema(): JsonSchema {
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    $comment: 'Written by scripts/docs.mjs from src/job/profile-shape.ts. Do not edit.',
+    title: 'ParallelRun profile',
+    ...shapeSchema(PROFILE, 'profile'),
+    additionalProperties: false,
+  };
+}
+
+/** What the key of a profile may hold, where its shape doesn't say. */
+const PROFILE_LEAVES: Readonly<Record<string, JsonSchema>> = {
+  'profile.requirements': { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }] },
+  'profile.pins.*': { type: ['string', 'number', 'null'] },
+  'profile.worker_command': { type: 'array', items: { type: ['string', 'number'] }, minItems: 1 },
+  'profile.environment_variables.*': { type: ['string', 'number', 'boolean', 'null'] },
+};
+
 const EXPRESSION: JsonSchema = { type: 'string', pattern: '\\$\\{\\{.*\\}\\}' };
 
 function shapeSchema(shape: Shape, key: string): JsonSchema {
@@ -102,12 +122,15 @@ function shapeSchema(shape: Shape, key: string): JsonSchema {
     ...(shape.keys.size > 0 ? { properties } : {}),
     ...(each && { additionalProperties: each }),
   };
+  if (key === 'profile.environments.*') return { anyOf: [map, { type: 'string' }] };
   if (key.endsWith('puts.*')) return { anyOf: [map, { type: ['string', 'number', 'boolean', 'null'] }] };
   return key.endsWith('.environment') ? { anyOf: [map, { type: 'string' }] } : map;
 }
 
 function leafSchema(key: string, help: string | undefined): JsonSchema {
   const described = help === undefined ? {} : { description: help };
+  if (key in PROFILE_LEAVES) return { ...described, ...PROFILE_LEAVES[key] };
+  if (/^profile[.][^.]+([.][*])?$/.test(key)) return { ...described, type: 'string' };
   if (key === 'pipeline') return { const: 'pipeline' };
   if (key.endsWith('.inputs.*.type')) return { enum: INPUT_TYPES };
   if (key.endsWith('.outputs.*.type')) return { enum: OUTPUT_TYPES };

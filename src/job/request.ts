@@ -15,11 +15,13 @@ export interface JobRequest {
   /** `path=value` overrides of the job file, in order. */
   readonly set?: readonly string[];
   readonly flags: WrittenFlags;
+  /** Profile file, relative to `cwd` or absolute; false: none; absent: the one that is found. */
+  readonly config?: string | false;
   /** Arguments after `--`: the script's own. */
   readonly scriptArguments?: readonly string[];
   /** Base of relative paths; default the process's. */
   readonly cwd?: string;
-  /** For `PARALLELRUN_ROOT`; default the process's. */
+  /** For `PARALLELRUN_ROOT` and `PARALLELRUN_CONFIG`; default the process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
@@ -88,6 +90,10 @@ export interface WrittenFlags {
   /** Name to path, `azureml:<name>:<version>` or `azureml:<name>@latest`. */
   readonly models?: Readonly<Record<string, string>>;
   readonly requirements?: string;
+  /** Requirements, or files of them, installed besides those of the job. */
+  readonly extraRequirements?: string | readonly string[];
+  /** `old=new`, `new`, or `old=`. */
+  readonly replacePin?: string | readonly string[];
   readonly name?: string;
   readonly root?: string;
   readonly python?: string;

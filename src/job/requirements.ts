@@ -9,8 +9,15 @@ const INCLUDES_MAX = 50;
 /** Their shims come with the workers; the real ones bring a hundred packages and need a cloud. */
 const SHIMMED = /^azureml([-_.]|$)/i;
 
+export interface PlacedLine {
+  readonly text: string;
+  readonly at: SourceLocation;
+}
+
 export interface Requirements {
   readonly lines: readonly string[];
+  /** Where each of them stands; of one that stands twice, the first place. */
+  readonly places: ReadonlyMap<string, SourceLocation>;
   /** `azureml-*` packages that were left out. */
   readonly dropped: readonly string[];
 }
@@ -24,12 +31,15 @@ export async function readRequirements(
   const text = await readText(file, where, problems);
   return text === undefined
     ? undefined
-    : expand(text.split(/\r?\n/), path.dirname(file), where, problems, new Set([file]));
+    : expand(linesOf(text, file), path.dirname(file), where, problems, new Set([file]));
 }
+
+const linesOf = (text: string, file: string): readonly PlacedLine[] =>
+  text.split(/\r?\n/).map((line, i) => ({ text: line, at: { file, line: i + 1 } }));
 
 /** The same for lines that stand in another file, such as the `pip:` list of a conda file in `folder`. */
 export async function expandRequirements(
-  lines: readonly string[],
+  lines: readonly PlacedLine[],
   folder: string,
   where: SourceLocation,
   problems: Problems,
@@ -50,15 +60,20 @@ async function readText(file: string, where: SourceLocation, problems: Problems)
 }
 
 async function expand(
-  raw: readonly string[],
+  raw: readonly PlacedLine[],
   folder: string,
   where: SourceLocation,
   problems: Problems,
   seen: Set<string>,
 ): Promise<Requirements> {
   const lines: string[] = [];
+  const places = new Map<string, SourceLocation>();
   const dropped: string[] = [];
-  for (const line of joinContinued(raw)) {
+  const keep = (line: string, at: SourceLocation): void => {
+    lines.push(line);
+    if (!places.has(line)) places.set(line, at);
+  };
+  for (const { text: line, at } of joinContinued(raw)) {
     const include = /^(?:-r|--requirement)[\s=]*(.+)$/.exec(line)?.[1];
     if (include !== undefined) {
       const file = path.resolve(folder, unquote(include));
@@ -67,32 +82,32 @@ async function expand(
       seen.add(file);
       const text = await readText(file, where, problems);
       const inner =
-        text === undefined ? undefined : await expand(text.split(/\r?\n/), path.dirname(file), where, problems, seen);
-      lines.push(...(inner?.lines ?? []));
+        text === undefined ? undefined : await expand(linesOf(text, file), path.dirname(file), where, problems, seen);
+      for (const [i, kept] of (inner?.lines ?? []).entries())
+        keep(kept, inner?.places.get(kept) ?? { file, line: i + 1 });
       dropped.push(...(inner?.dropped ?? []));
     } else if (SHIMMED.test(line)) {
       dropped.push(line);
     } else {
-      lines.push(absolute(line, folder));
+      keep(absolute(line, folder), at);
     }
   }
-  return { lines, dropped };
+  return { lines, places, dropped };
 }
 
 /** Lines that end in a backslash go on in the next; comments and empty lines are nothing. */
-function joinContinued(raw: readonly string[]): readonly string[] {
-  const joined: string[] = [];
-  let open = '';
-  for (const line of raw) {
-    if (line.endsWith('\\')) {
-      open += `${line.slice(0, -1)} `;
-      continue;
-    }
-    joined.push(open + line);
-    open = '';
+function joinContinued(raw: readonly PlacedLine[]): readonly PlacedLine[] {
+  const joined: PlacedLine[] = [];
+  let open: PlacedLine | undefined;
+  for (const { text, at } of raw) {
+    const line: PlacedLine = open === undefined ? { text, at } : { text: `${open.text} ${text}`, at: open.at };
+    open = line.text.endsWith('\\') ? { ...line, text: line.text.slice(0, -1) } : undefined;
+    if (open === undefined) joined.push(line);
   }
-  if (open !== '') joined.push(open);
-  return joined.map((line) => line.replace(/(^|\s)#.*$/, '').trim()).filter((line) => line !== '');
+  if (open !== undefined) joined.push(open);
+  return joined
+    .map(({ text, at }) => ({ text: text.replace(/(^|\s)#.*$/, '').trim(), at }))
+    .filter(({ text }) => text !== '');
 }
 
 /** pip resolves paths against its own working folder, which is not the file's. */

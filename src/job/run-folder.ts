@@ -47,6 +47,8 @@ export async function decideRunPlace(
   env: JobRequest['env'],
   surroundings: Surroundings,
   problems: Problems,
+  /** Root of the profile, absolute. */
+  fromProfile?: string,
 ): Promise<RunPlace> {
   const fromEnv = env?.['PARALLELRUN_ROOT'];
   const [written, rootOrigin]: [string, Origin] =
@@ -54,7 +56,9 @@ export async function decideRunPlace(
       ? [request.flags.root, 'command line']
       : fromEnv !== undefined && fromEnv !== ''
         ? [fromEnv, 'environment variable']
-        : ['runs', 'default'];
+        : fromProfile !== undefined
+          ? [fromProfile, 'profile']
+          : ['runs', 'default'];
   if (written === '') problems.error('PR5202', 'the root folder has no name', { where: onCommandLine('--root', '') });
   const root = path.resolve(cwd, written);
   const { name } = request.flags;
@@ -75,8 +79,8 @@ export async function decideRunPlace(
 async function checkRoot(root: string, origin: Origin, problems: Problems): Promise<boolean> {
   const found = await existingAncestor(root);
   const where = {
-    file: origin === 'environment variable' ? 'environment' : 'command line',
-    keyPath: origin === 'environment variable' ? 'PARALLELRUN_ROOT' : '--root',
+    file: origin === 'environment variable' ? 'environment' : origin === 'profile' ? 'profile' : 'command line',
+    keyPath: origin === 'environment variable' ? 'PARALLELRUN_ROOT' : origin === 'profile' ? 'root' : '--root',
     excerpt: root,
   };
   if (found.stats?.isDirectory() !== true) {

@@ -29,6 +29,8 @@ export interface SettingSources {
   readonly runtimeFlags: readonly RuntimeFlag[];
   /** Place of a runtime flag, for messages. */
   readonly runtimeFlagAt: (flag: string) => SourceLocation;
+  /** What the profile says of an option. */
+  readonly profile: (key: ScalarOptionKey) => WrittenNode | undefined;
   /** The parallel job of the file. */
   readonly job: WrittenNode | undefined;
   readonly names: Names;
@@ -67,17 +69,19 @@ function readSetting(key: ScalarOptionKey, sources: SettingSources, problems: Pr
   return { value: fallback?.ok === true ? fallback.value : undefined, origin: 'default', at: undefined };
 }
 
-/** Strongest first: command line, `--set`, runtime flags, job file. */
+/** Strongest first: command line, `--set`, profile, runtime flags, job file. */
 function candidates(
   key: ScalarOptionKey,
   spec: OptionSpec,
   sources: SettingSources,
   problems: Problems,
 ): readonly Candidate[] {
-  const fromFile = fileCandidate(spec, sources, problems);
+  const written = spec.yaml === undefined ? undefined : lookUp(sources.job, spec.yaml);
+  const fromFile = nodeCandidate(written, spec, sources.names, problems);
   return [
     ...flagCandidate(key, spec, sources.flags),
     ...fromFile.filter((candidate) => candidate.origin === 'command line'),
+    ...nodeCandidate(sources.profile(key), spec, NO_NAMES, problems),
     ...runtimeCandidates(key, spec, sources, problems),
     ...fromFile.filter((candidate) => candidate.origin !== 'command line'),
   ];
@@ -122,8 +126,15 @@ function runtimeCandidates(
     });
 }
 
-function fileCandidate(spec: OptionSpec, sources: SettingSources, problems: Problems): readonly Candidate[] {
-  const node = spec.yaml === undefined ? undefined : lookUp(sources.job, spec.yaml);
+/** A profile is no job: expressions have no meaning there. */
+const NO_NAMES: Names = new Map();
+
+function nodeCandidate(
+  node: WrittenNode | undefined,
+  spec: OptionSpec,
+  names: Names,
+  problems: Problems,
+): readonly Candidate[] {
   if (node === undefined) return [];
   if (node.kind !== 'scalar') {
     problems.error('PR1010', `${spec.name} has a value of the wrong type`, {
@@ -132,7 +143,7 @@ function fileCandidate(spec: OptionSpec, sources: SettingSources, problems: Prob
     });
     return [];
   }
-  const resolved = resolveScalar(node, sources.names, problems);
+  const resolved = resolveScalar(node, names, problems);
   if (resolved === undefined) return [];
   return [
     {

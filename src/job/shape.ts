@@ -21,10 +21,10 @@ export interface MapShape {
 }
 export type Shape = LeafShape | MapShape;
 
-const leaf = (help?: string): LeafShape => ({ kind: 'leaf', ...(help === undefined ? {} : { help }) });
-const leaves = (...names: readonly string[]): [string, Shape][] => names.map((name) => [name, leaf()]);
-const map = (keys: readonly (readonly [string, Shape])[]): MapShape => ({ kind: 'map', keys: new Map(keys) });
-const each = (shape: Shape): MapShape => ({ kind: 'map', keys: new Map(), each: shape });
+export const leaf = (help?: string): LeafShape => ({ kind: 'leaf', ...(help === undefined ? {} : { help }) });
+export const leaves = (...names: readonly string[]): [string, Shape][] => names.map((name) => [name, leaf()]);
+export const map = (keys: readonly (readonly [string, Shape])[]): MapShape => ({ kind: 'map', keys: new Map(keys) });
+export const each = (shape: Shape): MapShape => ({ kind: 'map', keys: new Map(), each: shape });
 
 export const INPUT_TYPES = [
   'uri_folder',
@@ -42,7 +42,8 @@ export const OUTPUT_TYPES = ['uri_folder', 'uri_file', 'mltable'] as const;
 
 const INPUT = map(leaves('type', 'path', 'mode', 'description', 'optional', 'default', 'min', 'max', 'enum'));
 const OUTPUT = map(leaves('type', 'path', 'mode', 'description', 'name', 'version'));
-const ENVIRONMENT = map([
+/** `python` and `docker` of version 1 hold maps of their own. */
+export const ENVIRONMENT = map([
   ...leaves(
     'name',
     'version',
@@ -56,8 +57,10 @@ const ENVIRONMENT = map([
     '$schema',
   ),
   ['conda_file', leaf('path of a conda file, or its content')],
-  ['requirements', leaf('path of a pip requirements file')],
-  ['python', leaf('path of an interpreter')],
+  ['requirements', leaf('path of a pip requirements file, or a list of requirements')],
+  ['python', leaf('path of an interpreter; of version 1: a map with interpreterPath, condaDependencies and the like')],
+  ['docker', leaf('of version 1: a map with baseImage')],
+  ['environmentVariables', leaf('of version 1: set in the worker processes')],
 ]);
 
 /** Frame of the parallel job without the options of the table. */

@@ -12,15 +12,16 @@ export interface Variables {
   readonly origin: Origin;
 }
 
-/** Those of the command line win, one by one. Numbers and booleans of a file are taken as they were typed. */
+/** Those of the command line win, then those of the profile, one by one. Numbers and booleans of a file are taken as they were typed. */
 export function readVariables(
   node: WrittenNode | undefined,
+  profile: WrittenNode | undefined,
   flags: Readonly<Record<string, string>> | undefined,
   names: Names,
   problems: Problems,
 ): Variables {
   const values = new Map<string, string>();
-  for (const { key, value, keyAt } of entriesOf(node)) {
+  for (const { key, value, keyAt } of [...entriesOf(node), ...entriesOf(profile)]) {
     if (!isPossible(key)) reportName(key, keyAt(), problems);
     else if (value.kind !== 'scalar')
       problems.error('PR1010', `the environment variable ${key} has a value of the wrong type`, {
@@ -36,9 +37,11 @@ export function readVariables(
   const origin: Origin =
     flags !== undefined && Object.keys(flags).length > 0
       ? 'command line'
-      : values.size > 0
-        ? (node?.origin ?? 'job file')
-        : 'default';
+      : entriesOf(profile).length > 0
+        ? 'profile'
+        : values.size > 0
+          ? (node?.origin ?? 'job file')
+          : 'default';
   return { values: Object.fromEntries(values), origin };
 }
 

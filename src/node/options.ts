@@ -13,6 +13,8 @@ export interface HostCommand {
   readonly command: string;
   /** Flags, then the host script as the last one. */
   readonly args: readonly string[];
+  /** The command isn't the interpreter but starts it, in a container perhaps. */
+  readonly wrapped?: true;
 }
 
 export interface EntryFacts {

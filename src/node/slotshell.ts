@@ -21,7 +21,7 @@ import { lacksSpace } from './room.ts';
 import { emptySlot, hasProcess } from './slot.ts';
 import type { Now, Slot, SlotCommand, SlotEvent } from './slot.ts';
 import { stepSlot } from './slotstep.ts';
-import { StackDump } from './stacks.ts';
+import { signalCatchers, StackDump } from './stacks.ts';
 
 const NO_BODY = new Uint8Array(0);
 
@@ -281,7 +281,10 @@ export class SlotShell implements WatchedSlot {
       host: this.#options.hostCommand,
       pid: body.process.pid,
       capture: body.capture,
-      signal: () => body.process.signal('SIGUSR1'),
+      signal: () => {
+        if (this.#options.hostCommand.wrapped) signalCatchers(body.process.pid);
+        else body.process.signal('SIGUSR1');
+      },
       answered: () => {
         if (body === this.#body) this.#step({ type: 'dumped' });
       },

@@ -9,6 +9,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Capture } from './capture.ts';
 import type { HostCommand } from './options.ts';
+import { listStats, readText, treeOf } from './procfs.ts';
 
 const TEXT_BYTES_MAX = 64 * 1024;
 
@@ -28,6 +29,22 @@ export interface DumpTarget {
   readonly signal: () => void;
   /** The answer is complete: nothing is to be waited for. */
   readonly answered: () => void;
+}
+
+/** SIGUSR1 as the kernel counts it in its masks. */
+const USR1_BIT = 1n << 9n;
+
+/** Behind a command it is a child of it that answers; whoever doesn't expect the signal would die of it. */
+export function signalCatchers(root: number): void {
+  for (const { pid } of treeOf(root, listStats())) {
+    const mask = /^SigCgt:\s*([0-9a-f]+)$/m.exec(readText(`/proc/${pid}/status`) ?? '')?.[1] ?? '0';
+    if ((BigInt(`0x${mask}`) & USR1_BIT) === 0n) continue;
+    try {
+      process.kill(pid, 'SIGUSR1');
+    } catch {
+      // gone, or of another user
+    }
+  }
 }
 
 export class StackDump {

@@ -138,7 +138,7 @@ async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundRe
   const { inputs, cutting } = plan;
   const context = { inputs, cutting, columns: job.columns, exclude: job.exclude };
   const source = await withCopy(job.source, layout.copies, context).catch(refuse);
-  const prepared = await prepareHost(plan, () => undefined, options.signal);
+  const prepared = await prepareHost(plan, () => undefined, options.signal, layout.code);
   const entry = await prepareEntry(plan, layout);
   const result = await runInForeground({
     ...workerOptions(plan, layout, entry, prepared, job.columns, systemClock),

@@ -1,17 +1,21 @@
 /** From a plan to something that runs its entry script: interpreter, host command, script, tables. */
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
-import type { Column, EnvironmentSpec, Plan } from '../domain/plan.ts';
+import type { Column, EnvironmentSpec, Plan, WorkerCommand } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { EnvironmentReady } from '../domain/event.ts';
 import type { Clock } from '../domain/ports.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
-import { defaultCacheFolder, prepareEnvironment } from '../environment/index.ts';
+import { defaultCacheFolder, interpreterBehind, prepareEnvironment } from '../environment/index.ts';
 import type { PreparedEnvironment } from '../environment/prepare.ts';
+import { PLACEHOLDER } from '../job/index.ts';
 import { registryFolder } from '../models/index.ts';
 import type { EntryFacts, HostCommand, WorkerOptions } from '../node/options.ts';
 import { linkModels } from './models.ts';
-import { nodeHost, pythonHost } from './package.ts';
+import { nodeHost, PACKAGE_ROOT, pythonHost } from './package.ts';
 
 export interface Prepared {
   readonly hostCommand: HostCommand;
@@ -23,17 +27,35 @@ export async function prepareHost(
   plan: Plan,
   onProgress: (line: string) => void,
   signal?: AbortSignal,
+  /** Where the snapshot of the code is. */
+  code = runLayout(plan.runFolder).code,
 ): Promise<Prepared> {
+  const { workerCommand } = plan;
   if (plan.entry.language === 'node') {
+    const words = workerCommand ? filledIn(workerCommand, placesOf(plan, code, process.execPath)) : [];
     return {
-      hostCommand: { language: 'node', command: process.execPath, args: [nodeHost] },
+      hostCommand: behind(words, 'node', process.execPath, [nodeHost]),
       ready: { interpreter: process.execPath, version: process.version, built: 'node', seconds: 0 },
     };
   }
+  const pythonFlags = ['-X', 'faulthandler', pythonHost];
+  if (workerCommand?.python !== undefined) {
+    const { python } = workerCommand;
+    const words = filledIn(workerCommand, placesOf(plan, code, python));
+    const started = performance.now();
+    const version = await versionBehind(plan, workerCommand, python, signal);
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      hostCommand: behind(words, 'python', python, pythonFlags),
+      ready: { interpreter: [...words, python].join(' '), version, built: 'as named', seconds },
+    };
+  }
   const { interpreter, version, built, seconds } = await prepared(plan.environment, onProgress, signal);
+  if (workerCommand) await versionBehind(plan, workerCommand, interpreter, signal);
+  const words = workerCommand ? filledIn(workerCommand, placesOf(plan, code, interpreter)) : [];
   return {
-    hostCommand: { language: 'python', command: interpreter, args: ['-X', 'faulthandler', pythonHost] },
-    ready: { interpreter, version, built, seconds },
+    hostCommand: behind(words, 'python', interpreter, pythonFlags),
+    ready: { interpreter: [...words, interpreter].join(' '), version, built, seconds },
   };
 }
 
@@ -59,6 +81,56 @@ async function prepared(
   });
   if (!found.ok) throw refusal(found.error);
   return found.value;
+}
+
+function behind(
+  words: readonly string[],
+  language: HostCommand['language'],
+  interpreter: string,
+  args: readonly string[],
+): HostCommand {
+  const [command, ...rest] = words;
+  return command === undefined
+    ? { language, command: interpreter, args }
+    : { language, command, args: [...rest, interpreter, ...args], wrapped: true };
+}
+
+type Places = Readonly<Record<string, string>>;
+
+/** What placeholders of a worker command stand for. */
+function placesOf(plan: Plan, code: string, interpreter: string): Places {
+  const { runFolder } = plan;
+  return {
+    run: runFolder,
+    root: dirname(runFolder),
+    code,
+    host: PACKAGE_ROOT,
+    environment: dirname(dirname(interpreter)),
+  };
+}
+
+function filledIn({ words }: WorkerCommand, places: Places): readonly string[] {
+  return words.map((word) =>
+    word.replace(PLACEHOLDER, (whole, name: string | undefined) =>
+      name === undefined ? whole.slice(1) : (places[name] ?? whole),
+    ),
+  );
+}
+
+/** Asks through the command, so that one that doesn't work is told before anything is started. */
+async function versionBehind(
+  plan: Plan,
+  command: WorkerCommand,
+  python: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  // The folder of the run isn't there yet, and a container can't be given a folder that isn't there.
+  const root = dirname(plan.runFolder);
+  await mkdir(root, { recursive: true });
+  const words = filledIn(command, { ...placesOf(plan, root, python), run: root });
+  const found = await interpreterBehind(words, python, process.env, signal);
+  if (!found.ok) throw refusal(found.error);
+  return found.value.version;
 }
 
 /** Where the script lies in the snapshot, with the models it is to find; TypeScript is bundled first. */

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** Folder of the installed package: holds `dist/`, `python/` and `package.json`. */
-const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+export const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 export const pythonHost = `${PACKAGE_ROOT}/python/host.py`;
 export const nodeHost = `${PACKAGE_ROOT}/dist/worker/main.js`;

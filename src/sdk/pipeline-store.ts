@@ -10,7 +10,7 @@ import type { JobRequest } from '../job/request.ts';
 import { stepsFolder } from '../job/index.ts';
 
 /** What was asked for, to be asked for again when the pipeline goes on. */
-export type StoredRequest = Pick<JobRequest, 'set' | 'flags' | 'cwd'>;
+export type StoredRequest = Pick<JobRequest, 'set' | 'flags' | 'cwd' | 'config'>;
 
 export interface PipelineLayout {
   readonly folder: string;

@@ -65,8 +65,13 @@ export async function startPipeline(request: JobRequest, options: StartOptions =
   const { plan, warnings, components } = await compilePipeline(request);
   options.signal?.throwIfAborted();
   const jobText = request.jobText ?? (await readFile(plan.jobFile, 'utf8'));
-  const { set, flags, cwd = process.cwd() } = request;
-  const layout = await createPipelineFolder(plan, { ...(set && { set }), flags, cwd }, jobText, components);
+  const { set, flags, config, cwd = process.cwd() } = request;
+  const layout = await createPipelineFolder(
+    plan,
+    { ...(set && { set }), ...(config !== undefined && { config }), flags, cwd },
+    jobText,
+    components,
+  );
   const lock = await lockPipeline(plan, layout);
   const frozen: JobRequest = { ...request, cwd, jobText, componentTexts: components };
   const live = new LivePipeline(plan, layout, warnings, frozen, await PipelineJournal.open(layout), lock, []);

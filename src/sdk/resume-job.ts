@@ -1,4 +1,5 @@
 /** Whether the job file of a run is still what it was, and what of it the run takes over when it goes on. */
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RunLayout } from '../domain/layout.ts';
@@ -15,8 +16,11 @@ const RULES = [
 ]; // prettier-ignore
 const CODE = [
   'task.entry_script', 'task.code', 'task.program_arguments', 'environment_variables', 'models', 'task.environment',
-  'requirements', 'python',
+  'requirements', 'python', 'extra_requirements', 'replace_pin',
 ]; // prettier-ignore
+
+/** Of them the environment is made. */
+const ENVIRONMENT = ['task.environment', 'requirements', 'python', 'extra_requirements', 'replace_pin'];
 
 export interface JobCheck {
   /** The run's plan, with what is taken over. */
@@ -68,7 +72,9 @@ async function compiled(plan: Plan, jobText: string): Promise<CompiledJob | stri
   const root = dirname(plan.runFolder);
   // The result of the run may be there already.
   const flags = { root, overwrite: true };
-  const found = await compileJob({ jobFile, jobText, flags, cwd: dirname(jobFile) });
+  // The profile that the run was started with, for both texts: what differs is the job.
+  const config = plan.profile !== undefined && existsSync(plan.profile) ? plan.profile : false;
+  const found = await compileJob({ jobFile, jobText, flags, config, cwd: dirname(jobFile) });
   if (!found.ok) return found.error[0]?.what ?? 'it can not be compiled';
   // Its made-up run folder stands wherever the run's own one does.
   const text = JSON.stringify(found.value).replaceAll(
@@ -104,7 +110,7 @@ const HIDDEN: readonly (readonly [keyof Plan, string])[] = [
 function isFixed(name: string, plan: Plan, old: Plan): boolean {
   // Arguments of the command line follow those of the file and don't replace them.
   if (name === 'task.program_arguments') return !startsWith(plan.scriptArguments, old.scriptArguments);
-  return ['command line', 'environment variable'].includes(plan.origins[name] ?? '');
+  return ['command line', 'environment variable', 'profile'].includes(plan.origins[name] ?? '');
 }
 
 const startsWith = (list: readonly string[], front: readonly string[]): boolean =>
@@ -150,6 +156,6 @@ function withCode(plan: Plan, old: Plan, fresh: Plan, fixed: (name: string) => b
     environmentVariables: Object.fromEntries(variables),
     // Not where only `@latest` is another one by now: the run keeps what it began with.
     ...(!fixed('models') && differ(['models'], old, fresh) && { models: fresh.models ?? {} }),
-    ...(!['task.environment', 'requirements', 'python'].some(fixed) && { environment: fresh.environment }),
+    ...(!ENVIRONMENT.some(fixed) && { environment: fresh.environment }),
   };
 }

@@ -129,7 +129,7 @@ describe('requirements', () => {
       expect(answer).toBe('42\n');
       expect(lines.filter((line) => line.startsWith('Building the environment'))).toHaveLength(1);
       expect(lines).toContain(`Process ${process.pid} is building this environment: waiting for it`);
-      expect(lines.some((line) => line.includes('Successfully installed tinypkg-1.2'))).toBe(true);
+      expect(lines.some((line) => /Successfully installed tinypkg-1\.2|Installed 1 package/.test(line))).toBe(true);
     },
     BUILD_TIMEOUT_MS,
   );
@@ -148,7 +148,7 @@ describe('requirements', () => {
         },
       });
       if (result.ok) return;
-      expect(result.error.why).toContain('Could not find a version that satisfies the requirement no-such-thing==9.9');
+      expect(result.error.why).toContain('the index has no package no-such-thing');
       const log = /said: (\S+)$/.exec(result.error.next ?? '')?.[1] ?? '';
       expect(existsSync(log)).toBe(true);
       expect(
@@ -223,7 +223,7 @@ describe('requirements', () => {
         { cacheFolder, onProgress: (line) => lines.push(line) },
       );
       expect(lines.slice(0, 2)).toEqual([
-        `Python 3.4 is asked for in ${source}; this machine has ${realVersion}, which is used instead`,
+        `Python 3.4 is asked for in ${source}; this machine has ${realVersion}, which is used instead (${realPython}): workers need 3.8 or newer`,
         `Not installed, because only conda has them: cudatoolkit=11 (${source})`,
       ]);
     },

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import {
-  explainInstallFailure,
   localReference,
   maskCredentials,
   normalizeRequirements,
@@ -61,49 +60,8 @@ describe('versionFits', () => {
   });
 });
 
-describe('explainInstallFailure', () => {
-  it('names the pin that pip can not have', () => {
-    const lines = [
-      'Collecting numpy==1.26.4',
-      'ERROR: Could not find a version that satisfies the requirement Scikit_learn==99.9 (from versions: 1.0, 1.1)',
-      'ERROR: No matching distribution found for Scikit_learn==99.9',
-    ];
-    expect(explainInstallFailure(lines, ['numpy==1.26.4', 'scikit-learn==99.9'])).toEqual({
-      kind: 'requirement',
-      requirement: 'scikit-learn==99.9',
-      reason: 'Could not find a version that satisfies the requirement Scikit_learn==99.9 (from versions: 1.0, 1.1)',
-    });
-  });
-  it('joins the sentence that uv breaks over lines', () => {
-    const lines = [
-      '  × No solution found when resolving dependencies:',
-      '  ╰─▶ Because there is no version of pandas==99.9 and you require pandas==99.9, we can',
-      '      conclude that your requirements are unsatisfiable.',
-    ];
-    const failure = explainInstallFailure(lines, ['numpy', 'pandas==99.9']);
-    expect(failure).toMatchObject({ kind: 'requirement', requirement: 'pandas==99.9' });
-    expect(failure.reason).toBe(
-      'Because there is no version of pandas==99.9 and you require pandas==99.9, we can conclude that your requirements are unsatisfiable.',
-    );
-  });
-  it('tells an index that is not there from a pin that is not there', () => {
-    const lines = [
-      "WARNING: Retrying (Retry(total=0)) after connection broken by 'NewConnectionError: Failed to establish a new connection'",
-      'ERROR: Could not find a version that satisfies the requirement numpy==1.26.4 (from versions: none)',
-    ];
-    expect(explainInstallFailure(lines, ['numpy==1.26.4']).kind).toBe('unreachable');
-  });
-  it('tells a full disk', () => {
-    expect(
-      explainInstallFailure(
-        ['ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device'],
-        [],
-      ).kind,
-    ).toBe('disk-full');
-  });
-  it('never shows credentials of an index', () => {
-    const failure = explainInstallFailure(['ERROR: 401 for https://me:secret@index.example/simple/x/'], []);
-    expect(JSON.stringify(failure)).not.toContain('secret');
+describe('maskCredentials', () => {
+  it('hides what stands before the host', () => {
     expect(maskCredentials('--index-url https://me:secret@index.example/simple')).toBe(
       '--index-url https://***@index.example/simple',
     );

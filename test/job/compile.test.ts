@@ -390,11 +390,20 @@ jobs:
       source: `${cwd}/env/conda.yml`,
       pip: ['numpy==1.24.*', 'scikit-learn==1.4.2', 'pandas==2.0.3', 'torch>=2,<3', 'onnxruntime~=1.16', 'tqdm'],
       condaOnly: ['cudatoolkit=11.3', 'libgcc-ng'],
+      places: {
+        'numpy==1.24.*': { file: `${cwd}/env/conda.yml`, line: 6 },
+        'scikit-learn==1.4.2': { file: `${cwd}/env/conda.yml`, line: 7 },
+        'pandas==2.0.3': { file: `${cwd}/env/conda.yml`, line: 8 },
+        'torch>=2,<3': { file: `${cwd}/env/conda.yml`, line: 9 },
+        'onnxruntime~=1.16': { file: `${cwd}/env/conda.yml`, line: 14 },
+        tqdm: { file: `${cwd}/env/more.txt`, line: 1 },
+      },
     });
     expect(warnings.map((w) => [w.code, path.basename(w.where?.file ?? ''), w.where?.line])).toEqual([
-      ['PR4106', 'job.yml', 16],
+      ['PR4109', 'conda.yml', 9],
       ['PR4108', 'conda.yml', 10],
       ['PR4105', 'conda.yml', 13],
+      ['PR4106', 'job.yml', 16],
     ]);
   });
 

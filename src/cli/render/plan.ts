@@ -30,7 +30,11 @@ export function planLines(preview: PlanPreview, screen: Screen): readonly string
 }
 
 function settingLines(settings: readonly EffectiveSetting[], screen: Screen): readonly string[] {
-  const rows = settings.map((setting) => [`  ${safeText(setting.name)}`, valueText(setting.value), setting.origin]);
+  const rows = settings.map((setting) => [
+    `  ${safeText(setting.name)}`,
+    valueText(setting.value),
+    originText(setting),
+  ]);
   // A long value must not push the origins of all others off the screen.
   const [name, origin] = [0, 2].map((place) => Math.max(12, ...rows.map((row) => displayWidth(row[place] ?? '')))) as [
     number,
@@ -45,6 +49,11 @@ function settingLines(settings: readonly EffectiveSetting[], screen: Screen): re
   return tableLines([{ title: '  SETTING' }, { title: 'VALUE' }, { title: 'FROM' }], cut).map((line) =>
     cutEnd(line, screen.columns, ellipsisOf(screen)),
   );
+}
+
+/** Of a value of the profile also its file and key. */
+function originText({ origin, place }: EffectiveSetting): string {
+  return place === undefined ? origin : `${origin} (${safeText(place)})`;
 }
 
 function valueText(value: string): string {
