@@ -7,6 +7,8 @@ export function encodingOf(table: TableFormat): string | undefined {
 
 /** What a person gave as input: a database, a list, or the folder that is looked through. */
 export function pathOfInput(input: InputSpec): string {
+  if (input.origin !== undefined)
+    return input.select.by === 'one' ? `${input.origin}/${input.select.file}` : input.origin;
   if (input.kind === 'table' && input.query) return input.query.database;
   return input.select.by === 'list' ? input.select.file : input.root;
 }

@@ -33,6 +33,8 @@ export function runLayout(folder: string) {
     groupedFiles: `${state}/grouped.jsonl`,
     /** Rows of queries, which stay: the query may give others the next time. */
     queries: `${state}/queries`,
+    /** Inputs that lie elsewhere: links into the cache, and what each of them was. */
+    inputs: `${state}/inputs`,
     /** Raw captured output of workers. */
     capture: `${state}/capture`,
     /** Snapshot of the user's code; first on the import path of every worker. */

@@ -21,6 +21,7 @@ import {
 } from './limits.ts';
 import { compileOutput } from './output.ts';
 import type { ParallelJob } from './pipeline.ts';
+import { Places } from './places.ts';
 import { onCommandLine, Problems } from './problems.ts';
 import { outputLocation } from './job-outputs.ts';
 import { resolveReferences } from './references.ts';
@@ -38,6 +39,8 @@ import { child, lookUp, textOf } from './written.ts';
 
 export interface CompiledJob {
   readonly plan: Plan;
+  /** URLs with their signatures and passwords, by what the plan shows of them. Never stored. */
+  readonly secrets: ReadonlyMap<string, string>;
   readonly warnings: readonly Problem[];
   /** All options, in the order of the table. */
   readonly settings: readonly EffectiveSetting[];
@@ -66,8 +69,14 @@ export async function compileJob(
     });
   }
   const base = jobFile === undefined ? cwd : path.dirname(jobFile);
-  const parts = readParts(request, job, base, place, problems);
-  const context: JobContext = { request, cwd, base, job, runFolder: place.runFolder, env, problems, ...parts };
+  const places = new Places({
+    env,
+    datastores: request.datastores ?? new Map(),
+    inputsFolder: runLayout(place.runFolder).inputs,
+    offline: request.offline === true,
+  });
+  const parts = readParts(request, job, base, place, places, problems);
+  const context: JobContext = { request, cwd, base, job, runFolder: place.runFolder, env, problems, places, ...parts };
   return finish(context, parts, place, surroundings);
 }
 
@@ -91,6 +100,7 @@ function readParts(
   job: ParallelJob | undefined,
   base: string,
   place: RunPlace,
+  places: Places,
   problems: Problems,
 ): Parts {
   const outputs = runLayout(place.runFolder).outputs;
@@ -98,7 +108,8 @@ function readParts(
     job,
     base,
     place.runId,
-    (output) => outputLocation(output, base, outputs),
+    (output) => outputLocation(output, base, outputs, places),
+    places,
     problems,
   );
   const script = readScriptArguments(
@@ -136,7 +147,7 @@ async function finish(
   place: RunPlace,
   surroundings: Surroundings,
 ): Promise<Result<CompiledJob, readonly Problem[]>> {
-  const { settings, problems, job, request, base } = context;
+  const { settings, problems, job, request, base, places } = context;
   const entry = await compileEntry(context);
   const environment = await compileEnvironment(context, entry);
   const inputs = await compileInputs(context, parts.partition);
@@ -195,11 +206,13 @@ async function finish(
     resourceMonitorIntervalMs: settings.resourceMonitorInterval.value ?? 5000,
     ...(profiling === undefined || profiling === '' ? {} : { profilingModule: profiling }),
     allowEmpty: settings.allowEmpty.value === true,
+    ...(places.all && { remote: places.all }),
     ...(advertise === undefined ? {} : { advertise }),
     origins,
   };
   return ok({
     plan,
+    secrets: places.secrets,
     warnings: problems.all(),
     settings: effectiveSettings({ plan, settings, root: place.root, inputs: inputs.written }),
   });

@@ -1,4 +1,5 @@
 import type { ParallelJob } from './pipeline.ts';
+import type { Places } from './places.ts';
 import type { Problems } from './problems.ts';
 import type { References } from './references.ts';
 import type { JobRequest } from './request.ts';
@@ -18,6 +19,8 @@ export interface JobContext {
   readonly runFolder: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly problems: Problems;
+  /** Where paths lead. */
+  readonly places: Places;
 }
 
 /** What is not the same twice comes in here, so that tests can hold it still. */

@@ -1,5 +1,6 @@
 /** Which inputs are split, which are side inputs, and how the split ones are cut. */
 import type { Cutting, InputSpec, Origin } from '../domain/plan.ts';
+import { redact } from '../domain/redact.ts';
 import type { JobContext } from './context.ts';
 import type { SeenPath } from './table-format.ts';
 import { cutInputs } from './cutting.ts';
@@ -25,25 +26,26 @@ export interface CompiledInputs {
 }
 
 export async function compileInputs(context: JobContext, partition: Partition): Promise<CompiledInputs> {
-  const { settings, problems } = context;
+  const { settings, problems, places } = context;
   const ranks = settings.rankMiniBatchCount.value ?? 0;
   const split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
   await checkSideInputs(context, split.name);
   const wanted = await wantedQuery(context);
   const seen: SeenPath[] = [];
   for (const path of split.paths) {
-    const selected = await selectFiles(path, problems);
+    const selected = await selectFiles(path, places, problems);
     if (selected === undefined) continue;
-    const entries = selected.select.by === 'all' ? await entriesIn(selected.root) : [];
+    const here = selected.names === undefined && selected.select.by === 'all';
+    const entries = here ? await entriesIn(selected.root) : [];
     const query = wanted && (await queryOn(selected, wanted, problems));
     if (wanted && !query) continue;
     seen.push({
       ...selected,
-      names: entries.filter((entry) => !entry.isFolder).map((entry) => entry.name),
+      names: selected.names ?? entries.filter((entry) => !entry.isFolder).map((entry) => entry.name),
       ...(query && { query }),
     });
   }
-  const written = split.paths.map((path) => path.text);
+  const written = split.paths.map((path) => redact(path.text));
   if (ranks > 0)
     return {
       inputs: [],
@@ -53,7 +55,12 @@ export async function compileInputs(context: JobContext, partition: Partition): 
       sizeOrigin: 'default',
       rowsOrigin: 'default',
     };
-  return { ...cutInputs(seen, settings, problems, partition.cutting), written, origin: split.origin };
+  const cut = cutInputs(seen, settings, problems, partition.cutting);
+  const inputs = cut.inputs.map((input): InputSpec => {
+    const origin = places.originOf(input.root);
+    return origin === undefined ? input : { ...input, origin };
+  });
+  return { ...cut, inputs, written, origin: split.origin };
 }
 
 interface Split {
@@ -157,11 +164,12 @@ function hintOfInputs({ references }: JobContext): string {
 }
 
 async function checkSideInputs(
-  { references, problems, base }: JobContext,
+  { references, problems, base, places }: JobContext,
   splitInput: string | undefined,
 ): Promise<void> {
   for (const input of references.inputs.values()) {
     if (input.kind !== 'data' || input.name === splitInput) continue;
-    await checkSideInput({ name: input.name, text: input.path, type: input.type, base, at: input.node.at() }, problems);
+    const side = { name: input.name, text: input.path, type: input.type, base, at: input.node.at() };
+    await checkSideInput(side, places, problems);
   }
 }

@@ -3,7 +3,7 @@ import type { Meaning, Names } from './expressions.ts';
 import { resolveScalar, scalarMeaning, textMeaning } from './expressions.ts';
 import type { JobOutput } from './job-outputs.ts';
 import { bindingOf, readOutputs } from './job-outputs.ts';
-import { toLocalPath } from './paths.ts';
+import type { Places } from './places.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { jobEntries, parentEntries } from './pipeline.ts';
 import type { Problems } from './problems.ts';
@@ -41,22 +41,24 @@ const LITERAL_TYPES: readonly string[] = ['string', 'number', 'integer', 'boolea
  * @param base folder of the job file
  * @param runName what `${{name}}` stands for
  * @param outputPath absolute path of an output of the job
+ * @param places where paths lead
  */
 export function resolveReferences(
   job: ParallelJob | undefined,
   base: string,
   runName: string,
   outputPath: (output: JobOutput) => string,
+  places: Places,
   problems: Problems,
 ): References {
   const parentInputs = readInputs(parentEntries(job, 'inputs'), new Map(), new Map(), problems);
   const parentNames = new Map<string, Meaning>(
-    [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base)]),
+    [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base, places)]),
   );
   parentNames.set('name', textMeaning(runName));
   const inputs = readInputs(jobEntries(job, 'inputs'), parentInputs, parentNames, problems);
   const names = new Map<string, Meaning>(
-    [...inputs].map(([name, input]) => [`inputs.${name}`, meaningOf(input, base)]),
+    [...inputs].map(([name, input]) => [`inputs.${name}`, meaningOf(input, base, places)]),
   );
   for (const [name, meaning] of parentNames) names.set(name, meaning);
   const parentOutputs = readOutputs(parentEntries(job, 'outputs'), new Map(), names, problems);
@@ -78,11 +80,15 @@ export function boundOutput(job: ParallelJob | undefined, parentName: string): s
   return jobEntries(job, 'outputs').find((entry) => bindingOf(entry.value, 'parent.outputs.') === parentName)?.key;
 }
 
-function meaningOf(input: JobInput, base: string): Meaning {
+function meaningOf(input: JobInput, base: string, places: Places): Meaning {
   if (input.kind === 'literal') return scalarMeaning(input.node);
   if (input.kind !== 'data') return { kind: input.kind };
-  const local = toLocalPath(input.path, base);
-  return textMeaning(local.ok ? local.value : input.path);
+  const place = places.placeOf(input.path, base);
+  if (place.kind === 'local') return textMeaning(place.path);
+  if (place.kind !== 'remote') return textMeaning(input.path);
+  // Scripts find it here once it is fetched.
+  const isFile = input.type === 'uri_file' || place.location.store === 'http';
+  return textMeaning(places.localOf(place.location, isFile ? 'file' : 'folder'));
 }
 
 type Inputs = ReadonlyMap<string, JobInput>;

@@ -65,6 +65,12 @@ const lackingText = ({ files, example }: NonNullable<Column['lacking']>): string
 
 function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[] {
   const { sizes, first } = preview;
+  if (preview.elsewhere === true) {
+    const urls = (preview.plan.remote?.inputs ?? []).map(({ url }) =>
+      cutEnd(`  ${safeText(url)}`, screen.columns, ellipsisOf(screen)),
+    );
+    return ['  the input is remote, and not listed before the run begins:', ...urls];
+  }
   if (preview.uncounted === true)
     return ['  one for each combination of the partition keys; not counted: the table is larger than 256 MiB'];
   const atLeast = preview.truncated === true ? 'at least ' : '';
