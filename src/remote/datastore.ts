@@ -6,7 +6,7 @@ export type Datastores = ReadonlyMap<string, string>;
 
 const SHORT = /^azureml:\/\/datastores\/([^/]+)(?:\/paths(?:\/(.*))?)?$/is;
 const LONG =
-  /^azureml:\/\/subscriptions\/[^/]+\/resource[Gg]roups\/[^/]+\/(?:providers\/[^/]+\/)?workspaces\/[^/]+\/datastores\/([^/]+)(?:\/paths(?:\/(.*))?)?$/is;
+  /^azureml:\/\/subscriptions\/[^/]+\/resourcegroups\/[^/]+\/workspaces\/[^/]+\/datastores\/([^/]+)(?:\/paths(?:\/(.*))?)?$/is;
 
 export const isDatastorePath = (text: string): boolean => /^azureml:\/\//i.test(text);
 

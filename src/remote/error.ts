@@ -16,6 +16,8 @@ export type RemoteErrorKind =
   | 'exists'
   /** The object is not the one that was listed. */
   | 'changed'
+  /** Its name is known to nobody. */
+  | 'host'
   | 'package'
   | 'other';
 
@@ -81,7 +83,8 @@ export function fromNetwork(error: unknown): RemoteError {
   const said = `${messageOf(error)}${code === undefined || messageOf(error).includes(code) ? '' : ` (${code})`}`;
   // A socket that ends within a body has no code in some clients.
   const broken = /aborted|terminated|socket hang up|premature|network|closed/i.test(messageOf(error));
-  return new RemoteError(isTransientCode(code) || broken ? 'transient' : 'other', said, { cause: error });
+  const kind = code === 'ENOTFOUND' ? 'host' : isTransientCode(code) || broken ? 'transient' : 'other';
+  return new RemoteError(kind, said, { cause: error });
 }
 
 export function retryAfter(value: string | null | undefined): number | undefined {
@@ -101,6 +104,7 @@ const FACTS: Facts = {
   'not-found': ['PR3603', 'there is nothing at this place', 'check the path; names are case-sensitive'],
   'no-container': ['PR3603', 'there is no such bucket or container', 'check its name and the account or endpoint'],
   transient: ['PR3604', 'the server cannot be reached, or fails', TRY_AGAIN],
+  host: ['PR3604', 'the server cannot be found', 'check the host name, and that this machine has a network'],
   region: ['PR3605', 'the bucket lies in another region', 'set AWS_REGION to the one that the server names'],
   clock: ['PR3605', 'the clock of this machine is wrong', 'set the clock (timedatectl, ntpd); the server compares times'],
   exists: ['PR3611', 'there is an object already where an output goes', 'move it away, or give --overwrite'],

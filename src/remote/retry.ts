@@ -1,5 +1,6 @@
 /** Another try for what may pass: how often, and after how long. */
 import { setTimeout as pause } from 'node:timers/promises';
+import { ParallelRunError } from '../domain/problem.ts';
 import { RemoteError, fromNetwork } from './error.ts';
 
 export interface RetryPolicy {
@@ -61,8 +62,9 @@ export async function withRetries<T>(
   }
 }
 
-/** What our own disk says is nothing that the server will mend. */
+/** What our own disk says, or we ourselves, is nothing that the server will mend. */
 function isLocal(error: unknown): boolean {
+  if (error instanceof ParallelRunError) return true;
   const { code, syscall } = error as NodeJS.ErrnoException;
   return (
     typeof code === 'string' &&

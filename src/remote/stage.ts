@@ -322,7 +322,7 @@ const number = (n: number): string => n.toLocaleString('en-US');
 const files = (n: number): string => `${number(n)} ${n === 1 ? 'file' : 'files'}`;
 
 const STEP = 1024;
-export function size(bytes: number): string {
+function size(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
   let at = 0;
   let value = bytes;

@@ -6,7 +6,6 @@ import type { Env, RemoteLocation } from './location.ts';
 import { openStore } from './open.ts';
 import { withRetries } from './retry.ts';
 import type { RetryPolicy } from './retry.ts';
-import { size as sizeText } from './stage.ts';
 import type { RemoteStore } from './store.ts';
 
 const AT_ONCE = 8;
@@ -25,6 +24,7 @@ export interface UploadOptions {
   readonly env: Env;
   readonly runId: string;
   readonly signal?: AbortSignal;
+  /** Of what has to be tried again. */
   readonly onProgress?: (line: string) => void;
   readonly policy?: RetryPolicy;
 }
@@ -46,7 +46,7 @@ export async function upload(
   request: UploadRequest,
   options: UploadOptions,
 ): Promise<{ files: number; bytes: number }> {
-  const { location, local, kind, name } = request;
+  const { location, local, kind } = request;
   const files = kind === 'file' ? [''] : await filesBelow(local);
   let bytes = 0;
   try {
@@ -64,9 +64,6 @@ export async function upload(
   } catch (error) {
     throw error instanceof RemoteError ? new UploadFailed(error, location.url) : error;
   }
-  options.onProgress?.(
-    `output ${name}: ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${sizeText(bytes)}, uploaded to ${location.url}`,
-  );
   return { files: files.length, bytes };
 }
 

@@ -95,8 +95,9 @@ export function compose(opened: OpenedRun): LiveRun {
       // Of a run that failed anyway what can be written is.
       await (kind === 'whole' ? letters : letters.catch(() => undefined));
       const assembled = await assembleResult(plan, layout, kind);
-      if (kind === 'whole') await uploadOutputs(plan, { secrets: opened.secrets, onProgress: tell });
-      return assembled;
+      if (kind !== 'whole') return assembled;
+      const uploaded = await uploadOutputs(plan, { secrets: opened.secrets, onProgress: tell });
+      return assembled && { ...assembled, ...(uploaded !== undefined && { uploaded }) };
     },
     publish: faces.publish,
     ...(opened.recovered && { recovered: opened.recovered }),

@@ -108,23 +108,26 @@ export async function overFetched<T>(plan: Plan, options: RemoteOptions, work: (
 
 const quoted = (text: string): string => JSON.stringify(text).slice(1, -1);
 
-/** @throws OutputError */
-export async function uploadOutputs(plan: Plan, options: RemoteOptions): Promise<void> {
+/** @returns the URL of the result, where that was among what went elsewhere. @throws OutputError */
+export async function uploadOutputs(plan: Plan, options: RemoteOptions): Promise<string | undefined> {
   const outputs = plan.remote?.outputs ?? [];
-  if (outputs.length === 0) return;
+  if (outputs.length === 0) return undefined;
   const { upload, UploadFailed } = await import('../remote/index.ts');
   const { runId } = plan;
   const { secrets, ...others } = options;
+  const result = plan.output.action === 'append_row' ? plan.output.file : undefined;
+  let uploaded: string | undefined;
   for (const { name, url, kind, local, overwrite } of outputs) {
-    const location = locationOf(url, secrets);
+    if (result === local) uploaded = url;
+    else if (result?.startsWith(`${local}/`)) uploaded = `${url}${result.slice(local.length)}`;
     // A script need not have written it.
     if (kind === 'file' && (await lstat(local).catch(() => undefined)) === undefined) continue;
-    await upload({ name, location, local, kind, overwrite }, { env: process.env, runId, ...others }).catch(
-      (error: unknown) => {
-        throw error instanceof UploadFailed ? new OutputError(error.message, error.path, { cause: error }) : error;
-      },
-    );
+    const request = { name, location: locationOf(url, secrets), local, kind, overwrite };
+    await upload(request, { env: process.env, runId, ...others }).catch((error: unknown) => {
+      throw error instanceof UploadFailed ? new OutputError(error.message, error.path, { cause: error }) : error;
+    });
   }
+  return uploaded;
 }
 
 /** Signatures are not stored with a run: they are looked up where they were, in its job file. */

@@ -169,7 +169,15 @@ describe('inputs, outputs, expressions', () => {
   it.each([
     ['no such folder', swap('path: ./images', 'path: ./imgaes'), ['PR3101:3']],
     ['an address', swap('path: ./images', 'path: "azureml:data:1"'), ['PR3102:3']],
-    ['a web address', swap('path: ./images', 'path: https://host/x'), ['PR3102:3']],
+    ['an address of a kind nobody knows', swap('path: ./images', 'path: ftp://host/x'), ['PR3102:3']],
+    ['a web address of a folder', swap('path: ./images', 'path: https://host/x/'), ['PR3606:3']],
+    ['an address without encryption', swap('path: ./images', 'path: http://host/x'), ['PR3606:3']],
+    ['a bucket without a name', swap('path: ./images', 'path: s3:///x'), ['PR3606:3']],
+    [
+      'a datastore that no profile names',
+      swap('path: ./images', 'path: azureml://datastores/lake/paths/x'),
+      ['PR3609:3'],
+    ],
     ['a folder as file', swap('uri_folder, path: ./images', 'uri_file, path: ./images'), ['PR3103:3']],
     ['a file as folder', swap('path: ./images', 'path: score.py'), ['PR3103:3']],
     ['an mltable', swap('uri_folder, path', 'mltable, path'), ['PR1007:3']],
