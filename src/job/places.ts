@@ -21,7 +21,7 @@ export type Place =
 export type Asked =
   | { readonly kind: 'file' }
   | { readonly kind: 'folder'; readonly names: readonly string[] }
-  | { readonly kind: 'glob'; readonly root: RemoteLocation; readonly pattern: string }
+  | { readonly kind: 'glob'; readonly root: Place & { kind: 'remote' }; readonly pattern: string }
   | { readonly kind: 'refused' };
 
 export interface PlacesOptions {
@@ -140,7 +140,7 @@ export class Places {
     try {
       const found = await this.#peek(location);
       if (found.kind !== 'nothing') return found;
-      if (glob && (await this.#peek(glob.root)).kind === 'folder') return { kind: 'glob', ...glob };
+      if (glob && (await this.#peek(glob.root.location)).kind === 'folder') return { kind: 'glob', ...glob };
       return tell(
         remoteProblem(
           new RemoteError('not-found', 'no object has this name, or one that begins with it and a slash'),
@@ -176,19 +176,18 @@ export class Places {
 }
 
 /** Cuts a URL with a pattern behind its longest literal folder. */
-function splitRemoteGlob(written: string, env: Env): { root: RemoteLocation; pattern: string } | undefined {
+function splitRemoteGlob(written: string, env: Env): { root: Place & { kind: 'remote' }; pattern: string } | undefined {
   const query = /^s3:/i.test(written) ? -1 : written.indexOf('?');
   const [text, rest] = query < 0 ? [written, ''] : [written.slice(0, query), written.slice(query)];
+  const literal = /^s3:/i.test(written) ? (part: string) => part : decodeURIComponent;
   const parts = text.split('/');
-  const first = parts.findIndex((part, i) => i > 2 && looksLikeGlob(decodeURIComponent(part)));
+  const first = parts.findIndex((part, i) => i > 2 && looksLikeGlob(literal(part)));
   if (first < 0) return undefined;
-  const root = parseLocation(`${parts.slice(0, first).join('/')}/${rest}`, env);
+  const front = `${parts.slice(0, first).join('/')}/${rest}`;
+  const root = parseLocation(front, env);
   if (!root.ok || root.value.store === 'http') return undefined;
   return {
-    root: root.value,
-    pattern: parts
-      .slice(first)
-      .map((part) => decodeURIComponent(part))
-      .join('/'),
+    root: { kind: 'remote', location: root.value, written: front },
+    pattern: parts.slice(first).map(literal).join('/'),
   };
 }

@@ -75,9 +75,9 @@ async function selectRemote(
     case 'refused':
       return undefined;
     case 'glob': {
-      const root = { ...place, location: found.root };
-      places.addInput(split.name, root, 'folder');
-      return { ...split, root: places.rootOf(found.root), select: { by: 'glob', pattern: found.pattern } };
+      places.addInput(split.name, found.root, 'folder');
+      const root = places.rootOf(found.root.location);
+      return { ...split, root, select: { by: 'glob', pattern: found.pattern } };
     }
     case 'file':
     case 'folder': {

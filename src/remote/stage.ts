@@ -107,8 +107,8 @@ async function listed(request: StageRequest, store: RemoteStore, options: StageO
     signal,
     ...(takes && { takes }),
     ...(policy && { policy }),
-    ...(say && { onRetry: (line: string) => say(`input ${name}: ${line}`) }),
-    onCount: (count) => tell(() => `input ${name}: ${number(count)} files listed`),
+    ...(say && { onRetry: (line: string) => say(`${labelOf(name)}: ${line}`) }),
+    onCount: (count) => tell(() => `${labelOf(name)}: ${number(count)} files listed`),
   }).catch((error: unknown) => refuse(error, location));
   if (kind === 'file' && objects.length === 0)
     throw remoteRefusal(new RemoteError('not-found', 'no such object'), location.url);
@@ -131,7 +131,7 @@ async function fetchListed(
   const building = await acquireLock(
     cache.locks,
     tree.buildLock,
-    (pid) => say?.(`input ${name}: waiting for process ${pid}, which fetches the same`),
+    (pid) => say?.(`${labelOf(name)}: waiting for process ${pid}, which fetches the same`),
     signal,
   );
   if (!building) throw signal.reason;
@@ -141,7 +141,7 @@ async function fetchListed(
   try {
     if (await tree.isComplete()) {
       await tree.touch();
-      say?.(`input ${name}: ${files(objects.length)}, ${size(bytes)}, all in the cache`);
+      say?.(`${labelOf(name)}: ${files(objects.length)}, ${size(bytes)}, all in the cache`);
       return done;
     }
     await new Fetching(request, store, cache, tree, objects, options).run();
@@ -258,7 +258,7 @@ class Fetching {
       await fetchObject(this.#store, object, target, {
         signal: this.#stop.signal,
         ...(policy && { policy }),
-        ...(say && { onRetry: (line: string) => say(`input ${this.#request.name}: ${line}`) }),
+        ...(say && { onRetry: (line: string) => say(`${labelOf(this.#request.name)}: ${line}`) }),
         onBytes: (bytes) => {
           this.#bytes += bytes;
           this.#tell();
@@ -272,7 +272,7 @@ class Fetching {
   readonly #tellNow = tellNowAndThen((line) => this.#options.onProgress?.(line));
   #tell(last = false): void {
     const text = (): string =>
-      `input ${this.#request.name}: ${number(this.#files)} of ${files(this.#objects.length)}, ${size(this.#bytes)} fetched`;
+      `${labelOf(this.#request.name)}: ${number(this.#files)} of ${files(this.#objects.length)}, ${size(this.#bytes)} fetched`;
     this.#tellNow(text, last);
   }
 }
@@ -320,6 +320,9 @@ function tellNowAndThen(say: ((line: string) => void) | undefined): (text: () =>
 
 const number = (n: number): string => n.toLocaleString('en-US');
 const files = (n: number): string => `${number(n)} ${n === 1 ? 'file' : 'files'}`;
+
+/** On the command line it has no name of its own. */
+const labelOf = (name: string): string => (name === 'input' ? name : `input ${name}`);
 
 const STEP = 1024;
 function size(bytes: number): string {
