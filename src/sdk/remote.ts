@@ -12,6 +12,8 @@ import { OutputError } from '../orchestrator/index.ts';
 import { parseLocation } from '../remote/location.ts';
 import type { RemoteLocation } from '../remote/location.ts';
 import type { Staged, StageOptions, StageRequest } from '../remote/stage.ts';
+import type { RetryPolicy } from '../remote/retry.ts';
+import { retryPace } from './failpoints.ts';
 import { refused } from './resume-problems.ts';
 
 /** URLs as they were written, by what is shown of them. */
@@ -123,7 +125,7 @@ export async function uploadOutputs(plan: Plan, options: RemoteOptions): Promise
     // A script need not have written it.
     if (kind === 'file' && (await lstat(local).catch(() => undefined)) === undefined) continue;
     const request = { name, location: locationOf(url, secrets), local, kind, overwrite };
-    await upload(request, { env: process.env, runId, ...others }).catch((error: unknown) => {
+    await upload(request, { env: process.env, runId, ...paced(), ...others }).catch((error: unknown) => {
       throw error instanceof UploadFailed ? new OutputError(error.message, error.path, { cause: error }) : error;
     });
   }
@@ -182,9 +184,15 @@ function stageOptions(plan: Plan, { signal, onProgress }: RemoteOptions): StageO
     env: process.env,
     cacheFolder: path.join(defaultCacheFolder(process.env), 'data'),
     runId: plan.runId,
+    ...paced(),
     ...(signal && { signal }),
     ...(onProgress && { onProgress }),
   };
+}
+
+function paced(): { readonly policy?: RetryPolicy } {
+  const policy = retryPace(process.env);
+  return policy ? { policy } : {};
 }
 
 const recordOf = ({ local }: RemoteInput): string => `${local}.json`;

@@ -94,13 +94,17 @@ describe.each(STORES)('$name', ({ open, missing }) => {
     await store.put('labels/labels.txt', 'cat dog');
     await store.put('table/t.csv', TABLE);
   });
-  afterAll(() => store?.stop());
+  afterAll(async () => {
+    if (missing === undefined) await store.stop();
+  });
   beforeEach(async () => {
     if (missing !== undefined) return;
     proxy = await new Proxy(store.port).listen();
     for (const [name, value] of Object.entries(store.env(proxy.port))) vi.stubEnv(name, value);
   });
-  afterEach(() => proxy?.close());
+  afterEach(async () => {
+    if (missing === undefined) await proxy.close();
+  });
   const url = (path: string): string => store.url(path, proxy.port);
 
   it(
@@ -250,6 +254,60 @@ jobs:
       const fetched = proxy.reads('images/a/1.txt').length;
       await succeeds(run('r', url('images')));
       expect(proxy.reads('images/a/1.txt')).toHaveLength(fetched);
+    },
+    2 * MINUTE,
+  );
+
+  it(
+    'a server that does not get well ends it resumable, before a run has begun and at the end of one',
+    async () => {
+      vi.stubEnv('PARALLELRUN_TEST', '1');
+      vi.stubEnv('PARALLELRUN_RETRY_MS', '1');
+      proxy.fault = ({ method, url: path }) =>
+        method === 'GET' && path.includes('images/n/7.txt') ? { do: 'answer', status: 503 } : pass;
+      const text = await fails(run('r', url('images'), '--output', url('well')), 3);
+      expect(text).toMatch(/PR3604[^]*given up after 8 tries[^]*parallelrun resume r/);
+      proxy.fault = ({ method, url: path }) =>
+        method === 'PUT' && path.includes('well/parallel') ? { do: 'answer', status: 503 } : pass;
+      const fetched = proxy.reads('images/a/1.txt').length;
+      expect(await fails(space.cli('resume', 'r'), 3)).toContain('given up after 8 tries');
+      expect(proxy.reads('images/a/1.txt')).toHaveLength(fetched);
+      let faults = 2;
+      proxy.fault = ({ method, url: path }) =>
+        method === 'PUT' && path.includes('well/parallel') && faults-- > 0 ? { do: 'reset' } : pass;
+      await succeeds(space.cli('resume', 'r'));
+      expect((await store.read('well/parallel_run_step.txt'))?.split('\n')).toHaveLength(36);
+    },
+    2 * MINUTE,
+  );
+
+  it(
+    'Ctrl-C while it is fetched leaves nothing of the run and no half file; a kill leaves a run that is resumed',
+    async () => {
+      const stopped = async (name: string, signal: 'SIGINT' | 'SIGKILL'): Promise<number | null> => {
+        proxy.fault = ({ method, url: path }) =>
+          method === 'GET' && path.includes('images/n/9.txt') ? { do: 'hang' } : pass;
+        const args = ['--entry-script', 'code/score.py', '--input', url('images'), '--name', name, ...python];
+        const child = space.spawnCli('run', ...args);
+        const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+        while (proxy.reads('images/n/9.txt').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+        child.kill(signal);
+        proxy.seen.length = 0;
+        return ended;
+      };
+      const halves = (): string[] =>
+        (readdirSync(join(space.folder, 'cache'), { recursive: true }) as string[]).filter((name) =>
+          name.includes('.part-'),
+        );
+      expect(await stopped('r', 'SIGINT')).toBe(130);
+      expect(readdirSync(space.root)).toEqual([]);
+      expect(halves()).toEqual([]);
+      await stopped('k', 'SIGKILL');
+      proxy.fault = () => pass;
+      await succeeds(space.cli('resume', 'k'));
+      expect(space.rows('k')).toHaveLength(35);
+      // No run holds it any longer.
+      expect(readdirSync(join(space.folder, 'cache/data/locks')).filter((name) => name.includes('.use-k'))).toEqual([]);
     },
     2 * MINUTE,
   );

@@ -199,10 +199,11 @@ describe('inputs, outputs, expressions', () => {
     ['a wrong append_row_to', swap('${{outputs.scores}}', '${{outputs.score}}'), ['PR1015:15']],
     ['a name as append_row_to', swap('${{outputs.scores}}', 'scores.csv'), ['PR1010:15']],
     [
-      'an output elsewhere',
+      'an output in a datastore that no profile names',
       swap('{ type: uri_folder }', '{ type: uri_folder, path: "azureml://datastores/x" }'),
-      ['PR5207:10'],
+      ['PR3609:10'],
     ],
+    ['an output by https', swap('{ type: uri_folder }', '{ type: uri_folder, path: "https://host/x" }'), ['PR5207:10']],
     ['an output of a wrong type', swap('{ type: uri_folder }', '{ type: folder }'), ['PR1011:10']],
     ['an output bound to nothing', swap('{ type: uri_folder }', '${{parent.outputs.x}}'), ['PR1015:10']],
     ['a list as path of an output', swap('{ type: uri_folder }', '{ path: [a] }'), ['PR1010:10']],

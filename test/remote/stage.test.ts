@@ -53,14 +53,18 @@ describe.each(STORES)('$name', ({ open, missing }) => {
     for (const name of NAMES) await store.put(`in/${name}`, contentOf(name));
     await store.put('other.txt', 'not below it');
   });
-  afterAll(() => store?.stop());
+  afterAll(async () => {
+    if (missing === undefined) await store.stop();
+  });
   beforeEach(async () => {
     if (missing !== undefined) return;
     proxy = await new Proxy(store.port).listen();
     env = store.env(proxy.port);
     for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
   });
-  afterEach(() => proxy?.close());
+  afterEach(async () => {
+    if (missing === undefined) await proxy.close();
+  });
 
   function request(path = 'in', more: Partial<StageRequest> = {}): StageRequest {
     const location = parseLocation(store.url(path, proxy.port), env);
