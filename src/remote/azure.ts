@@ -19,6 +19,8 @@ import type { PutOptions, RemoteObject, RemoteStore } from './store.ts';
 const PACKAGE = '@azure/storage-blob';
 const PAGE = 5000;
 const BLOCK_BYTES = 16 * 1024 * 1024;
+/** Larger files go in blocks. */
+const ONE_PIECE_BYTES = 64 * 1024 * 1024;
 /** Tries are ours: they are told, and end. */
 const NO_RETRIES = { retryOptions: { maxTries: 1 } };
 
@@ -124,6 +126,7 @@ class AzureStore implements RemoteStore {
         abortSignal: signal,
         blockSize: Math.max(BLOCK_BYTES, Math.ceil(size / 40_000)),
         concurrency: 4,
+        maxSingleShotSize: ONE_PIECE_BYTES,
         metadata: { [RUN_METADATA]: runId },
         ...conditions,
       });

@@ -196,6 +196,9 @@ export class Tree {
       if (found?.nlink === 1) await rm(file, { force: true });
     }
     await rm(this.#folder, { recursive: true, force: true });
+    // Of runs that were killed.
+    for (const name of await readdir(this.#cache.locks))
+      if (name.startsWith(`${this.key}.use-`)) await rm(path.join(this.#cache.locks, name), { force: true });
   }
 }
 

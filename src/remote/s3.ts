@@ -16,6 +16,8 @@ const PAGE = 1000;
 const ONE_PIECE_BYTES = 64 * 1024 * 1024;
 const PARTS_MAX = 9000;
 
+const silent = (): void => undefined;
+
 type Sdk = typeof SdkModule;
 
 export async function s3Store(location: S3Location, env: Env): Promise<RemoteStore> {
@@ -31,6 +33,8 @@ export async function s3Store(location: S3Location, env: Env): Promise<RemoteSto
     forcePathStyle: own && env['AWS_S3_ADDRESSING_STYLE'] !== 'virtual',
     // Tries are ours: they are told, and end.
     maxAttempts: 1,
+    // What it has to say is told by us.
+    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
     followRegionRedirects: true,
     // Servers other than the vendor's own may not know the newer checksums.
     requestChecksumCalculation: 'WHEN_REQUIRED',

@@ -55,7 +55,8 @@ export async function upload(
     const work = async (): Promise<void> => {
       for (let at = next++; at < files.length; at = next++) {
         const file = files[at] ?? '';
-        bytes += await putOne(store, request, file, options);
+        const size = await putOne(store, request, file, options);
+        bytes += size;
       }
     };
     const ends = await Promise.allSettled(Array.from({ length: Math.min(AT_ONCE, files.length) }, work));
