@@ -71,7 +71,7 @@ class S3Store implements RemoteStore {
       yield (page.Contents ?? []).map(({ Key, Size, ETag, LastModified }) => ({
         name: Key ?? '',
         size: Size ?? 0,
-        version: ETag ?? '',
+        version: versionOf(ETag, LastModified),
         modifiedMs: LastModified?.getTime() ?? 0,
       }));
       token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
@@ -87,7 +87,7 @@ class S3Store implements RemoteStore {
       return {
         name,
         size: found.ContentLength ?? 0,
-        version: found.ETag ?? '',
+        version: versionOf(found.ETag, found.LastModified),
         modifiedMs: found.LastModified?.getTime() ?? 0,
         ...(writtenBy !== undefined && { writtenBy }),
       };
@@ -104,7 +104,7 @@ class S3Store implements RemoteStore {
           Bucket: this.#bucket,
           Key: object.name,
           ...(from > 0 && { Range: `bytes=${from}-` }),
-          ...(object.version !== '' && { IfMatch: object.version }),
+          ...(isTag(object.version) && { IfMatch: object.version }),
         }),
         { abortSignal: signal },
       );
@@ -181,6 +181,12 @@ class S3Store implements RemoteStore {
     }
   }
 }
+
+/** Servers over folders may have no ETag for files that came past them: then it is what it says of its time. */
+const BY_TIME = 'modified ';
+const versionOf = (tag: string | undefined, modified: Date | undefined): string =>
+  tag !== undefined && tag !== '' && tag !== '""' ? tag : modified ? `${BY_TIME}${modified.getTime()}` : '';
+const isTag = (version: string): boolean => version !== '' && !version.startsWith(BY_TIME);
 
 const KINDS: Readonly<Record<string, RemoteErrorKind>> = {
   NoSuchBucket: 'no-container',
