@@ -27,7 +27,7 @@ function onlyOurs(folder, allowed) {
 }
 
 /** Parts that meet only in sdk/compose.ts, through the ports of domain. */
-const APART = ['dataset', 'ledger', 'output', 'logs', 'engine/embedded', 'engine/nats'];
+const APART = ['dataset', 'ledger', 'output', 'logs', 'remote', 'engine/embedded', 'engine/nats'];
 
 const apart = APART.map((folder) => ({
   name: `${folder.replace('/', '-')}-stands-apart`,
@@ -51,6 +51,7 @@ module.exports = {
       from: { path: '^src/worker/' },
       to: { dependencyTypes: NPM, pathNot: '(^|/)node_modules/(apache-arrow|hyparquet(-compressors)?)/' },
     },
+    onlyOurs('remote', ['domain', 'environment']),
     onlyOurs('node', ['domain']),
     {
       name: 'node-uses-no-package',
@@ -105,10 +106,18 @@ module.exports = {
       to: { path: '(^|/)node_modules/(@duckdb|libsql)/' },
     },
     {
+      name: 'clients-where-stores-are',
+      comment:
+        'clients of stores are optional: they are loaded with the first path that needs one, and missed with a word',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/remote/(azure|s3)[.]ts$' },
+      to: { path: '(^|/)node_modules/(@azure|@aws-sdk)/' },
+    },
+    {
       name: 'no-development-packages',
       comment: 'a package of devDependencies is not there once ParallelRun is installed',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/dataset/query/(duckdb|sqlite)[.]ts$' },
+      from: { path: '^src/', pathNot: '^src/(dataset/query/(duckdb|sqlite)|remote/(azure|s3))[.]ts$' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
     {

@@ -1,5 +1,5 @@
 /** Makes a bare clone ready: packages of Node, the built command, a Python for tests. Does nothing that is done already. */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from './build.mjs';
 import { cache, capture, hashOf, isStamped, root, run, say, stamp, StepFailed } from './lib.mjs';
@@ -43,6 +43,33 @@ export async function prepareTestPython() {
   run(interpreter, ['-m', 'pip', 'install', '--disable-pip-version-check', '--quiet', '-r', TEST_REQUIREMENTS]);
   stamp(join(folder, 'stamp'), key);
   return interpreter;
+}
+
+/** Servers that tests of remote data speak to: the vendor's emulator of Blob storage, and a gateway that speaks S3. */
+const AZURITE = 'azurite@3.35.0';
+const S3_SERVER = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0';
+
+/** Into `.cache`, where the tests look. Without Go the tests against S3 are skipped, and say so. */
+export async function prepareStores() {
+  const azurite = join(cache, 'azurite');
+  if (!isStamped(join(azurite, 'stamp'), AZURITE)) {
+    say(`Getting the emulator of Blob storage (npm package ${AZURITE})`);
+    rmSync(azurite, { recursive: true, force: true });
+    mkdirSync(azurite, { recursive: true });
+    writeFileSync(join(azurite, 'package.json'), '{ "private": true }\n');
+    run('npm', ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund', AZURITE], { cwd: azurite });
+    stamp(join(azurite, 'stamp'), AZURITE);
+  }
+  const folder = join(cache, 's3');
+  if (isStamped(join(folder, 'stamp'), S3_SERVER)) return;
+  if ((await capture('go', ['version'])).code !== 0) {
+    say('Go is not on the PATH: tests against S3 are skipped');
+    return;
+  }
+  say(`Building the S3 server of the tests (${S3_SERVER})`);
+  mkdirSync(folder, { recursive: true });
+  run('go', ['install', S3_SERVER], { env: { ...process.env, GOBIN: folder } });
+  stamp(join(folder, 'stamp'), S3_SERVER);
 }
 
 /** What the demo needs before it runs anything. */

@@ -42,9 +42,11 @@ export class MiniBatchNames {
 export function shortName(source: MiniBatchSource): string {
   switch (source.kind) {
     case 'files':
-      return source.keys ? describeSource(source) : describeSource({ ...source, root: '' }).slice(1);
-    case 'rows':
-      return describeSource({ ...source, file: source.file.slice(source.file.lastIndexOf('/') + 1) });
+      return source.keys ? describeSource(source) : describeSource({ ...source, root: '', origin: '' }).slice(1);
+    case 'rows': {
+      const name = source.file.slice(source.file.lastIndexOf('/') + 1);
+      return describeSource({ ...source, file: name, ...(source.origin !== undefined && { origin: name }) });
+    }
     case 'rank':
       return describeSource(source);
     default:

@@ -92,8 +92,9 @@ class FileGroup {
     this.#files = [];
     this.#stamps = [];
     this.#characters = 0;
-    const { root, select } = this.#input;
-    const source = { kind: 'files', ...(select.by === 'list' ? shortened(files) : { root, files }) } as const;
+    const { root, select, origin } = this.#input;
+    const named = { root, files, ...(origin !== undefined && { origin }) };
+    const source = { kind: 'files', ...(select.by === 'list' ? shortened(files) : named) } as const;
     return { source, items: files.length, ...(stamps.length > 0 && { stamps }) };
   }
 }

@@ -5,6 +5,7 @@ export type { CreationOptions } from './create.ts';
 export type { MiniBatchDraft } from './draft.ts';
 export { isEmpty } from './empty.ts';
 export { DatasetError } from './error.ts';
+export { matcherFor } from './glob.ts';
 export { isCopied } from './copies.ts';
 export { InputCheck } from './inputcheck.ts';
 export { ListingDiffers } from './known.ts';

@@ -46,6 +46,7 @@ export async function* cutTables(
               table,
               ...(data !== undefined && { data }),
               ...(fields && { fields }),
+              ...(input.origin !== undefined && { origin: `${input.origin}/${name}` }),
               ...query,
             },
             items: range.rows,

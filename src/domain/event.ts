@@ -313,6 +313,8 @@ export interface OutputAssembled extends At {
   readonly path: string;
   readonly rows: number;
   readonly bytes: number;
+  /** Where it was taken, of a result that goes elsewhere. */
+  readonly uploaded?: string;
   /** Of the whole file, where it isn't the committed bytes as they are (Parquet). */
   readonly crc32?: number;
 }

@@ -39,6 +39,8 @@ export function runLayout(folder: string) {
     queries: `${state}/queries`,
     /** The models of the job: `<name>/<version>/`, with links to their files. `AZUREML_MODEL_DIR`. */
     models: `${state}/models`,
+    /** Inputs that lie elsewhere: links into the cache, and what each of them was. */
+    inputs: `${state}/inputs`,
     /** Raw captured output of workers. */
     capture: `${state}/capture`,
     /** Snapshot of the user's code; first on the import path of every worker. */

@@ -15,6 +15,8 @@ export type MiniBatchSource =
       readonly kind: 'files';
       /** Absolute folder. */ readonly root: string;
       /** Relative to root. */ readonly files: readonly string[];
+      /** URL that the root stands for, of data that lies elsewhere: what people are shown. */
+      readonly origin?: string;
       /** Of a mini-batch by partition keys. */ readonly keys?: KeyValues;
     }
   | {
@@ -32,6 +34,8 @@ export type MiniBatchSource =
       /** Number of the first row among the data rows of the file, from 0. */
       readonly firstRow: number;
       readonly rows: number;
+      /** URL that `file` stands for, of data that lies elsewhere. */
+      readonly origin?: string;
       /** Of rows of a query: the database it was put to; `file` holds its rows. */
       readonly query?: string;
       /**
@@ -69,7 +73,7 @@ export function describeSource(source: MiniBatchSource, part?: ItemRange): strin
     case 'files': {
       const files = part ? source.files.slice(part.from, part.to) : source.files;
       const more = files.length - 1;
-      return `${describeKeys(source.keys)}${source.root === '/' ? '' : source.root}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
+      return `${describeKeys(source.keys)}${source.origin ?? (source.root === '/' ? '' : source.root)}/${files[0] ?? ''}${more > 0 ? ` and ${more} more` : ''}`;
     }
     case 'rows': {
       const first = source.firstRow + (part?.from ?? 0);
@@ -96,8 +100,8 @@ function describeValue(value: string | null): string {
   return /^[\p{L}\p{N}_.:/+-]+$/u.test(cut) && cut !== 'null' ? cut : JSON.stringify(cut);
 }
 
-function describeFile({ file, query }: Extract<MiniBatchSource, { kind: 'rows' }>): string {
-  return query === undefined ? file : `${query} query`;
+function describeFile({ file, origin, query }: Extract<MiniBatchSource, { kind: 'rows' }>): string {
+  return query === undefined ? (origin ?? file) : `${query} query`;
 }
 
 /** Rows of a mini-batch by partition keys have no numbers of their own: they count from 0 in it. */

@@ -77,10 +77,37 @@ export interface Plan {
   /** `cProfile` or `profile` for one profile per worker, else absent. */
   readonly profilingModule?: 'cProfile' | 'profile';
   readonly allowEmpty: boolean;
+  /** Inputs that are fetched before they are listed, outputs that are uploaded at the end. Nothing secret stands here. */
+  readonly remote?: RemotePlaces;
   /** `--advertise`. */
   readonly advertise?: string;
   /** Setting name (as in the options table of `job/options.ts`) to its origin. */
   readonly origins: Readonly<Record<string, Origin>>;
+}
+
+export interface RemotePlaces {
+  readonly inputs: readonly RemoteInput[];
+  readonly outputs: readonly RemoteOutput[];
+}
+
+/** Split and side inputs alike. */
+export interface RemoteInput {
+  readonly name: string;
+  /** Without signature and password. */
+  readonly url: string;
+  readonly kind: 'file' | 'folder';
+  /** Absolute: a link to the folder that stands for the URL, or for that of its file. */
+  readonly local: string;
+  /** It is several inputs: all of it is fetched, whatever the pattern of one of them. */
+  readonly whole?: true;
+}
+export interface RemoteOutput {
+  readonly name: string;
+  readonly url: string;
+  readonly kind: 'file' | 'folder';
+  /** Absolute file or folder, below the run folder. */
+  readonly local: string;
+  readonly overwrite: boolean;
 }
 
 export interface EntryScript {
@@ -156,12 +183,20 @@ export type Selection =
     };
 
 export type InputSpec =
-  | { readonly kind: 'files'; readonly name: string; readonly root: string; readonly select: Selection }
+  | {
+      readonly kind: 'files';
+      readonly name: string;
+      readonly root: string;
+      readonly select: Selection;
+      /** URL that the root stands for, of data that lies elsewhere: what people are shown. */
+      readonly origin?: string;
+    }
   | {
       readonly kind: 'table';
       readonly name: string;
       readonly root: string;
       readonly select: Selection;
+      readonly origin?: string;
       /** Of a query: that of the file its rows are written to. */
       readonly table: TableFormat;
       /** The rows are those of a query, and `root` and `select` stand for the database. */

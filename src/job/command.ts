@@ -1,6 +1,7 @@
 /** A job of `type: command`: one line for the shell, run once. I/O: looks at the files it names. */
 import type { CommandPlan } from '../domain/pipeline.ts';
 import { runLayout } from '../domain/layout.ts';
+import type { SourceLocation } from '../domain/problem.ts';
 import type { JobContext } from './context.ts';
 import type { ResolvedPiece } from './expressions.ts';
 import { resolveTemplate } from './expressions.ts';
@@ -16,7 +17,7 @@ type Parts = Pick<CommandPlan, 'command' | 'codeFolder' | 'timeoutMs' | 'outputs
 
 /** @returns undefined where it can't be run; reported */
 export async function compileCommand(context: JobContext): Promise<Parts | undefined> {
-  const { job, problems, references, dataBase, runFolder } = context;
+  const { job, problems, references, dataBase, runFolder, places } = context;
   const command = commandOf(child(job?.job, 'command'), context);
   const codeFolder = await codeOf(child(job?.job, 'code'), context);
   const timeoutMs = timeoutOf(lookUp(job?.job, 'limits.timeout'), problems);
@@ -24,19 +25,41 @@ export async function compileCommand(context: JobContext): Promise<Parts | undef
     if (input.kind !== 'data' || input.pending === true) continue;
     await checkSideInput(
       { name: input.name, text: input.path, type: input.type, base: dataBase, at: input.node.at() },
+      places,
       problems,
     );
   }
+  refuseElsewhere(context);
   if (command === undefined) return undefined;
   const outputs = [...references.outputs.values()];
   return {
     command,
     ...(codeFolder !== undefined && { codeFolder }),
     ...(timeoutMs !== undefined && { timeoutMs }),
-    outputs: Object.fromEntries(outputs.map((output) => [output.name, outputLocation(output, dataBase)])),
+    outputs: Object.fromEntries(outputs.map((output) => [output.name, outputLocation(output, dataBase, places)])),
     outputFiles: outputs.filter((output) => output.type === 'uri_file').map((output) => output.name),
     outputFolder: runLayout(runFolder).outputs,
   };
+}
+
+/** What a command reads and writes is not carried for it. */
+function refuseElsewhere({ references, places, dataBase, problems }: JobContext): void {
+  for (const input of references.inputs.values()) {
+    if (input.kind !== 'data' || places.placeOf(input.path, dataBase).kind !== 'remote') continue;
+    tell(`the input ${input.name} of a command lies elsewhere`, input.node.at(), problems);
+  }
+  for (const output of references.outputs.values()) {
+    if (output.path === undefined || places.placeOf(output.path.text, dataBase).kind !== 'remote') continue;
+    tell(`the output ${output.name} of a command goes elsewhere`, output.path.at(), problems);
+  }
+}
+
+function tell(what: string, where: SourceLocation, problems: Problems): void {
+  problems.error('PR1007', what, {
+    where,
+    why: 'only the data of parallel jobs is fetched and uploaded',
+    next: 'give the URL as a text (a literal input), and let the command fetch or upload it itself',
+  });
 }
 
 function commandOf(node: WrittenNode | undefined, { job, problems, references }: JobContext): string | undefined {

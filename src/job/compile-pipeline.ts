@@ -51,6 +51,8 @@ export interface CompiledStep {
   readonly inputs: Readonly<Record<string, string>>;
   /** `is_deterministic`, and nothing says to run it all the same. */
   readonly reusable: boolean;
+  /** URLs as they were written, by what is shown of them. */
+  readonly secrets: ReadonlyMap<string, string>;
   readonly warnings: readonly Problem[];
 }
 
@@ -139,8 +141,8 @@ export async function compileStep(
   const known = new Map([...outputs].map(([name, output]) => [name, { ...output, pending: false }]));
   const found = await compileOne(step, request, pipeline, known, surroundings, problems, attempt);
   if (found.step === undefined) return err(problems.all());
-  const { outputs: made, inputs } = found;
-  return ok({ step: found.step, outputs: made, inputs, reusable: isReusable(step), warnings: problems.all() });
+  const { outputs: made, inputs, secrets } = found;
+  return ok({ step: found.step, outputs: made, inputs, secrets, reusable: isReusable(step), warnings: problems.all() });
 }
 
 /** Name of the run of a step; a second one of the same step, where the first can't go on, has a number. */
@@ -155,6 +157,7 @@ interface Looked {
   readonly step?: StepPlan;
   readonly outputs: Readonly<Record<string, StepOutputPlace>>;
   readonly inputs: Readonly<Record<string, string>>;
+  readonly secrets: ReadonlyMap<string, string>;
 }
 
 async function compileOne(
@@ -172,7 +175,7 @@ async function compileOne(
       where: step.keyAt(),
       why: `it is part of a folder's name; allowed: A-Z a-z 0-9 . _ -, with the id of the pipeline at most 100 characters`,
     });
-    return { outputs: {}, inputs: {} };
+    return { outputs: {}, inputs: {}, secrets: new Map() };
   }
   const asStep: JobRequest = {
     ...request,
@@ -186,13 +189,14 @@ async function compileOne(
   };
   if (step.type === 'command') {
     const { plan, outputs, inputs } = await compileCommandJob(step, asStep, surroundings, problems);
-    return { ...(plan && { step: { type: 'command', plan } }), outputs, inputs };
+    return { ...(plan && { step: { type: 'command', plan } }), outputs, inputs, secrets: new Map() };
   }
   const compiled = await compileParallel(step, asStep, surroundings, problems);
   return {
     ...(compiled.plan && { step: { type: 'parallel', plan: compiled.plan } }),
     outputs: compiled.outputs,
     inputs: compiled.inputs,
+    secrets: compiled.secrets,
   };
 }
 

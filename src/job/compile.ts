@@ -32,7 +32,7 @@ import {
 import { compileOutput } from './output.ts';
 import { withMlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
-import { toLocalPath } from './paths.ts';
+import { Places } from './places.ts';
 import { Problems } from './problems.ts';
 import { outputLocation } from './job-outputs.ts';
 import { resolveReferences } from './references.ts';
@@ -49,6 +49,8 @@ import { child, lookUp, textOf } from './written.ts';
 
 export interface CompiledJob {
   readonly plan: Plan;
+  /** URLs with their signatures and passwords, by what the plan shows of them. Never stored. */
+  readonly secrets: ReadonlyMap<string, string>;
   readonly warnings: readonly Problem[];
   /** All options, in the order of the table. */
   readonly settings: readonly EffectiveSetting[];
@@ -70,8 +72,8 @@ export async function compileJob(
     await decideRunPlace(request, cwdOf(request), request.env ?? process.env, surroundings, problems);
     return err(problems.all());
   }
-  const { plan, settings } = await compileParallel(step, request, surroundings, problems);
-  return plan === undefined ? err(problems.all()) : ok({ plan, settings, warnings: problems.all() });
+  const { plan, settings, secrets } = await compileParallel(step, request, surroundings, problems);
+  return plan === undefined ? err(problems.all()) : ok({ plan, settings, secrets, warnings: problems.all() });
 }
 
 type Outputs = Readonly<Record<string, StepOutputPlace>>;
@@ -81,6 +83,7 @@ type Inputs = Readonly<Record<string, string>>;
 interface Compiled {
   readonly plan?: Plan;
   readonly settings: readonly EffectiveSetting[];
+  readonly secrets: CompiledJob['secrets'];
   /** Of the job, by name: where they will lie. */
   readonly outputs: Outputs;
   /** Of the job, as far as they are data: name to path. */
@@ -95,7 +98,13 @@ export async function compileParallel(
 ): Promise<Compiled> {
   const { context, parts, place } = await contextOf(job, request, surroundings, problems);
   const { plan, settings } = await finish(context, parts, place, surroundings);
-  return { ...(plan && { plan }), settings, outputs: outputsOf(context), inputs: inputsOf(context) };
+  return {
+    ...(plan && { plan }),
+    settings,
+    secrets: context.places.secrets,
+    outputs: outputsOf(context),
+    inputs: inputsOf(context),
+  };
 }
 
 /** A job of `type: command` of a pipeline. */
@@ -124,19 +133,19 @@ export async function compileCommandJob(
   return { plan, ...made };
 }
 
-function outputsOf({ references, dataBase }: JobContext): Outputs {
+function outputsOf({ references, dataBase, places }: JobContext): Outputs {
   const outputs = [...references.outputs.values()];
   return Object.fromEntries(
-    outputs.map((output) => [output.name, { path: outputLocation(output, dataBase), type: output.type }]),
+    outputs.map((output) => [output.name, { path: outputLocation(output, dataBase, places), type: output.type }]),
   );
 }
 
-function inputsOf({ references, dataBase }: JobContext): Inputs {
+function inputsOf({ references, dataBase, places }: JobContext): Inputs {
   const found: Record<string, string> = {};
   for (const input of references.inputs.values()) {
     if (input.kind !== 'data') continue;
-    const local = toLocalPath(input.path, dataBase);
-    found[input.name] = local.ok ? local.value : input.path;
+    const place = places.placeOf(input.path, dataBase);
+    found[input.name] = place.kind === 'local' ? place.path : input.path;
   }
   return found;
 }
@@ -159,7 +168,10 @@ async function contextOf(
   const profile = await readProfile(request, jobFile, cwd, env, problems);
   const place = await decideRunPlace(request, cwd, env, surroundings, problems, profile?.root?.value);
   const dataBase = jobFile === undefined ? cwd : path.dirname(jobFile);
-  const read = readParts(request, job, dataBase, place, profile, problems);
+  const datastores = new Map([...(profile?.datastores ?? []), ...(request.datastores ?? [])]);
+  const inputsFolder = runLayout(place.runFolder).inputs;
+  const places = new Places({ env, datastores, inputsFolder, offline: request.offline === true });
+  const read = readParts(request, job, dataBase, place, profile, places, problems);
   const table = await splitTable(job, request, read.references, dataBase, problems);
   const parts = table
     ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request), problems) }
@@ -174,7 +186,7 @@ async function contextOf(
     job,
     runFolder,
     profile,
-    datastores: profile?.datastores ?? new Map<string, string>(),
+    places,
     env,
     problems,
     ...(table && { table }),
@@ -197,12 +209,14 @@ function readParts(
   base: string,
   place: RunPlace,
   profile: Profile | undefined,
+  places: Places,
   problems: Problems,
 ): Parts {
   const references = resolveReferences(
     job,
     {
       base,
+      places,
       runName: place.runId,
       outputs: runLayout(place.runFolder).outputs,
       ...(request.pipeline && { pipeline: request.pipeline }),
@@ -246,7 +260,7 @@ async function finish(
   place: RunPlace,
   surroundings: Surroundings,
 ): Promise<{ readonly plan?: Plan; readonly settings: readonly EffectiveSetting[] }> {
-  const { settings, problems, job, request, dataBase } = context;
+  const { settings, problems, job, request, dataBase, places } = context;
   const entry = await compileEntry(context);
   const environment = await compileEnvironment(context, entry);
   const keys = child(job?.job, 'partition_keys');
@@ -320,6 +334,7 @@ async function finish(
     resourceMonitorIntervalMs: settings.resourceMonitorInterval.value ?? 5000,
     ...(profiling === undefined || profiling === '' ? {} : { profilingModule: profiling }),
     allowEmpty: settings.allowEmpty.value === true,
+    ...(places.all && { remote: places.all }),
     ...(advertise === undefined ? {} : { advertise }),
     origins,
   };

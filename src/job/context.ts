@@ -1,5 +1,6 @@
 import type { MlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
+import type { Places } from './places.ts';
 import type { Problems } from './problems.ts';
 import type { Profile } from './profile-read.ts';
 import type { References } from './references.ts';
@@ -23,10 +24,10 @@ export interface JobContext {
   readonly table?: MlTable;
   readonly runFolder: string;
   readonly profile: Profile | undefined;
-  /** Name of a datastore to an absolute local path, or a URL: the table of the profile. */
-  readonly datastores: ReadonlyMap<string, string>;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly problems: Problems;
+  /** Where paths lead. */
+  readonly places: Places;
 }
 
 /** What is not the same twice comes in here, so that tests can hold it still. */

@@ -1,7 +1,7 @@
 /** Every option with its value and origin, for `plan` and the logs. Pure; an option without a row here doesn't compile. */
-import type { CsvDialect, Cutting, EnvironmentSpec, InputSpec, Origin, OutputSpec, Plan } from '../domain/plan.ts';
+import type { CsvDialect, Cutting, EnvironmentSpec, InputSpec, Origin, Plan } from '../domain/plan.ts';
 import type { SourceLocation } from '../domain/problem.ts';
-import { encodingOf } from '../domain/input.ts';
+import { encodingOf, shownOutput } from '../domain/input.ts';
 import { unreachable } from '../domain/assert.ts';
 import type { OptionKey, ScalarOptionKey } from './options.ts';
 import { OPTION_KEYS, optionSpec, SCALAR_OPTION_KEYS } from './options.ts';
@@ -79,8 +79,8 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   rankMiniBatchCount: ({ plan }) => (plan.cutting.by === 'rank' ? String(plan.cutting.count) : '0'),
   processes: ({ plan }) => String(plan.processesPerNode),
   nodeCount: ({ plan }) => String(plan.nodeCount),
-  output: ({ plan }) => plan.outputFolder,
-  appendRowTo: ({ plan }) => showOutput(plan.output),
+  output: ({ plan }) => shownOutput(plan, plan.outputFolder),
+  appendRowTo: ({ plan }) => showOutput(plan),
   summaryOnly: ({ plan }) => String(plan.output.action === 'summary_only'),
   overwrite: ({ settings }) => String(settings.overwrite.value === true),
   errorThreshold: ({ plan }) => String(plan.thresholds.errorThreshold),
@@ -168,8 +168,11 @@ function showCutting(cutting: Cutting): string {
   }
 }
 
-function showOutput(output: OutputSpec): string {
-  return output.action === 'append_row' ? `${output.file} (${output.format})` : 'no result file (summary_only)';
+function showOutput(plan: Plan): string {
+  const { output } = plan;
+  return output.action === 'append_row'
+    ? `${shownOutput(plan, output.file)} (${output.format})`
+    : 'no result file (summary_only)';
 }
 
 function showEnvironment(environment: EnvironmentSpec): string {

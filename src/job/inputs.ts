@@ -1,10 +1,11 @@
 /** Which inputs are split, which are side inputs, and how the split ones are cut. */
 import type { Cutting, InputSpec, Origin } from '../domain/plan.ts';
+import { redact } from '../domain/redact.ts';
 import type { JobContext } from './context.ts';
 import type { SeenPath } from './table-format.ts';
 import { cutInputs } from './cutting.ts';
 import { similarName, wholeExpression } from './expressions.ts';
-import { entriesIn, toLocalPath } from './paths.ts';
+import { entriesIn } from './paths.ts';
 import { queryOn, wantedQuery } from './queries.ts';
 import { listed, onCommandLine } from './problems.ts';
 import type { Partition } from './partition.ts';
@@ -25,7 +26,7 @@ export interface CompiledInputs {
 }
 
 export async function compileInputs(context: JobContext, partition: Partition): Promise<CompiledInputs> {
-  const { settings, problems } = context;
+  const { settings, problems, places } = context;
   const ranks = settings.rankMiniBatchCount.value ?? 0;
   const split: Split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
   await checkSideInputs(context, split.name);
@@ -40,18 +41,19 @@ export async function compileInputs(context: JobContext, partition: Partition): 
     };
   const seen: SeenPath[] = [];
   for (const path of split.paths) {
-    const selected = await selectFiles(path, problems);
+    const selected = await selectFiles(path, places, problems);
     if (selected === undefined) continue;
-    const entries = selected.select.by === 'all' ? await entriesIn(selected.root) : [];
+    const here = selected.names === undefined && selected.select.by === 'all';
+    const entries = here ? await entriesIn(selected.root) : [];
     const query = wanted && (await queryOn(selected, wanted, problems));
     if (wanted && !query) continue;
     seen.push({
       ...selected,
-      names: entries.filter((entry) => !entry.isFolder).map((entry) => entry.name),
+      names: selected.names ?? entries.filter((entry) => !entry.isFolder).map((entry) => entry.name),
       ...(query && { query }),
     });
   }
-  const written = split.paths.map((path) => path.text);
+  const written = split.paths.map((path) => redact(path.text));
   if (ranks > 0)
     return {
       inputs: [],
@@ -59,19 +61,29 @@ export async function compileInputs(context: JobContext, partition: Partition): 
       written,
       ...DEFAULTS,
     };
-  return { ...cutInputs(seen, settings, problems, partition.cutting), written, origin: split.origin };
+  const cut = cutInputs(seen, settings, problems, partition.cutting);
+  const inputs = cut.inputs.map((input): InputSpec => {
+    const origin = places.originOf(input.root);
+    return origin === undefined ? input : { ...input, origin };
+  });
+  return { ...cut, inputs, written, origin: split.origin };
 }
 
 const DEFAULTS = { origin: 'default', sizeOrigin: 'default', rowsOrigin: 'default' } as const;
 /** Where each input is that is data, the split ones too: what `Run.input_datasets` of a script knows. */
 export function dataInputs(
-  { references, dataBase }: JobContext,
+  { references, dataBase, places }: JobContext,
   split: readonly InputSpec[],
 ): Readonly<Record<string, string>> {
   const paths = new Map<string, string>();
   for (const [name, input] of references.inputs) {
-    const local = input.kind === 'data' ? toLocalPath(input.path, dataBase) : undefined;
-    if (local?.ok === true) paths.set(name, local.value);
+    const place = input.kind === 'data' ? places.placeOf(input.path, dataBase) : undefined;
+    if (place?.kind === 'local') paths.set(name, place.path);
+    if (place?.kind === 'remote')
+      paths.set(
+        name,
+        places.localOf(place.location, input.kind === 'data' && input.type === 'uri_file' ? 'file' : 'folder'),
+      );
   }
   for (const { name, root, select } of split) paths.set(name, select.by === 'one' ? `${root}/${select.file}` : root);
   return Object.fromEntries(paths);
@@ -183,11 +195,12 @@ function hintOfInputs({ references }: JobContext): string {
 }
 
 async function checkSideInputs(
-  { references, problems, dataBase: base }: JobContext,
+  { references, problems, dataBase: base, places }: JobContext,
   splitInput: string | undefined,
 ): Promise<void> {
   for (const input of references.inputs.values()) {
     if (input.kind !== 'data' || input.name === splitInput || input.pending === true) continue;
-    await checkSideInput({ name: input.name, text: input.path, type: input.type, base, at: input.node.at() }, problems);
+    const side = { name: input.name, text: input.path, type: input.type, base, at: input.node.at() };
+    await checkSideInput(side, places, problems);
   }
 }

@@ -1,9 +1,10 @@
 /** Outputs of a pipeline or job as they are written, and where they lie. */
 import path from 'node:path';
 import type { SourceLocation } from '../domain/problem.ts';
+import { fileName } from '../remote/location.ts';
 import type { Names } from './expressions.ts';
 import { resolveScalar, wholeExpression } from './expressions.ts';
-import { toLocalPath } from './paths.ts';
+import type { Places } from './places.ts';
 import type { Problems } from './problems.ts';
 import { listed } from './problems.ts';
 import { OUTPUT_TYPES } from './shape.ts';
@@ -92,9 +93,14 @@ function outputType(
   return 'uri_folder';
 }
 
-/** @returns the absolute path of an output that is local; what is wrong with it is for `output.ts` to say. */
-export function outputLocation({ path: written, home, file }: JobOutput, base: string): string {
-  if (written === undefined || written.text === '') return path.join(home, file);
-  const local = toLocalPath(written.text, base);
-  return local.ok ? local.value : path.join(home, file);
+/**
+ * @returns the absolute path of an output; of one that goes elsewhere where it is written first. What is wrong with it is for
+ *   `output.ts` to say.
+ */
+export function outputLocation({ path: written, home, file, type }: JobOutput, base: string, places: Places): string {
+  const here = path.join(home, file);
+  if (written === undefined || written.text === '') return here;
+  const place = places.placeOf(written.text, base);
+  if (place.kind === 'local') return place.path;
+  return place.kind === 'remote' && type === 'uri_file' ? path.join(here, fileName(place.location)) : here;
 }

@@ -7,7 +7,8 @@ import type { InputSpec, Origin, OutputFormat, OutputSpec } from '../domain/plan
 import type { SourceLocation } from '../domain/problem.ts';
 import type { JobContext } from './context.ts';
 import { wholeExpression } from './expressions.ts';
-import { existingAncestor, isWithin, toLocalPath } from './paths.ts';
+import { existingAncestor, isWithin } from './paths.ts';
+import { compileRemoteOutputs, refuseForm, remoteTarget } from './remote-outputs.ts';
 import { listed, onCommandLine } from './problems.ts';
 import type { JobOutput } from './job-outputs.ts';
 import { outputLocation } from './job-outputs.ts';
@@ -55,6 +56,7 @@ export async function compileOutput(context: JobContext, inputs: readonly InputS
       : (node?.origin ?? 'default');
   if (summary || nowhere) {
     await checkFolder(folder, settings.output.at ?? { file: folder }, context);
+    await compileRemoteOutputs(context, rowOutput, { folder, result: undefined, overwrite: false });
     return { output: { action: 'summary_only' }, outputFolder: folder, ...side, appendOrigin };
   }
   const isFile = rowOutput?.type === 'uri_file';
@@ -67,6 +69,7 @@ export async function compileOutput(context: JobContext, inputs: readonly InputS
   const target = { folder, name, at };
   const overwrite = settings.overwrite.value === true;
   if (checkName(target, context)) await checkTarget(target, overwrite, inputs, context);
+  await compileRemoteOutputs(context, rowOutput, { folder, result: name, overwrite });
   return {
     output: { action: 'append_row', file: path.join(folder, name), format: formatOf(name), overwrite },
     outputFolder: folder,
@@ -102,34 +105,29 @@ function findRowOutput(context: JobContext): JobOutput | undefined {
   return output ?? parent;
 }
 
-const locationOf = (output: JobOutput, { dataBase }: JobContext): string => outputLocation(output, dataBase);
+const locationOf = (output: JobOutput, { dataBase, places }: JobContext): string =>
+  outputLocation(output, dataBase, places);
 
 function outputFolder(context: JobContext, rowOutput: JobOutput | undefined): string {
-  const { settings, problems, cwd, runFolder } = context;
+  const { settings, cwd, runFolder, places } = context;
   const written = settings.output.value;
   if (written !== undefined) {
-    const local = toLocalPath(written === '' ? '.' : written, cwd);
-    if (local.ok) return local.value;
-    problems.error('PR5207', 'the output folder is not a local one', {
-      where: settings.output.at ?? onCommandLine('--output', written),
-      why: `found the form ${local.error}:...; allowed for now: paths on this machine`,
-    });
+    const place = places.placeOf(written === '' ? '.' : written, cwd);
+    if (place.kind === 'local') return place.path;
+    if (place.kind === 'remote') return remoteTarget(runFolder);
+    refuseForm('the output folder', place, settings.output.at ?? onCommandLine('--output', written), context);
   } else if (rowOutput !== undefined) {
-    checkLocal(rowOutput, context);
+    checkForm(rowOutput, context);
     const location = locationOf(rowOutput, context);
     return rowOutput.type === 'uri_file' ? path.dirname(location) : location;
   }
   return runLayout(runFolder).outputs;
 }
 
-function checkLocal(output: JobOutput, { dataBase, problems }: JobContext): void {
-  const local = toLocalPath(output.path?.text ?? '', dataBase);
-  if (local.ok) return;
-  problems.error('PR5207', `the output ${output.name} is not a local path`, {
-    where: output.path?.at() ?? output.at(),
-    why: `found the form ${local.error}:...; allowed for now: paths on this machine, with or without file:`,
-    next: 'remove the path, or name a folder with --output',
-  });
+function checkForm(output: JobOutput, context: JobContext): void {
+  const place = context.places.placeOf(output.path?.text ?? '', context.dataBase);
+  if (place.kind !== 'local' && place.kind !== 'remote')
+    refuseForm(`the output ${output.name}`, place, output.path?.at() ?? output.at(), context);
 }
 
 function sideOutputs(
@@ -137,7 +135,7 @@ function sideOutputs(
   rowOutput: JobOutput | undefined,
 ): Pick<CompiledOutput, 'sideOutputs' | 'sideOutputFiles'> {
   const others = [...context.references.outputs.values()].filter((output) => output !== rowOutput);
-  for (const output of others) checkLocal(output, context);
+  for (const output of others) checkForm(output, context);
   return {
     sideOutputs: Object.fromEntries(others.map((output) => [output.name, locationOf(output, context)])),
     sideOutputFiles: others.filter((output) => output.type === 'uri_file').map((output) => output.name),

@@ -1,15 +1,16 @@
 /** Collects what is wrong with a job, so that one look shows all of it. */
 import type { Problem, ProblemCode, SourceLocation } from '../domain/problem.ts';
+import { redact } from '../domain/redact.ts';
 
 export class Problems {
   readonly #list: Problem[] = [];
   readonly #seen = new Set<string>();
 
   error(code: ProblemCode, what: string, more: Details = {}): void {
-    this.#add({ code, severity: 'error', what, ...more });
+    this.#add(redacted({ code, severity: 'error', what, ...more }));
   }
   warning(code: ProblemCode, what: string, more: Details = {}): void {
-    this.#add({ code, severity: 'warning', what, ...more });
+    this.#add(redacted({ code, severity: 'warning', what, ...more }));
   }
   get hasErrors(): boolean {
     return this.#list.some((problem) => problem.severity === 'error');
@@ -31,6 +32,18 @@ export class Problems {
     this.#seen.add(identity);
     this.#list.push(problem);
   }
+}
+
+/** Lines of job files and flags may hold signatures. */
+function redacted(problem: Problem): Problem {
+  const { what, where, why, next } = problem;
+  return {
+    ...problem,
+    what: redact(what),
+    ...(where && { where: { ...where, ...(where.excerpt !== undefined && { excerpt: redact(where.excerpt) }) } }),
+    ...(why !== undefined && { why: redact(why) }),
+    ...(next !== undefined && { next: redact(next) }),
+  };
 }
 
 export interface Details {

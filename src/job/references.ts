@@ -3,7 +3,7 @@ import type { Meaning, Names } from './expressions.ts';
 import { resolveScalar, scalarMeaning, similarName, textMeaning } from './expressions.ts';
 import type { JobOutput } from './job-outputs.ts';
 import { bindingOf, outputLocation, readOutputs } from './job-outputs.ts';
-import { toLocalPath } from './paths.ts';
+import type { Places } from './places.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { jobEntries, parentEntries } from './pipeline.ts';
 import type { Problems } from './problems.ts';
@@ -40,44 +40,45 @@ export interface References {
 
 const LITERAL_TYPES: readonly string[] = ['string', 'number', 'integer', 'boolean'];
 
-export interface Places {
+export interface Around {
   /** Folder of the job file. */
   readonly base: string;
   /** What `${{name}}` stands for. */
   readonly runName: string;
   /** Of the run, absolute. */
   readonly outputs: string;
+  readonly places: Places;
   readonly pipeline?: PipelinePlace;
   /** Input of the job whose data the command line names: it needs none in the file. */
   readonly given?: string;
 }
 
 /** What the inputs and outputs of a job are, and what names stand for. */
-export function resolveReferences(job: ParallelJob | undefined, places: Places, problems: Problems): References {
-  const { base, runName, pipeline } = places;
+export function resolveReferences(job: ParallelJob | undefined, around: Around, problems: Problems): References {
+  const { base, runName, pipeline, places } = around;
   const stepOutputs = pipeline?.stepOutputs ?? new Map<string, StepOutput>();
   const parentInputs = readInputs(parentEntries(job, 'inputs'), new Map(), new Map(), stepOutputs, problems);
   const parentNames = new Map<string, Meaning>(
-    [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base)]),
+    [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base, places)]),
   );
   parentNames.set('name', textMeaning(runName));
   for (const [name, { path }] of stepOutputs) parentNames.set(`parent.jobs.${name}`, textMeaning(path));
-  const own = jobEntries(job, 'inputs').filter(({ key }) => key !== places.given);
+  const own = jobEntries(job, 'inputs').filter(({ key }) => key !== around.given);
   const inputs = new Map(readInputs(own, parentInputs, parentNames, stepOutputs, problems));
-  if (places.given !== undefined) inputs.set(places.given, { kind: 'absent', name: places.given });
+  if (around.given !== undefined) inputs.set(around.given, { kind: 'absent', name: around.given });
   const names = new Map<string, Meaning>(
-    [...inputs].map(([name, input]) => [`inputs.${name}`, meaningOf(input, base)]),
+    [...inputs].map(([name, input]) => [`inputs.${name}`, meaningOf(input, base, places)]),
   );
   for (const [name, meaning] of parentNames) names.set(name, meaning);
-  const ofPipeline = pipeline?.outputs ?? places.outputs;
+  const ofPipeline = pipeline?.outputs ?? around.outputs;
   const parentOutputs = readOutputs(parentEntries(job, 'outputs'), new Map(), { names, home: ofPipeline }, problems);
-  const outputs = readOutputs(jobEntries(job, 'outputs'), parentOutputs, { names, home: places.outputs }, problems);
-  for (const [name, output] of outputs) names.set(`outputs.${name}`, textMeaning(outputLocation(output, base)));
+  const outputs = readOutputs(jobEntries(job, 'outputs'), parentOutputs, { names, home: around.outputs }, problems);
+  for (const [name, output] of outputs) names.set(`outputs.${name}`, textMeaning(outputLocation(output, base, places)));
   for (const [name, output] of parentOutputs) {
     // One output with two names: the job's own name decides where it is.
     const bound = boundOutput(job, name);
     const own = bound === undefined ? output : (outputs.get(bound) ?? output);
-    names.set(`parent.outputs.${name}`, textMeaning(outputLocation(own, base)));
+    names.set(`parent.outputs.${name}`, textMeaning(outputLocation(own, base, places)));
   }
   return { inputs, parentInputs, outputs, parentOutputs, names };
 }
@@ -87,11 +88,15 @@ export function boundOutput(job: ParallelJob | undefined, parentName: string): s
   return jobEntries(job, 'outputs').find((entry) => bindingOf(entry.value, 'parent.outputs.') === parentName)?.key;
 }
 
-function meaningOf(input: JobInput, base: string): Meaning {
+function meaningOf(input: JobInput, base: string, places: Places): Meaning {
   if (input.kind === 'literal') return scalarMeaning(input.node);
   if (input.kind !== 'data') return { kind: input.kind };
-  const local = toLocalPath(input.path, base);
-  return textMeaning(local.ok ? local.value : input.path);
+  const place = places.placeOf(input.path, base);
+  if (place.kind === 'local') return textMeaning(place.path);
+  if (place.kind !== 'remote') return textMeaning(input.path);
+  // Scripts find it here once it is fetched.
+  const isFile = input.type === 'uri_file' || place.location.store === 'http';
+  return textMeaning(places.localOf(place.location, isFile ? 'file' : 'folder'));
 }
 
 type Inputs = ReadonlyMap<string, JobInput>;

@@ -21,8 +21,12 @@ export interface JobRequest {
   readonly scriptArguments?: readonly string[];
   /** Base of relative paths; default the process's. */
   readonly cwd?: string;
-  /** For `PARALLELRUN_ROOT` and `PARALLELRUN_CONFIG`; default the process's. */
+  /** For `PARALLELRUN_ROOT`, `PARALLELRUN_CONFIG` and what stores ask for; default the process's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Names in `azureml://datastores/<name>/paths/...`: absolute paths or URLs. */
+  readonly datastores?: ReadonlyMap<string, string>;
+  /** No store is asked: what lies elsewhere is taken for what it is declared to be. */
+  readonly offline?: boolean;
 }
 
 /** Where a step finds the pipeline it belongs to. */

@@ -24,6 +24,8 @@ import { workerOptions } from './host.ts';
 import type { Prepared } from './host.ts';
 import type { OpenedInput } from './input.ts';
 import type { Notes } from './notes.ts';
+import { uploadOutputs } from './remote.ts';
+import type { Secrets } from './remote.ts';
 import { assembleResult } from './result.ts';
 import type { RunResult } from './types.ts';
 
@@ -34,6 +36,8 @@ export interface OpenedRun {
   readonly plan: Plan;
   readonly layout: RunLayout;
   readonly input: OpenedInput;
+  /** For outputs that go elsewhere. */
+  readonly secrets: Secrets;
   readonly prepared: Prepared;
   readonly entry: EntryFacts;
   readonly lock: Lock;
@@ -69,6 +73,9 @@ export function compose(opened: OpenedRun): LiveRun {
     ...(plan.recycle && { recycle: plan.recycle }),
     ...(plan.memoryLimitBytes !== undefined && { memoryLimitBytes: plan.memoryLimitBytes }),
   });
+  const tell = (text: string): void => {
+    orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'note', text } });
+  };
   const orchestrator = new Orchestrator({
     plan,
     clock,
@@ -87,7 +94,10 @@ export function compose(opened: OpenedRun): LiveRun {
       const letters = writeLetters(faces);
       // Of a run that failed anyway what can be written is.
       await (kind === 'whole' ? letters : letters.catch(() => undefined));
-      return assembleResult(plan, layout, kind);
+      const assembled = await assembleResult(plan, layout, kind);
+      if (kind !== 'whole') return assembled;
+      const uploaded = await uploadOutputs(plan, { secrets: opened.secrets, onProgress: tell });
+      return assembled && { ...assembled, ...(uploaded !== undefined && { uploaded }) };
     },
     publish: faces.publish,
     ...(opened.recovered && { recovered: opened.recovered }),
@@ -99,9 +109,7 @@ export function compose(opened: OpenedRun): LiveRun {
   input.skipped.connect((skipped) => {
     orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'skipped-input', ...skipped } });
   });
-  opened.again?.notes.connect((text) => {
-    orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'note', text } });
-  });
+  opened.again?.notes.connect(tell);
   faces.run.attach(orchestrator, runToEnd(opened, orchestrator));
   return faces.run;
 }
@@ -129,6 +137,7 @@ async function runToEnd(opened: OpenedRun, orchestrator: Orchestrator): Promise<
   // What had to be on the disk is there; on a broken disk the verdict says so already.
   await Promise.allSettled([ledger.close(), spool.close(), manifest.close()]);
   opened.again?.close();
+  await opened.input.release?.();
   // Who wants a mini-batch again has them made again.
   if (verdict.state === 'Completed') await rm(layout.copies, { recursive: true, force: true }).catch(() => undefined);
   await opened.lock.release();

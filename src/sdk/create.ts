@@ -5,6 +5,7 @@ import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
+import { redact } from '../domain/redact.ts';
 import { snapshotCode } from '../environment/index.ts';
 import type { Lock } from '../environment/lock.ts';
 import { LedgerWriter } from '../ledger/index.ts';
@@ -19,6 +20,8 @@ import type { OpenedInput } from './input.ts';
 import { lockRun } from './locking.ts';
 import { packageVersion } from './package.ts';
 import { hasQueries } from './queries.ts';
+import { hasRemoteInputs } from './remote.ts';
+import type { Secrets } from './remote.ts';
 import { storeJobFile } from './resume-store.ts';
 
 /**
@@ -30,13 +33,14 @@ export async function createRun(
   plan: Plan,
   warnings: readonly Problem[],
   prepared: Prepared,
+  secrets: Secrets,
   openInput: (layout: RunLayout) => Promise<OpenedInput>,
 ): Promise<OpenedRun> {
   const layout = await createRunFolder(plan);
   let lock: Lock | undefined;
   try {
     lock = await lockRun(plan, layout);
-    return await fill(plan, layout, lock, warnings, prepared, openInput);
+    return { ...(await fill(plan, layout, lock, warnings, prepared, openInput)), secrets };
   } catch (error) {
     await lock?.release();
     // What may be resumed stays.
@@ -53,7 +57,7 @@ async function fill(
   warnings: readonly Problem[],
   prepared: Prepared,
   openInput: (layout: RunLayout) => Promise<OpenedInput>,
-): Promise<OpenedRun> {
+): Promise<Omit<OpenedRun, 'secrets'>> {
   const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
   if (!snapshot.ok) throw refusal(snapshot.error);
   const entry = await prepareEntry(plan, layout);
@@ -73,8 +77,8 @@ async function fill(
   });
   if (plan.jobFile !== undefined) await keepJobFile(plan.jobFile, layout);
   await syncRunFolder(layout);
-  // From the first frame of the ledger on it can be resumed: a query may take hours.
-  const early = hasQueries(plan);
+  // From the first frame of the ledger on it can be resumed: a query may take hours, and so may fetching.
+  const early = hasQueries(plan) || hasRemoteInputs(plan);
   if (early) await ledger.commit(begun);
   const input = await openInput(layout).catch(async (error: unknown) => {
     await Promise.allSettled([ledger.close(), spool.close(), manifest.close()]);
@@ -105,5 +109,5 @@ export function schemaDecided({ columns }: OpenedInput): RunEvent[] {
 /** As it is now, to be compared when the run goes on. One that is gone already can't be. */
 async function keepJobFile(jobFile: string, layout: RunLayout): Promise<void> {
   const text = await readFile(jobFile, 'utf8').catch(() => undefined);
-  if (text !== undefined) await storeJobFile(layout, text);
+  if (text !== undefined) await storeJobFile(layout, redact(text));
 }

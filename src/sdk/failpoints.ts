@@ -1,5 +1,7 @@
 import { FAILPOINTS } from '../orchestrator/index.ts';
 import type { Failpoint, FailpointPort } from '../orchestrator/index.ts';
+import { RETRY } from '../remote/retry.ts';
+import type { RetryPolicy } from '../remote/retry.ts';
 
 const PATTERN = /^([a-z-]+)@([1-9]\d*):(kill|throw|stall)$/;
 
@@ -33,4 +35,10 @@ function armed(point: Failpoint, count: number, action: string): FailpointPort {
 export function groupingMemory(env: Readonly<Record<string, string | undefined>>): { readonly memoryBytes?: number } {
   const text = env['PARALLELRUN_GROUPING_BYTES'];
   return text === undefined || env['PARALLELRUN_TEST'] !== '1' ? {} : { memoryBytes: Number(text) };
+}
+
+/** `PARALLELRUN_RETRY_MS=10`: the first pause before a store is asked again, and the longest. For tests only, as above. */
+export function retryPace(env: Readonly<Record<string, string | undefined>>): RetryPolicy | undefined {
+  const ms = Number(env['PARALLELRUN_RETRY_MS']);
+  return Number.isNaN(ms) || env['PARALLELRUN_TEST'] !== '1' ? undefined : { ...RETRY, firstMs: ms, maxMs: ms };
 }

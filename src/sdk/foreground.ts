@@ -20,6 +20,7 @@ import { createRunFolder, notCode } from './folder.ts';
 import { prepareEntry, prepareHost, refusal, workerOptions } from './host.ts';
 import { notInput, openInput, refuse } from './input.ts';
 import { hasQueries, overRows, overRowsFor, refuseLostRows } from './queries.ts';
+import { fetchForReplay, overFetched, secretsOfJob } from './remote.ts';
 import { compile } from './start.ts';
 import { openRun } from './stored.ts';
 
@@ -76,9 +77,11 @@ interface Job {
 
 /** @throws ParallelRunError exit code 2, where the job is not valid or has no such mini-batch */
 export async function testJob(request: JobRequest, options: TestOptions = {}): Promise<ForegroundReport> {
-  const { plan } = await compile(request);
+  const { plan, secrets } = await compile(request);
   const signal = options.signal ? { signal: options.signal } : {};
-  return overRowsFor(plan, signal, (overRows) => testOne(overRows, options));
+  return overFetched(plan, { secrets, ...signal }, (here) =>
+    overRowsFor(here, signal, (overRows) => testOne(overRows, options)),
+  );
 }
 
 async function testOne(plan: Plan, options: TestOptions): Promise<ForegroundReport> {
@@ -122,6 +125,8 @@ export async function replay(
   const plan = overRows(run.plan, run.layout);
   const exclude = await notInput(plan);
   const part = options.item === undefined ? undefined : onlyItem(index, items, options.item);
+  const secrets = await secretsOfJob(plan);
+  const release = await fetchForReplay(plan, { secrets, ...(options.signal && { signal: options.signal }) });
   return inScratch(plan, async (scratch) => {
     const layout = { ...(await createRunFolder(scratch)), code: run.layout.code };
     const port = options.port ?? DEBUG_PORTS[plan.entry.language];
@@ -130,7 +135,7 @@ export async function replay(
       { plan: scratch, layout, columns, exclude, index, source, items, ...(part && { part }), ...debug },
       options,
     );
-  });
+  }).finally(release);
 }
 
 async function runOne(job: Job, options: ForegroundCommon): Promise<ForegroundReport> {

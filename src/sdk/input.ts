@@ -24,6 +24,8 @@ export interface OpenedInput {
   readonly columns?: readonly Column[];
   /** Inputs left out while listing, as they come up: to be reported. */
   readonly skipped: Notes<SkippedInput>;
+  /** Of inputs that were fetched: called at the end. */
+  readonly release?: () => Promise<void>;
 }
 
 /**

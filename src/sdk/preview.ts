@@ -6,6 +6,7 @@ import type { JobRequest } from '../job/request.ts';
 import { isLongToGroup } from '../dataset/index.ts';
 import { notInput, openInput } from './input.ts';
 import { overRowsFor } from './queries.ts';
+import { hasRemoteInputs } from './remote.ts';
 import { compile } from './start.ts';
 
 const FIRST_MAX = 10;
@@ -25,6 +26,8 @@ export interface PlanPreview {
   readonly truncated?: boolean;
   /** By partition keys of tables so large that they are not grouped only to be looked at. */
   readonly uncounted?: boolean;
+  /** The input lies elsewhere: nothing of it was listed. */
+  readonly elsewhere?: boolean;
 }
 
 /**
@@ -33,6 +36,10 @@ export interface PlanPreview {
  */
 export async function previewPlan(request: JobRequest): Promise<PlanPreview> {
   const { plan, settings, warnings } = await compile(request);
+  if (hasRemoteInputs(plan)) {
+    const nothing = { miniBatches: 0, items: 0, sizes: { min: 0, median: 0, max: 0 }, first: [] };
+    return { plan, settings, warnings, ...nothing, elsewhere: true };
+  }
   return overRowsFor(plan, {}, async (overRows) => ({
     plan,
     settings,

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
+import { redact } from '../domain/redact.ts';
 import { compileJob } from '../job/index.ts';
 import type { CompiledJob } from '../job/index.ts';
 import { takeSettings } from './resume-changes.ts';
@@ -39,9 +40,10 @@ export interface JobCheck {
 export async function checkJob(plan: Plan, layout: RunLayout): Promise<JobCheck> {
   const same: JobCheck = { plan, rules: [], code: [], notes: [] };
   if (plan.jobFile === undefined) return same;
+  // Without what opens doors: that is not kept, and may differ.
   const [before, now] = await Promise.all([
-    readFile(layout.jobFile, 'utf8').catch(none),
-    readFile(plan.jobFile, 'utf8').catch(none),
+    readFile(layout.jobFile, 'utf8').then(redact).catch(none),
+    readFile(plan.jobFile, 'utf8').then(redact).catch(none),
   ]);
   // A run of a version that kept no copy.
   if (before === undefined) return same;
@@ -74,7 +76,7 @@ async function compiled(plan: Plan, jobText: string): Promise<CompiledJob | stri
   const flags = { root, overwrite: true };
   // The profile that the run was started with, for both texts: what differs is the job.
   const config = plan.profile !== undefined && existsSync(plan.profile) ? plan.profile : false;
-  const found = await compileJob({ jobFile, jobText, flags, config, cwd: dirname(jobFile) });
+  const found = await compileJob({ jobFile, jobText, flags, config, cwd: dirname(jobFile), offline: true });
   if (!found.ok) return found.error[0]?.what ?? 'it can not be compiled';
   // Its made-up run folder stands wherever the run's own one does.
   const text = JSON.stringify(found.value).replaceAll(

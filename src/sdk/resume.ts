@@ -30,6 +30,8 @@ import type { InputOptions, PastInput } from './resume-input.ts';
 import { checkJob } from './resume-job.ts';
 import type { JobCheck } from './resume-job.ts';
 import { carryOut, hasQueries, overRows, refuseLostRows } from './queries.ts';
+import { fetchAgain, hasRemoteInputs, secretsOfJob } from './remote.ts';
+import type { Release, Secrets } from './remote.ts';
 import { readPast } from './resume-past.ts';
 import type { Past } from './resume-past.ts';
 import { codeChanged, interpreterChanged, jobChanged, refused } from './resume-problems.ts';
@@ -81,6 +83,7 @@ export async function resume(root: string, runId: string, options: ResumeOptions
       return await goOn({ before: stored.plan, plan, layout, job, past, faces, lock }, found, options);
     } catch (error) {
       found.input.close();
+      await found.release();
       throw error;
     }
   } catch (error) {
@@ -102,6 +105,9 @@ interface Found {
   readonly prepared: Prepared;
   readonly lost: readonly RebuiltMiniBatch[];
   readonly input: PastInput;
+  readonly secrets: Secrets;
+  /** Lets inputs go that were fetched. */
+  readonly release: Release;
   /** Lines about what differs and was allowed. */
   readonly changes: readonly string[];
 }
@@ -136,13 +142,28 @@ async function lookAround(
       ...(options.acceptChangedInput === true ? ['changed input files of what is left are taken as they are now'] : []),
       ...(options.rescan === true ? ['the input is listed again, and new files are taken'] : []),
     ];
-    const opened = await pastQueries(plan, layout, past.columns, options);
-    const input = await openPastInput({ layout, ...opened }, recovery, options, notes);
-    return { notes, code, prepared, lost, input, changes };
+    const secrets = await secretsOfJob(plan);
+    const release = await pastRemote(plan, secrets, options);
+    try {
+      const opened = await pastQueries(plan, layout, past.columns, options);
+      const input = await openPastInput({ layout, ...opened }, recovery, options, notes);
+      return { notes, code, prepared, lost, input, changes, secrets, release };
+    } catch (error) {
+      await release();
+      throw error;
+    }
   } catch (error) {
     await code?.drop();
     throw error;
   }
+}
+
+/** Inputs that lie elsewhere: here again, as they were. */
+async function pastRemote(plan: Plan, secrets: Secrets, options: ResumeOptions): Promise<Release> {
+  const { signal, onProgress, acceptChangedInput } = options;
+  if (!hasRemoteInputs(plan)) return () => Promise.resolve();
+  const accept = acceptChangedInput === true;
+  return fetchAgain(plan, { secrets, accept, ...(signal && { signal }), ...(onProgress && { onProgress }) });
 }
 
 /** The rows of the queries of a run; where it was ended before they were there, they are fetched now. */
@@ -152,7 +173,11 @@ async function pastQueries(
   columns: Past['columns'],
   { signal, onProgress }: ResumeOptions,
 ): Promise<{ plan: Plan; columns: Past['columns'] }> {
-  if (!hasQueries(plan)) return { plan, columns };
+  if (!hasQueries(plan)) {
+    // It was ended while its input was fetched.
+    const begins = columns === undefined && hasRemoteInputs(plan) && plan.inputs.some(({ kind }) => kind === 'table');
+    return { plan, columns: begins ? (await openInput(plan, signal, true)).columns : columns };
+  }
   const options = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
   if (columns) await refuseLostRows(plan, layout);
   else await carryOut(plan, layout, options);
@@ -174,7 +199,7 @@ interface Opened {
 /** From here on the run folder is changed. */
 async function goOn(opened: Opened, found: Found, options: ResumeOptions): Promise<Resumed> {
   const { before, plan, layout, job, past, faces, lock } = opened;
-  const { notes, code, prepared, lost, input } = found;
+  const { notes, code, prepared, lost, input, secrets, release } = found;
   const { recovery } = past;
   const kept = upgraded(job.plan);
   if (kept !== before) await storePlan(layout, kept);
@@ -221,7 +246,8 @@ async function goOn(opened: Opened, found: Found, options: ResumeOptions): Promi
   const run = compose({
     plan,
     layout,
-    input: input.input,
+    input: { ...input.input, release },
+    secrets,
     prepared,
     entry,
     lock,

@@ -11,6 +11,7 @@ import type { Prepared } from './host.ts';
 import { openInput } from './input.ts';
 import type { OpenedInput } from './input.ts';
 import { carryOut, hasQueries, overRows, refuseBadQueries } from './queries.ts';
+import { fetchInputs, hasRemoteInputs } from './remote.ts';
 import type { RunHandle } from './types.ts';
 
 export interface StartOptions {
@@ -34,26 +35,33 @@ const UNKNOWN: Problem = { code: 'PR1000', severity: 'error', what: 'the job is 
  * @throws ParallelRunError where nothing was started: exit code 2
  */
 export async function start(request: JobRequest, options: StartOptions = {}): Promise<RunHandle> {
-  const { plan, warnings } = await compile(request);
-  return startPlan(plan, warnings, options);
+  const { plan, warnings, secrets } = await compile(request);
+  return startPlan({ plan, warnings, secrets }, options);
 }
 
 /** Likewise with a job that has been compiled. */
 export async function startPlan(
-  plan: Plan,
-  warnings: readonly Problem[],
+  { plan, warnings, secrets }: Pick<CompiledJob, 'plan' | 'warnings' | 'secrets'>,
   options: StartOptions = {},
 ): Promise<RunHandle> {
   const progress = options.onProgress ?? (() => undefined);
   const { signal } = options;
+  const elsewhere = hasRemoteInputs(plan);
   const queries = hasQueries(plan);
-  if (queries) await refuseBadQueries(plan, signal);
-  const { input, prepared } = await lookAhead(plan, progress, signal, queries);
+  if (queries && !elsewhere) await refuseBadQueries(plan, signal);
+  const { input, prepared } = await lookAhead(plan, progress, signal, queries || elsewhere);
   signal?.throwIfAborted();
-  const opened = await createRun(plan, warnings, prepared, async (layout) => {
+  const opened = await createRun(plan, warnings, prepared, secrets, async (layout) => {
     if (input) return input;
-    await carryOut(plan, layout, { onProgress: progress, ...(signal && { signal }) });
-    return openInput(overRows(plan, layout), signal);
+    const options = { onProgress: progress, ...(signal && { signal }) };
+    const release = await fetchInputs(plan, { secrets, ...options });
+    try {
+      if (queries) await carryOut(plan, layout, options);
+      return { ...(await openInput(overRows(plan, layout), signal)), release };
+    } catch (error) {
+      await release();
+      throw error;
+    }
   });
   const run = compose(opened);
   const cancel = (): void => {
@@ -65,12 +73,15 @@ export async function startPlan(
   return run;
 }
 
-/** Input and interpreter are looked at side by side. What is wrong with the input is told first, and ends the other. */
+/**
+ * Input and interpreter are looked at side by side. What is wrong with the input is told first, and ends the other.
+ * @param later the input has to be made or fetched first
+ */
 async function lookAhead(
   plan: Plan,
   progress: (line: string) => void,
   signal: AbortSignal | undefined,
-  queries: boolean,
+  later: boolean,
 ): Promise<{ readonly input: OpenedInput | undefined; readonly prepared: Prepared }> {
   const both = new AbortController();
   const abort = (): void => {
@@ -81,7 +92,7 @@ async function lookAhead(
   const preparing = prepareHost(plan, progress, both.signal);
   preparing.catch(() => undefined);
   try {
-    const input = queries ? undefined : await openInput(plan, both.signal);
+    const input = later ? undefined : await openInput(plan, both.signal);
     return { input, prepared: await preparing };
   } catch (error) {
     both.abort(error);

@@ -139,7 +139,10 @@ async function beginAnew(turn: StepTurn): Promise<BegunStep> {
       cancel: (how, by) => running.cancel(how, by === 'SIGTERM' ? 143 : 130),
     };
   }
-  const run = await startPlan(compiled.step.plan, compiled.warnings, { onProgress: progress });
+  const run = await startPlan(
+    { plan: compiled.step.plan, warnings: compiled.warnings, secrets: compiled.secrets },
+    { onProgress: progress },
+  );
   return runningRun(run, compiled.outputs, fingerprint);
 }
 

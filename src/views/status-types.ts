@@ -125,6 +125,12 @@ export interface RunStatus {
   readonly deadLetterExamples: readonly DeadLetterExample[];
   readonly warnings: number;
   readonly shutdownFailures?: ShutdownFailures;
-  readonly output?: { readonly path: string; readonly rows: number; readonly bytes: number };
+  readonly output?: {
+    readonly path: string;
+    readonly rows: number;
+    readonly bytes: number;
+    /** URL it was taken to. */
+    readonly uploaded?: string;
+  };
   readonly metrics: RunMetrics;
 }

@@ -121,7 +121,12 @@ export class StatusFold {
         this.canceling = true;
         return;
       case 'output-assembled':
-        this.output = { path: event.path, rows: event.rows, bytes: event.bytes };
+        this.output = {
+          path: event.path,
+          rows: event.rows,
+          bytes: event.bytes,
+          ...(event.uploaded !== undefined && { uploaded: event.uploaded }),
+        };
         return;
       case 'run-ended':
         this.state = event.state;

@@ -1,5 +1,6 @@
 /** What `run` and `resume` share: a run in this process, followed to its end. */
 import { dirname } from 'node:path';
+import { shownOutput } from '../../domain/input.ts';
 import { runLayout } from '../../domain/layout.ts';
 import type { RunHandle } from '../../sdk/types.ts';
 import { endLines } from '../../views/text/cause.ts';
@@ -52,10 +53,10 @@ async function tellEvents({ deps, console }: CommandInput, handle: RunHandle): P
 
 function startLines(handle: RunHandle): readonly string[] {
   const { plan } = handle;
-  const output = plan.output.action === 'append_row' ? plan.output.file : `${plan.outputFolder}  (summary only)`;
+  const output = shownOutput(plan, plan.output.action === 'append_row' ? plan.output.file : plan.outputFolder);
   return [
     `run     ${handle.runId}  (${safeText(plan.entry.file)}, ${counted(plan.processesPerNode, 'process', 'processes')})`,
-    `output  ${safeText(output)}`,
+    `output  ${safeText(output)}${plan.output.action === 'append_row' ? '' : '  (summary only)'}`,
     `logs    ${safeText(runLayout(handle.folder).logs)}`,
   ];
 }

@@ -1,3 +1,4 @@
+import { shownOutput } from '../../domain/input.ts';
 import type { Column } from '../../domain/plan.ts';
 import { count, counted, miniBatches, safeText } from '../../views/text/words.ts';
 import type { PlanPreview } from '../../sdk/index.ts';
@@ -14,7 +15,12 @@ export function planLines(preview: PlanPreview, screen: Screen): readonly string
     ...[
       ['run', plan.runId],
       ['script', `${plan.entry.codeFolder}/${plan.entry.file}`],
-      ['output', plan.output.action === 'append_row' ? plan.output.file : `${plan.outputFolder} (summary only)`],
+      [
+        'output',
+        plan.output.action === 'append_row'
+          ? shownOutput(plan, plan.output.file)
+          : `${shownOutput(plan, plan.outputFolder)} (summary only)`,
+      ],
       ['logs', `${plan.runFolder}/logs`],
     ].map(([label, text]) =>
       cutMiddle(`  ${(label ?? '').padEnd(7)} ${safeText(text ?? '')}`, screen.columns, ellipsisOf(screen)),
@@ -74,6 +80,12 @@ const lackingText = ({ files, example }: NonNullable<Column['lacking']>): string
 
 function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[] {
   const { sizes, first } = preview;
+  if (preview.elsewhere === true) {
+    const urls = (preview.plan.remote?.inputs ?? []).map(({ url }) =>
+      cutEnd(`  ${safeText(url)}`, screen.columns, ellipsisOf(screen)),
+    );
+    return ['  the input is remote, and not listed before the run begins:', ...urls];
+  }
   if (preview.uncounted === true)
     return ['  one for each combination of the partition keys; not counted: the table is larger than 256 MiB'];
   const atLeast = preview.truncated === true ? 'at least ' : '';

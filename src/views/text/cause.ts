@@ -250,6 +250,7 @@ export function endLines(status: RunStatus, context: RunContext, paint: Paint = 
     ...(output === undefined
       ? []
       : [`output  ${safeText(output.path)}  (${counted(output.rows, 'row')}, ${bytes(output.bytes)}${partial})`]),
+    ...(output?.uploaded === undefined ? [] : [`        uploaded to ${safeText(output.uploaded)}`]),
     `logs    ${safeText(runLayout(context.folder).logs)}`,
   ];
 }
