@@ -210,6 +210,31 @@ endpoint_nam: e
   expect(await hints('c.yml')).toEqual([[3, 'did you mean node_count?']]);
 });
 
+describe('what is not there yet is told', () => {
+  const v1 = `pipeline:
+  name: p
+  steps:
+    Step1:
+      type: "ParallelRunStep"
+      parallel_run_config: { entry_script: score.py }
+`;
+  const model = job('', '', '').replace(
+    /task: .*/,
+    'task: { type: model, model: { path: ./m }, append_row_to: "${{outputs.o}}" }',
+  );
+  it.each([
+    ['the pipeline YAML of version 1', v1, ['PR1005']],
+    ['a job of a model', model, ['PR1009', 'PR1015']],
+    ['--resume_from', job('', '', '--resume_from r1'), ['PR1007']],
+    ['--amlbi_async_mode', job('', '', '--amlbi_async_mode True'), ['PR1007']],
+    ['--amlbi_dataframe_mixed_types', job('', '', '--amlbi_dataframe_mixed_types True'), ['PR1018']],
+    ['--push_metrics_to_parent', job('', '', '--push_metrics_to_parent True'), []],
+  ])('%s', async (_, text, codes) => {
+    const cwd = await workspace({ 'job.yml': text });
+    expect((await problemsOf(cwd, { jobFile: 'job.yml' })).map(({ code }) => code)).toEqual(codes);
+  });
+});
+
 it('a deployment on several nodes: one is used, and it is said', async () => {
   const text = 'code_configuration: { code: ., scoring_script: score.py }\nresources: { instance_count: 2 }\n';
   const cwd = await workspace({ 'd.yml': text });
