@@ -77,8 +77,8 @@ const JOB_FILES: readonly Line[] = [
   held('1.2 all mistakes of a file at once', [BAD, 'in the order of the file, errors first']),
   held('1.2 parallel_run_config of version 1: mini_batch_size, error_threshold, output_action, logging_level, compute_target_name, node_count, process_count_per_node, entry_script, source_directory, description, run_invocation_timeout, run_max_try, append_row_file_name, allowed_failed_count, allowed_failed_percent', ['job/forms', CONFIG], ['job/forms', 'a bad value names its own line, an unknown key is told'], ['contract/forms', 'a configuration of version 1 runs']),
   held('1.2 parallel_run_config of version 1: environment', ['contract/forms', 'the environment of a configuration of version 1 is that of the run']),
-  open('1.2 the step of type ParallelRunStep in a pipeline YAML of version 1', 'refused with the types that are known; its settings can be written as parallel_run_config'),
-  open('1.2 task.type: model', 'a job without entry_script is refused with PR1009; a job of a model alone has no script to run'),
+  partly('1.2 the step of type ParallelRunStep in a pipeline YAML of version 1', 'refused with the types that are known; its settings can be written as parallel_run_config', ['contract/forms', '%s', "['the pipeline YAML of version 1'"]),
+  partly('1.2 task.type: model', 'refused with PR1007: a job of a model alone has no script to run', ['contract/forms', '%s', "['a job of a model'"]),
 ]; // prettier-ignore
 
 const FLAGS: readonly Line[] = [
@@ -91,10 +91,10 @@ const FLAGS: readonly Line[] = [
   held('1.3 --profiling_module: cProfile or profile, one profile per worker', [BAD, FLAG, '--profiling_module yappi'], ['py/debug', 'test_one_profile_per_worker'], [WHOLE, ALL_FLAGS]),
   partly('1.3 --copy_logs_to_parent, --push_metrics_to_parent, --metrics_name_prefix', 'read and shown, without effect: the logs and metrics of each step are below the folder of its pipeline', [WHOLE, ALL_FLAGS], [BAD, FLAG, '--copy_logs_to_parent maybe']),
   held('1.3 --rank_mini_batch_count: N mini-batches without input', ['dataset/create', 'ranks'], ['contract/ranks', 'rank mini-batches get an empty list, each its index']),
-  open('1.3 --resume_from', 'refused with PR1007; parallelrun resume goes on with a run of one\'s own'),
+  partly('1.3 --resume_from', 'refused with PR1007; parallelrun resume goes on with a run of one\'s own', ['contract/forms', '%s', "['--resume_from'"]),
   held('1.3 --append_row_safe_output: always so here', [WHOLE, ALL_FLAGS], ['e2e/order', 'identical over several runs with 1, 2 and 4 processes']),
-  open('1.3 --amlbi_dataframe_mixed_types', 'read, with a warning that it has no effect: types are those of the whole column'),
-  open('1.3 --amlbi_async_mode', 'refused with PR1007 before anything starts, see 2.7'),
+  partly('1.3 --amlbi_dataframe_mixed_types', 'read, with a warning that it has no effect: types are those of the whole column', ['contract/forms', '%s', "['--amlbi_dataframe_mixed_types'"]),
+  partly('1.3 --amlbi_async_mode', 'refused with PR1007 before anything starts, see 2.7', ['contract/forms', '%s', "['--amlbi_async_mode'"]),
   held('1.3 unknown flags are the script\'s own', ['job/arguments', 'slips of them are named, flags of the script are not'], [WHOLE, ALL_FLAGS]),
 ]; // prettier-ignore
 

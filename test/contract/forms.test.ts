@@ -224,7 +224,7 @@ describe('what is not there yet is told', () => {
   );
   it.each([
     ['the pipeline YAML of version 1', v1, ['PR1005']],
-    ['a job of a model', model, ['PR1009', 'PR1015']],
+    ['a job of a model', model, ['PR1009', 'PR1007', 'PR1015']],
     ['--resume_from', job('', '', '--resume_from r1'), ['PR1007']],
     ['--amlbi_async_mode', job('', '', '--amlbi_async_mode True'), ['PR1007']],
     ['--amlbi_dataframe_mixed_types', job('', '', '--amlbi_dataframe_mixed_types True'), ['PR1018']],
