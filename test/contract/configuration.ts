@@ -14,7 +14,7 @@ const ALL_FLAGS = 'a table by bytes, with every runtime flag and some of the scr
 const SETTINGS: readonly Line[] = [
   held('1.1 task.entry_script (entry_script): a path below the code, or a dotted module', [YAML, '%j', "entryScript: 'pkg.main', code: '.'"], [BAD, EACH, "['pkg.man'"]),
   held('1.1 task.entry_script: imported as a module, so packages and siblings can be imported', ['py/life', 'test_module_in_a_package'], ['contract/files', 'files with side inputs, a model and a package']),
-  held('1.1 task.code (source_directory): a copy of it is run, and stands first on the import path', ['e2e/resume', 'changed code is refused with the file named, and taken when told so'], ['py/life', 'test_what_a_script_finds'], ['job/forms', CONFIG]),
+  held('1.1 task.code (source_directory): a copy of it is run, and stands first on the import path', ['e2e/resume', 'changed code is refused with the file named, and taken when told so'], ['py/life', 'test_what_a_script_finds'], ['job/forms', CONFIG], ['contract/forms', 'a configuration of version 1 runs']),
   held('1.1 task.environment (environment): conda_file, requirements, python', [YAML, 'builds its environment from a conda file'], [YAML, 'environment: %s']),
   held('1.1 task.program_arguments (arguments): one text or a list, flags and arguments together, all in sys.argv', [YAML, EVERY], [WHOLE, ALL_FLAGS]),
   held('1.1 task.append_row_to (output_action, append_row_file_name): absent is summary_only', [YAML, 'without append_row_to has no result file'], ['job/forms', 'without a name the rows go where they always went, and summary_only keeps none']),

@@ -39,7 +39,7 @@ const RETURNED: readonly Line[] = [
   held('2.3 None and other types fail the try, and the message says what came and what is allowed', ['py/runs', 'test_invalid_returns_name_type_and_place'], ['views/cause', 'say what run() returned']),
   held('2.3 append_row: a run without a row fails at its end, with that reason', ['core/step', 'is a failure where append_row got no row at all'], ['e2e/faults', 'no row at all is a failure']),
   held('2.3 summary_only: values are not kept, lengths count', ['py/runs', 'test_summary_only_counts'], ['worker/host', 'summary_only counts and keeps nothing']),
-  held('2.4 list element: str(element) and a line break, in Python\'s notation where it is nested', ['py/results', 'test_elements_as_they_are'], ['py/results', 'test_numbers_keep_their_digits']),
+  held('2.4 list element: str(element) and a line break, in Python\'s notation where it is nested', ['py/results', 'test_elements_as_they_are'], ['py/results', 'test_numbers_keep_their_digits'], ['contract/files', 'files with side inputs, a model and a package']),
   held('2.4 an element with line breaks is one row in csv, jsonl and parquet, and as it is in txt', ['py/results', 'test_a_text_is_one_field_and_one_row'], ['e2e/data', 'rows of any content come back from .csv by three readers, and from .jsonl']),
   held('2.4 DataFrame: a line a row, one space between, no header, no index', ['py/results', 'test_formats'], ['py/results', 'test_plain_columns_as_pandas_writes_them']),
   held('2.4 .csv gets commas and a header; .jsonl and .parquet are what they are called', ['py/results', 'test_columns_for_csv_only'], ['output/output', 'CSV header'], ['output/parquetframes', 'what mini-batches return, committed in any order, is one table as pyarrow has it']),
