@@ -1,5 +1,5 @@
-// Writes what is made from the options table: docs/reference/settings.md and schemas/parallel-job.schema.json; and of the
-// profile's shape schemas/parallelrun-config.schema.json.
+// Writes what is made from the options table: docs/reference/settings.md, schemas/parallel-job.schema.json, and the tables of
+// docs/coming-from-parallelrunstep.md; and of the profile's shape schemas/parallelrun-config.schema.json.
 // `--check` changes nothing and fails where they are not current.
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -8,16 +8,31 @@ import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const bundled = await build({
-  entryPoints: [join(root, 'src/job/reference.ts')],
+  stdin: {
+    contents: ['reference', 'coming'].map((name) => `export * from './src/job/${name}.ts';`).join('\n'),
+    resolveDir: root,
+  },
   bundle: true,
   write: false,
   format: 'esm',
   platform: 'node',
 });
 const source = Buffer.from(bundled.outputFiles[0].contents).toString('base64');
-const { jobSchema, profileSchema, settingsPage } = await import(`data:text/javascript;base64,${source}`);
+const { comingTables, jobSchema, profileSchema, settingsPage } = await import(`data:text/javascript;base64,${source}`);
+
+/** Puts the tables in place of those that stand between the two comments of the page. */
+async function comingPage() {
+  const name = 'docs/coming-from-parallelrunstep.md';
+  const page = await readFile(join(root, name), 'utf8');
+  const [begin, end] = [page.indexOf('<!-- tables:'), page.indexOf('<!-- end of the tables -->')];
+  if (begin < 0 || end < begin) throw new Error(`${name} has lost the comments around its tables`);
+  const first = page.indexOf('\n', begin) + 1;
+  const ignore = (which) => `<!-- prettier-ignore-${which} -->`;
+  return `${page.slice(0, first)}${ignore('start')}\n\n${comingTables()}\n\n${ignore('end')}\n${page.slice(end)}`;
+}
 
 const files = {
+  'docs/coming-from-parallelrunstep.md': await comingPage(),
   'docs/reference/settings.md': settingsPage(),
   'schemas/parallel-job.schema.json': `${JSON.stringify(jobSchema(), undefined, 2)}\n`,
   'schemas/parallelrun-config.schema.json': `${JSON.stringify(profileSchema(), undefined, 2)}\n`,

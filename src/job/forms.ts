@@ -3,6 +3,7 @@
  * `parallel_run_config` of version 1, the deployment of a batch endpoint. Each value keeps the place where it stands.
  * Pure.
  */
+import { nearest } from '../domain/nearest.ts';
 import type { Problems } from './problems.ts';
 import type { WrittenEntry, WrittenMap, WrittenNode } from './written.ts';
 import { child, isNull, lookUp, scalarFrom, textOf } from './written.ts';
@@ -134,6 +135,14 @@ const DEPLOYMENT_OTHERS = [
   '$schema', 'name', 'type', 'endpoint_name', 'model', 'settings', 'code_configuration', 'properties', 'output_action',
   'output_file_name', 'retry_settings', 'inputs', 'input_data',
 ]; // prettier-ignore
+/** What may stand within. */
+const RETRY_KEYS = ['max_retries', 'timeout'];
+const DEPLOYMENT_MAPS: Readonly<Record<string, readonly string[]>> = {
+  code_configuration: ['code', 'scoring_script'],
+  settings: [...DEPLOYMENT_SETTINGS.map(([key]) => key.replace(/\..*/, '')), ...['output_action', 'output_file_name']],
+  'settings.retry_settings': RETRY_KEYS,
+  retry_settings: RETRY_KEYS,
+};
 
 function fromDeployment(root: WrittenMap, problems: Problems): WrittenMap {
   const job = new Builder(root);
@@ -152,15 +161,20 @@ function fromDeployment(root: WrittenMap, problems: Problems): WrittenMap {
   appendTo(root, job, setting('output_action'), setting('output_file_name'), 'predictions.csv');
   const known = [...DEPLOYMENT_KEYS, ...DEPLOYMENT_SETTINGS].map(([key]) => key).concat(DEPLOYMENT_OTHERS);
   warnOfOthers(root, known, 'a batch endpoint deployment', problems);
+  for (const [key, inner] of Object.entries(DEPLOYMENT_MAPS)) {
+    const map = lookUp(root, key);
+    if (map?.kind === 'map') warnOfOthers(map, inner, `${key} of a batch endpoint deployment`, problems);
+  }
   return job.map();
 }
 
 function warnOfOthers(map: WrittenMap, known: readonly string[], what: string, problems: Problems): void {
   for (const { key, keyAt } of map.entries.values()) {
     if (known.includes(key)) continue;
+    const meant = nearest(key, known);
     problems.warning('PR1013', `the key ${key} is not known in ${what} and has no effect`, {
       where: keyAt(),
-      next: 'remove it, or look it up in docs/reference/settings.md',
+      next: meant === undefined ? 'remove it, or look it up in docs/reference/settings.md' : `did you mean ${meant}?`,
     });
   }
 }

@@ -335,7 +335,7 @@ export const OPTIONS = {
   },
   asyncMode: {
     name: 'amlbi_async_mode', runtimeFlag: 'amlbi_async_mode', value: { type: 'switch' }, fallback: false,
-    help: 'several mini-batches in flight in one process (not supported yet)',
+    help: 'several mini-batches in flight in one process: the script has enqueue and its companions in place of run',
   },
   resumeFrom: {
     name: 'resume_from', runtimeFlag: 'resume_from', value: { type: 'text' }, fallback: '',

@@ -62,6 +62,8 @@ export function resolveReferences(job: ParallelJob | undefined, around: Around, 
     [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base, places)]),
   );
   parentNames.set('name', textMeaning(runName));
+  const datastore = textOf(child(child(job?.pipeline, 'settings'), 'default_datastore'))?.replace(/^azureml:/, '');
+  if (datastore !== undefined) parentNames.set('default_datastore', textMeaning(datastore));
   for (const [name, { path }] of stepOutputs) parentNames.set(`parent.jobs.${name}`, textMeaning(path));
   const own = jobEntries(job, 'inputs').filter(({ key }) => key !== around.given);
   const inputs = new Map(readInputs(own, parentInputs, parentNames, stepOutputs, problems));

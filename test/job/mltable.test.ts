@@ -1,4 +1,5 @@
 /** MLTable folders as the split input. */
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { compiled, problemsOf, short, workspace } from './workspace.ts';
@@ -113,4 +114,14 @@ transformations:
     const { cwd, request } = await at(mltable);
     expect(short(await problemsOf(cwd, request))).toEqual(expect.arrayContaining(expected));
   });
+});
+
+it('the default datastore of a pipeline stands in paths, and is looked up in the profile', async () => {
+  const text = job().replace('type: pipeline\n', 'type: pipeline\nsettings: { default_datastore: azureml:blobs }\n');
+  const written = text.replace('type: mltable, path: ./table', 'type: uri_folder, path: "azureml://datastores/${{default_datastore}}/paths/table"'); // prettier-ignore
+  const cwd = await workspace({ ...FILES, 'job.yml': written });
+  expect(short(await problemsOf(cwd, { jobFile: 'job.yml' })).map((each) => each.split(':')[0])).toContain('PR3609');
+  await writeFile(path.join(cwd, 'parallelrun.config.yml'), `datastores: { blobs: ${cwd} }\n`);
+  const { plan } = await compiled(cwd, { jobFile: 'job.yml' });
+  expect(plan.inputs[0]?.root).toBe(path.join(cwd, 'table'));
 });

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { OPTION_KEYS, OPTIONS, optionSpec } from '../../src/job/index.ts';
+import { comingTables } from '../../src/job/coming.ts';
 import { jobSchema, settingsPage } from '../../src/job/reference.ts';
 
 const read = async (name: string): Promise<string> => readFile(new URL(`../../${name}`, import.meta.url), 'utf8');
@@ -8,6 +9,7 @@ const read = async (name: string): Promise<string> => readFile(new URL(`../../${
 describe('what is made from the options table', () => {
   it('is current (else: node scripts/docs.mjs)', async () => {
     expect(await read('docs/reference/settings.md')).toBe(settingsPage());
+    expect(await read('docs/coming-from-parallelrunstep.md')).toContain(`\n\n${comingTables()}\n\n`);
     expect(await read('schemas/parallel-job.schema.json')).toBe(`${JSON.stringify(jobSchema(), undefined, 2)}\n`);
   });
 
@@ -20,6 +22,17 @@ describe('what is made from the options table', () => {
       if (yaml !== undefined) expect(schema).toContain(`"${yaml.slice(yaml.lastIndexOf('.') + 1)}":`);
       expect(help.endsWith('.')).toBe(false);
     }
+  });
+
+  it('the tables for those who come from the original name every option with a name of theirs, and nothing of it is empty', () => {
+    const tables = comingTables();
+    for (const key of OPTION_KEYS) {
+      const { yaml, v1, runtimeFlag } = optionSpec(key);
+      for (const name of [yaml, v1, runtimeFlag === undefined ? undefined : `--${runtimeFlag}`])
+        if (name !== undefined) expect(tables).toContain(`\`${name}\``);
+    }
+    // As many as that flag counts: tries, not retries.
+    expect(tables).toContain('| `--run_max_try` | `retry_settings.max_retries` | `3` |');
   });
 
   it('every option says how it is given', () => {
