@@ -1,6 +1,6 @@
 /** What entry scripts count on. Numbers are those of contract 2; `ours` are options that the original has not. */
 import type { Line } from './line.ts';
-import { held, open, partly } from './line.ts';
+import { held, partly } from './line.ts';
 
 const SDK = 'e2e/entry';
 const JOB = 'models, side inputs, metrics, files and child runs of a job';
