@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import path from 'node:path';
+import path, { dirname } from 'node:path';
 import type { RunId } from '../domain/ids.ts';
 import type { Fingerprint, PipelineEvent, StepOutputPlace } from '../domain/pipeline.ts';
 import type { CompiledStep } from '../job/index.ts';
@@ -34,6 +34,13 @@ export async function fingerprintOf(compiled: CompiledStep, runId: RunId): Promi
     return hash(text.replaceAll(runId, '<pipeline>'));
   };
   const { step } = compiled;
+  const root = dirname(dirname(dirname(step.plan.runFolder)));
+  // the folder of a file too: it is made for it
+  const made = Object.values(compiled.outputs).flatMap(({ path: place, type }) =>
+    type === 'uri_file' ? [place, dirname(place)] : [place],
+  );
+  const codeFolder = step.type === 'command' ? step.plan.codeFolder : step.plan.entry.codeFolder;
+  const exclude = [root, ...made, ...places.map(([, place]) => place)].filter((place) => place !== codeFolder);
   const common = {
     environment: neutral(step.plan.environment),
     'environment variables': neutral(step.plan.environmentVariables),
@@ -41,27 +48,28 @@ export async function fingerprintOf(compiled: CompiledStep, runId: RunId): Promi
     ...(await inputsOf(compiled.inputs)),
   };
   if (step.type === 'command') {
-    const { command, codeFolder } = step.plan;
+    const { command } = step.plan;
     return {
       ...common,
       command: neutral(command),
-      ...(codeFolder !== undefined && { code: await codeOf(codeFolder) }),
+      ...(codeFolder !== undefined && { code: await codeOf(codeFolder, exclude) }),
     };
   }
   const { entry, scriptArguments, cutting, thresholds, tries, isolate, miniBatchFormat, output } = step.plan;
   return {
     ...common,
-    code: await codeOf(entry.codeFolder),
+    code: await codeOf(entry.codeFolder, exclude),
     'entry script': neutral(entry.file),
     arguments: neutral(scriptArguments),
     settings: neutral({ cutting, thresholds, tries, isolate, miniBatchFormat, output }),
   };
 }
 
-async function codeOf(folder: string): Promise<string> {
+/** @param exclude what lies in the folder and is no code: runs, for one */
+async function codeOf(folder: string, exclude: readonly string[]): Promise<string> {
   const target = await mkdtemp(path.join(tmpdir(), 'parallelrun-code-'));
   try {
-    const found = await snapshotCode(folder, path.join(target, 'code'), { exclude: [], keep: '' });
+    const found = await snapshotCode(folder, path.join(target, 'code'), { exclude, keep: '' });
     return found.ok ? found.value.fingerprint : `unreadable ${String(Math.random())}`;
   } finally {
     await rm(target, { recursive: true, force: true });

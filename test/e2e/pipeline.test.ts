@@ -204,6 +204,33 @@ describe('a pipeline', () => {
   });
 });
 
+describe('reuse', () => {
+  it('of a step whose code folder holds runs, inputs and results', async () => {
+    workspace.write('data/x', 'hello');
+    workspace.write('copy.sh', 'cat "$1" > "$2"');
+    workspace.write(
+      'job.yml',
+      `jobs:
+  copy:
+    type: command
+    code: .
+    is_deterministic: true
+    command: sh copy.sh \${{inputs.data}}/x \${{outputs.o}}
+    inputs: { data: { type: uri_folder, path: ./data } }
+    outputs: { o: { type: uri_file, path: ./out/copy } }
+`,
+    );
+    for (const name of ['one', 'two', 'three']) {
+      if (name === 'three') workspace.write('data/x', 'other');
+      expect((await workspace.cli('run', 'job.yml', '--name', name)).code).toBe(0);
+    }
+    const found = await Promise.all(['two', 'three'].map(async (name) => (await status(name)).steps[0]));
+    expect(found.map((step) => step?.state)).toEqual(['Reused', 'Completed']);
+    expect(found[1]?.notReused).toBe('input data is not what it was in one');
+    expect(readFileSync(join(workspace.folder, 'out/copy'), 'utf8')).toBe('other');
+  });
+});
+
 describe('a command', () => {
   const one = (command: string, more = ''): string =>
     `jobs:\n  only:\n    type: command\n    command: ${command}\n    inputs: { data: { path: "./a b" } }\n${more}`;
