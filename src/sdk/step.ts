@@ -13,10 +13,12 @@ import { problemText } from '../views/text/problem.ts';
 import { systemClock } from './clock.ts';
 import { endLeftOvers, startCommand } from './command-run.ts';
 import { findEarlier, fingerprintOf } from './reuse.ts';
+import { readLedger } from '../ledger/index.ts';
 import { resume } from './resume.ts';
 import type { ResumeOptions } from './resume.ts';
 import { startPlan } from './start.ts';
 import type { StartOptions } from './start.ts';
+import { openRun } from './stored.ts';
 import type { RunHandle } from './types.ts';
 
 /** What a step may need of those who start or go on with a pipeline. */
@@ -81,13 +83,9 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
     return undefined;
   }
   const root = stepsFolder(pipeline.folder);
+  if (!(await hasBegun(root, before.runId))) return undefined;
   const rest = { ...options, retryFailed: true };
-  const resumed = await resume(root, before.runId, rest).catch((error: unknown) => {
-    // killed before there was anything to go on with
-    if (error instanceof ParallelRunError && error.exitCode === 2) return undefined;
-    throw error;
-  });
-  if (resumed === undefined) return undefined;
+  const resumed = await resume(root, before.runId, rest);
   await note({ type: 'step-started', at: systemClock.now(), step: name, runId: before.runId });
   const outputs = compiled.ok ? compiled.value.outputs : {};
   const print = compiled.ok ? await fingerprintOf(compiled.value, pipeline.runId) : undefined;
@@ -96,6 +94,18 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
     return atOnce({ state, exitCode, cause: [], outputs, ...(print && { fingerprint: print }) });
   }
   return runningRun(resumed.run, outputs, print);
+}
+
+/** Whether there is anything to go on with: a run that was killed while its folder was made has no event. */
+async function hasBegun(root: string, runId: RunId): Promise<boolean> {
+  try {
+    const stored = await openRun(root, runId);
+    for await (const events of readLedger(stored.layout.ledger)) if (events.length > 0) return true;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOENT' && !(error instanceof ParallelRunError && error.exitCode === 2)) throw error;
+  }
+  return false;
 }
 
 const atOnce = (ended: StepEnded): RunningStep => ({

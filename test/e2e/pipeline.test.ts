@@ -172,6 +172,28 @@ describe('a pipeline', () => {
     expect(workspace.read('pipe', 'outputs/total')).toBe(TOTAL);
   });
 
+  it.each(['state/plan.json', 'state/ledger.journal', 'nothing of it'])(
+    'that was killed while the folder of a step was made, up to %s',
+    async (last) => {
+      lay();
+      const wait = workspace.write('flags/wait', '');
+      const child = workspace.spawnCli('run', 'job.yml', '--name', 'pipe');
+      const folder = join(workspace.root, 'pipe/steps/pipe.add');
+      await until(() => existsSync(join(folder, 'state/manifest.jsonl')));
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+      rmSync(wait);
+      const plan = readFileSync(join(folder, 'state/plan.json'), 'utf8');
+      rmSync(folder, { recursive: true });
+      if (last !== 'nothing of it') workspace.write('runs/pipe/steps/pipe.add/state/plan.json', plan);
+      if (last === 'state/ledger.journal') workspace.write('runs/pipe/steps/pipe.add/state/ledger.journal', '');
+      const resumed = await workspace.cli('resume', 'pipe');
+      expect([resumed.code, resumed.stderr]).toEqual([0, '']);
+      expect(workspace.read('pipe', 'outputs/total')).toBe(TOTAL);
+    },
+  );
+
   it('that is canceled says so, ends its workers, and goes on later', async () => {
     lay();
     const wait = workspace.write('flags/wait', '');
