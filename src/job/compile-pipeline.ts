@@ -4,6 +4,7 @@ import { inOrder } from '../core/pipeline.ts';
 import { parseRunId } from '../domain/ids.ts';
 import type { RunId } from '../domain/ids.ts';
 import { runLayout } from '../domain/layout.ts';
+import { redact } from '../domain/redact.ts';
 import { PIPELINE_FORMAT } from '../domain/pipeline.ts';
 import type { CommandPlan, PipelinePlan, StepOutputPlace } from '../domain/pipeline.ts';
 import type { Plan } from '../domain/plan.ts';
@@ -116,7 +117,7 @@ export async function compilePipeline(
 
 function seenStep(step: JobStep, plan: StepPlan, { inputs, outputs }: Looked): SeenStep {
   const { stepName: name, type, needs } = step;
-  const runs = plan.type === 'command' ? plan.plan.command : plan.plan.entry.file;
+  const runs = plan.type === 'command' ? redact(plan.plan.command) : plan.plan.entry.file;
   return { name, type, needs, runs, inputs, outputs, reusable: isReusable(step) };
 }
 

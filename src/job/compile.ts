@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { CommandPlan, StepOutputPlace } from '../domain/pipeline.ts';
 import type { Plan } from '../domain/plan.ts';
 import { runLayout } from '../domain/layout.ts';
+import { redact } from '../domain/redact.ts';
 import { RUN_FORMAT } from '../domain/plan.ts';
 import { err, ok } from '../domain/problem.ts';
 import type { Problem, Result } from '../domain/problem.ts';
@@ -145,7 +146,7 @@ function inputsOf({ references, dataBase, places }: JobContext): Inputs {
   for (const input of references.inputs.values()) {
     if (input.kind !== 'data') continue;
     const place = places.placeOf(input.path, dataBase);
-    found[input.name] = place.kind === 'local' ? place.path : input.path;
+    found[input.name] = place.kind === 'local' ? place.path : redact(input.path);
   }
   return found;
 }

@@ -27,12 +27,17 @@ export interface WorkerIdentity {
   readonly gpu?: number | undefined;
 }
 
-/** Base environment, then the job's variables, then those of the contract, which a job can't change. */
-export function workerEnvironment(options: WorkerOptions, identity: WorkerIdentity): Record<string, string> {
+function inherited(base: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(options.baseEnvironment ?? process.env)) {
+  for (const [name, value] of Object.entries(base)) {
     if (value !== undefined && !WITHHELD.test(name)) environment[name] = value;
   }
+  return environment;
+}
+
+/** Base environment, then the job's variables, then those of the contract, which a job can't change. */
+export function workerEnvironment(options: WorkerOptions, identity: WorkerIdentity): Record<string, string> {
+  const environment = inherited(options.baseEnvironment ?? process.env);
   Object.assign(environment, options.environmentVariables);
   environment['PYTHONFAULTHANDLER'] ??= '1';
   Object.assign(environment, mlflowVariables(options, environment), contractVariables(options, identity));
@@ -91,11 +96,7 @@ export function commandEnvironment(
   layout: RunLayout,
   base: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
-  const environment: Record<string, string> = {};
-  for (const [name, value] of Object.entries(base)) {
-    if (value !== undefined && !WITHHELD.test(name)) environment[name] = value;
-  }
-  return Object.assign(environment, { PYTHONUNBUFFERED: '1' }, plan.environmentVariables, {
+  return Object.assign(inherited(base), { PYTHONUNBUFFERED: '1' }, plan.environmentVariables, {
     AZ_BATCHAI_INPUT_AZUREML: posix.dirname(layout.folder),
     AZ_BATCHAI_JOB_TEMP: layout.temp,
     AZUREML_RUN_ID: plan.runId,

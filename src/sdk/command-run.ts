@@ -11,6 +11,7 @@ import type { RunLayout } from '../domain/layout.ts';
 import type { CommandPlan } from '../domain/pipeline.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { ParallelRunError } from '../domain/problem.ts';
+import { redact } from '../domain/redact.ts';
 import { snapshotCode } from '../environment/index.ts';
 import { commandEnvironment } from '../node/environment.ts';
 import { findOrphans, killTree } from '../node/tree.ts';
@@ -117,7 +118,9 @@ async function makeFolders(plan: CommandPlan, layout: RunLayout): Promise<void> 
     for (const folder of [layout.logs, layout.outputs, dirname(layout.driverLog)]) await mkdir(folder);
     for (const [name, path] of Object.entries(plan.outputs))
       await mkdir(plan.outputFiles.includes(name) ? dirname(path) : path, { recursive: true });
-    await writeFile(join(layout.state, 'command.json'), JSON.stringify(plan, undefined, 2), { mode: 0o600 });
+    // for people: nothing is read back from it
+    const shown = { ...plan, command: redact(plan.command) };
+    await writeFile(join(layout.state, 'command.json'), JSON.stringify(shown, undefined, 2), { mode: 0o600 });
   } catch (error) {
     const { message, path } = error as NodeJS.ErrnoException;
     const what = 'the folders of the step could not be created';

@@ -34,26 +34,35 @@ export async function createRunFolder(plan: Plan): Promise<RunLayout> {
     await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
     return layout;
   } catch (error) {
-    const { code, message, path } = error as NodeJS.ErrnoException;
     if (mine) await rm(layout.folder, { recursive: true, force: true });
-    const taken = code === 'EEXIST' && !mine;
-    throw new ParallelRunError(
-      [
-        {
-          code: 'PR5001',
-          severity: 'error',
-          what: taken ? `a run named ${plan.runId} exists already` : 'the folders of the run could not be created',
-          where: { file: taken ? plan.runFolder : (path ?? plan.runFolder) },
-          why: message,
-          next: taken
-            ? 'choose another --name, or leave it out'
-            : 'name folders that can be written with --root and --output',
-        },
-      ],
-      2,
-      { cause: error },
-    );
+    throw notCreated(error, plan, mine, 'run', 'name folders that can be written with --root and --output');
   }
+}
+
+/** @param mine the folder itself was made; else it may have been there */
+export function notCreated(
+  error: unknown,
+  { runId, runFolder }: Pick<Plan, 'runId' | 'runFolder'>,
+  mine: boolean,
+  what: 'run' | 'pipeline',
+  next: string,
+): ParallelRunError {
+  const { code, message, path } = error as NodeJS.ErrnoException;
+  const taken = code === 'EEXIST' && !mine;
+  return new ParallelRunError(
+    [
+      {
+        code: 'PR5001',
+        severity: 'error',
+        what: taken ? `a run named ${runId} exists already` : `the folders of the ${what} could not be created`,
+        where: { file: taken ? runFolder : (path ?? runFolder) },
+        why: message,
+        next: taken ? 'choose another --name, or leave it out' : next,
+      },
+    ],
+    2,
+    { cause: error },
+  );
 }
 
 /** What a run starts from survives a loss of power: before the first hand-out, and once it is all there. */

@@ -1,5 +1,5 @@
 /** A pipeline that goes on where it stopped. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { PipelinePlan } from '../domain/pipeline.ts';
 import type { ExitCode } from '../domain/problem.ts';
 import { ParallelRunError } from '../domain/problem.ts';
@@ -7,11 +7,12 @@ import { readComponents } from '../job/index.ts';
 import type { JobRequest } from '../job/request.ts';
 import type { PipelineStatus } from '../views/pipeline.ts';
 import { systemClock } from './clock.ts';
-import { LivePipeline, lockPipeline } from './pipeline.ts';
+import { lockRun } from './locking.ts';
+import { LivePipeline } from './pipeline.ts';
 import type { PipelineHandle } from './pipeline.ts';
 import type { StoredPipeline } from './pipeline-open.ts';
-import { PipelineJournal, readRequest, readStoredComponents } from './pipeline-store.ts';
-import type { PipelineLayout } from './pipeline-store.ts';
+import { PipelineJournal, readDefinition, readRequest, storeDefinition, withoutSecrets } from './pipeline-store.ts';
+import type { Definition, PipelineLayout } from './pipeline-store.ts';
 import { sameTree } from './resume-job.ts';
 import type { StepOptions } from './step.ts';
 
@@ -26,7 +27,7 @@ export type ResumedPipeline =
  */
 export async function resumePipeline(stored: StoredPipeline, options: StepOptions = {}): Promise<ResumedPipeline> {
   const { plan, layout } = stored;
-  const lock = await lockPipeline(plan, layout);
+  const lock = await lockRun(plan, layout, 'pipeline');
   try {
     const before = await stored.status();
     const done = before.steps.filter((step) => step.state === 'Completed' || step.state === 'Reused').length;
@@ -52,21 +53,24 @@ async function definition(
   allowed: boolean,
 ): Promise<{ readonly request: JobRequest; readonly changes: readonly string[] }> {
   const stored = await readRequest(layout);
-  const jobText = await readFile(layout.jobFile, 'utf8');
-  const componentTexts = await readStoredComponents(layout);
-  const kept: JobRequest = { ...stored, jobFile: plan.jobFile, jobText, componentTexts };
+  const kept = await readDefinition(layout);
+  const requestOf = ({ jobText, components }: Definition): JobRequest => {
+    return { ...stored, jobFile: plan.jobFile, jobText, componentTexts: components };
+  };
   const now = await readFile(plan.jobFile, 'utf8').catch(() => undefined);
-  if (now === undefined) return { request: kept, changes: ['the job file is gone: the pipeline keeps what it said'] };
-  const fresh = await readComponents(plan.jobFile, { ...stored, jobText: now });
+  if (now === undefined)
+    return { request: requestOf(kept), changes: ['the job file is gone: the pipeline keeps what it said'] };
+  const fresh = { jobText: now, components: await readComponents(plan.jobFile, { ...stored, jobText: now }) };
+  const shown = withoutSecrets(fresh);
   const other = [
-    ...((await sameTree(jobText, now)) ? [] : [plan.jobFile]),
-    ...(await changedComponents(componentTexts, fresh)),
+    ...((await sameTree(kept.jobText, shown.jobText)) ? [] : [plan.jobFile]),
+    ...(await changedComponents(kept.components, shown.components)),
   ];
-  if (other.length === 0) return { request: kept, changes: [] };
+  // the signatures of its URLs stand in the file alone
+  const request = requestOf(fresh);
+  if (other.length === 0) return { request, changes: [] };
   if (!allowed) throw changed(plan, other);
-  await writeFile(layout.jobFile, now, { mode: 0o600 });
-  await writeFile(layout.components, JSON.stringify(fresh, undefined, 2), { mode: 0o600 });
-  const request: JobRequest = { ...stored, jobFile: plan.jobFile, jobText: now, componentTexts: fresh };
+  await storeDefinition(layout, fresh);
   return { request, changes: other.map((file) => `${file} is taken as it is now`) };
 }
 

@@ -6,8 +6,10 @@ import { runLayout } from '../domain/layout.ts';
 import { PIPELINE_FORMAT } from '../domain/pipeline.ts';
 import type { PipelineEvent, PipelinePlan } from '../domain/pipeline.ts';
 import { ParallelRunError } from '../domain/problem.ts';
+import { redact } from '../domain/redact.ts';
 import type { JobRequest } from '../job/request.ts';
 import { stepsFolder } from '../job/index.ts';
+import { notCreated } from './folder.ts';
 
 /** What was asked for, to be asked for again when the pipeline goes on. */
 export type StoredRequest = Pick<JobRequest, 'set' | 'flags' | 'cwd' | 'config'>;
@@ -46,12 +48,34 @@ export function pipelineLayout(folder: string): PipelineLayout {
   };
 }
 
+/** Texts of the job file and, by absolute path, of its components. */
+export interface Definition {
+  readonly jobText: string;
+  readonly components: Readonly<Record<string, string>>;
+}
+
+/** As it may stand on a disk: without signatures in URLs. */
+export function withoutSecrets({ jobText, components }: Definition): Definition {
+  const texts = Object.entries(components).map(([file, text]) => [file, redact(text)] as const);
+  return { jobText: redact(jobText), components: Object.fromEntries(texts) };
+}
+
+export async function storeDefinition(layout: PipelineLayout, definition: Definition): Promise<void> {
+  const { jobText, components } = withoutSecrets(definition);
+  await writeFile(layout.jobFile, jobText, { mode: 0o600 });
+  await writeFile(layout.components, JSON.stringify(components, undefined, 2), { mode: 0o600 });
+}
+
+export async function readDefinition(layout: PipelineLayout): Promise<Definition> {
+  const [jobText, components] = await Promise.all([layout.jobFile, layout.components].map((file) => readFile(file, 'utf8'))) as [string, string]; // prettier-ignore
+  return { jobText, components: JSON.parse(components) as Record<string, string> };
+}
+
 /** @throws ParallelRunError PR5001 where the folder exists or can't be made */
 export async function createPipelineFolder(
   plan: PipelinePlan,
   request: StoredRequest,
-  jobText: string,
-  components: Readonly<Record<string, string>>,
+  definition: Definition,
 ): Promise<PipelineLayout> {
   const layout = pipelineLayout(plan.runFolder);
   let mine = false;
@@ -62,31 +86,17 @@ export async function createPipelineFolder(
     await mkdir(layout.state, { mode: 0o700 });
     await chmod(layout.state, 0o700);
     for (const folder of [layout.logs, layout.outputs, layout.steps]) await mkdir(folder);
-    await writeFile(layout.request, JSON.stringify(request, undefined, 2), { mode: 0o600 });
-    await writeFile(layout.jobFile, jobText, { mode: 0o600 });
-    await writeFile(layout.components, JSON.stringify(components, undefined, 2), { mode: 0o600 });
+    const { set } = request;
+    const stored = { ...request, ...(set && { set: set.map(redact) }) };
+    await writeFile(layout.request, JSON.stringify(stored, undefined, 2), { mode: 0o600 });
+    await storeDefinition(layout, definition);
     await writeFile(layout.overview, '');
     // last: with it the folder is a pipeline
     await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
     return layout;
   } catch (error) {
     if (mine) await rm(layout.folder, { recursive: true, force: true });
-    const { code, message, path } = error as NodeJS.ErrnoException;
-    const taken = code === 'EEXIST' && !mine;
-    throw new ParallelRunError(
-      [
-        {
-          code: 'PR5001',
-          severity: 'error',
-          what: taken ? `a run named ${plan.runId} exists already` : 'the folders of the pipeline could not be created',
-          where: { file: taken ? plan.runFolder : (path ?? plan.runFolder) },
-          why: message,
-          next: taken ? 'choose another --name, or leave it out' : 'name a folder that can be written with --root',
-        },
-      ],
-      2,
-      { cause: error },
-    );
+    throw notCreated(error, plan, mine, 'pipeline', 'name a folder that can be written with --root');
   }
 }
 
@@ -111,10 +121,6 @@ export async function readPipelinePlan(folder: string): Promise<PipelinePlan> {
 
 export async function readRequest(layout: PipelineLayout): Promise<StoredRequest> {
   return JSON.parse(await readFile(layout.request, 'utf8')) as StoredRequest;
-}
-
-export async function readStoredComponents(layout: PipelineLayout): Promise<Readonly<Record<string, string>>> {
-  return JSON.parse(await readFile(layout.components, 'utf8')) as Record<string, string>;
 }
 
 /** Whole lines only: the last one may have been cut by a crash. */

@@ -7,7 +7,6 @@ import type { RunId } from '../domain/ids.ts';
 import type { PipelineEvent, PipelinePlan, StepEnd, StepOutputPlace } from '../domain/pipeline.ts';
 import type { ExitCode, Problem } from '../domain/problem.ts';
 import { ParallelRunError } from '../domain/problem.ts';
-import { tryLock } from '../environment/lock.ts';
 import type { Lock } from '../environment/lock.ts';
 import { compilePipeline as compileAll } from '../job/index.ts';
 import type { CompiledPipeline } from '../job/index.ts';
@@ -17,6 +16,7 @@ import type { PipelineStatus } from '../views/pipeline.ts';
 import { eventLine } from '../views/text/pipeline.ts';
 import { watchCancelRequest } from './cancel.ts';
 import { systemClock } from './clock.ts';
+import { lockRun } from './locking.ts';
 import { packageVersion } from './package.ts';
 import { createPipelineFolder, PipelineJournal } from './pipeline-store.ts';
 import type { PipelineLayout } from './pipeline-store.ts';
@@ -69,32 +69,13 @@ export async function startPipeline(request: JobRequest, options: StartOptions =
   const layout = await createPipelineFolder(
     plan,
     { ...(set && { set }), ...(config !== undefined && { config }), flags, cwd },
-    jobText,
-    components,
+    { jobText, components },
   );
-  const lock = await lockPipeline(plan, layout);
+  const lock = await lockRun(plan, layout, 'pipeline');
   const frozen: JobRequest = { ...request, cwd, jobText, componentTexts: components };
   const live = new LivePipeline(plan, layout, warnings, frozen, await PipelineJournal.open(layout), lock, []);
   await live.begin({ type: 'pipeline-started', at: systemClock.now(), version: packageVersion() }, options);
   return live;
-}
-
-/** One orchestrator a pipeline. @throws ParallelRunError PR5004, exit code 4 */
-export async function lockPipeline(plan: PipelinePlan, layout: PipelineLayout): Promise<Lock> {
-  const lock = await tryLock(layout.state, 'run');
-  if ('release' in lock) return lock;
-  throw new ParallelRunError(
-    [
-      {
-        code: 'PR5004',
-        severity: 'error',
-        what: `pipeline ${plan.runId} is already being worked on by process ${lock.pid}`,
-        where: { file: plan.runFolder },
-        next: `wait for it, or cancel it: parallelrun cancel ${plan.runId}`,
-      },
-    ],
-    4,
-  );
 }
 
 export class LivePipeline implements PipelineHandle {

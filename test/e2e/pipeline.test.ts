@@ -1,6 +1,6 @@
 /** Pipelines through the command line: order, failure of a step, resume, reuse, kill, cancel. */
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { PipelineStatus } from '../../src/views/pipeline.ts';
@@ -250,6 +250,34 @@ describe('reuse', () => {
     expect(found.map((step) => step?.state)).toEqual(['Reused', 'Completed']);
     expect(found[1]?.notReused).toBe('input data is not what it was in one');
     expect(readFileSync(join(workspace.folder, 'out/copy'), 'utf8')).toBe('other');
+  });
+});
+
+describe('secrets', () => {
+  it('the signature of a URL reaches the command, and no file or text of ours; it is there again on resume', async () => {
+    const url = 'https://account.blob.core.windows.net/c/x?sv=2024-01-01&sp=r&sig=SECRETsecret%2Bsecret%3D';
+    workspace.write(
+      'job.yml',
+      `jobs:
+  only:
+    type: command
+    command: test -e "$HERE/ok" && printf '%s' '\${{inputs.url}}' | wc -c > \${{outputs.o}}
+    environment_variables: { HERE: ${workspace.folder} }
+    inputs: { url: "${url}" }
+    outputs: { o: { type: uri_file, path: ./length } }
+`,
+    );
+    const texts = [await workspace.cli('plan', 'job.yml'), await workspace.cli('run', 'job.yml', '--name', 'pipe')];
+    expect(texts.map(({ code }) => code)).toEqual([0, 1]);
+    workspace.write('ok', '');
+    texts.push(await workspace.cli('resume', 'pipe'), await workspace.cli('status', 'pipe', '--json'));
+    expect(texts.map(({ code }) => code)).toEqual([0, 1, 0, 0]);
+    expect(readFileSync(join(workspace.folder, 'length'), 'utf8').trim()).toBe(String(url.length));
+    for (const { stdout, stderr } of texts) expect(stdout + stderr).not.toContain('SECRET');
+    for (const file of readdirSync(join(workspace.root, 'pipe'), { recursive: true, encoding: 'utf8' })) {
+      const path = join(workspace.root, 'pipe', file);
+      if (statSync(path).isFile()) expect([file, readFileSync(path, 'utf8').includes('SECRET')]).toEqual([file, false]);
+    }
   });
 });
 
