@@ -44,7 +44,7 @@ export interface PastInput {
   /** Mini-batches of the manifest that count. */
   readonly kept: number;
   readonly items: number;
-  /** All of the input is listed, and is what it was. */
+  /** All of the input is listed, which the ledger says too, and is what it was. */
   readonly finished: boolean;
   readonly input: OpenedInput;
   readonly check: NonNullable<OrchestratorParts['checkInput']>;
@@ -86,7 +86,9 @@ export async function openPastInput(
     const input = { drafts: from(first, drafts), skipped, ...(columns && { columns }) };
     const { kept, items, close } = past;
     const check = inputCheck(past, options, notes);
-    return { kept, items, finished: first?.done === true, input, check, close };
+    // Where the ledger was cut short of it, the run says so itself: `creation-finished` has the counts people see.
+    const finished = first?.done === true && past.listing === 'complete';
+    return { kept, items, finished, input, check, close };
   } catch (error) {
     past.close();
     throw error;

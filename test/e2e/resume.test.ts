@@ -1,8 +1,18 @@
 /** A run that was killed goes on where it was: nothing settled runs again, and the result is that of an undisturbed run. */
 import { once } from 'node:events';
-import { appendFileSync, existsSync, readFileSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { LedgerWriter, readLedger } from '../../src/ledger/index.ts';
 import { Workspace, processesOf } from './rig.ts';
 
 const COUNT = 40;
@@ -94,6 +104,30 @@ describe('kill -9 of the orchestrator, then resume', () => {
     space.write('go', '');
     expect((await space.cli('resume', 'r')).code).toBe(0);
     expect(space.rows('r')).toEqual(allRows());
+  }, 60_000);
+
+  test('a ledger that was cut short of the end of the listing: the run counts all it has', async () => {
+    await killedRun();
+    const ledger = join(space.root, 'r/state/ledger.journal');
+    renameSync(ledger, `${ledger}.old`);
+    const cut = await LedgerWriter.create(ledger);
+    for await (const events of readLedger(`${ledger}.old`))
+      await cut.commit(
+        events.map((event) =>
+          event.type === 'creation-finished'
+            ? { ...event, type: 'creation-progress', miniBatches: 1, items: 1 }
+            : event,
+        ),
+      );
+    await cut.close();
+    expect((await space.status('r')).miniBatches.created).toBe(1);
+    space.write('go', '');
+    expect((await space.cli('resume', 'r')).code).toBe(0);
+    expect(space.rows('r')).toEqual(allRows());
+    const { miniBatches, items } = await space.status('r');
+    expect(miniBatches).toMatchObject({ created: COUNT, creationFinished: true, succeeded: COUNT });
+    expect(items).toMatchObject({ created: COUNT });
+    expect((await space.cli('verify', 'r')).code).toBe(0);
   }, 60_000);
 
   test('killed and resumed again and again', async () => {
