@@ -160,7 +160,8 @@ function abort(state: CoreState, reason: RunFailure, exitCode: ExitCode, out: Co
 /** Contract 4.4. */
 function exitCodeOf(reason: RunFailure): ExitCode {
   if (reason.kind === 'empty-input') return 2;
-  if (reason.kind === 'input-differs' || (reason.kind === 'creation-failed' && reason.resumable === true)) return 4;
+  if (reason.kind === 'creation-failed') return reason.resumable !== true ? 1 : reason.fetching === true ? 3 : 4;
+  if (reason.kind === 'input-differs') return 4;
   return reason.kind === 'disk-full' || reason.kind === 'infra-exhausted' ? 3 : 1;
 }
 

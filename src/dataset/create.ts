@@ -6,6 +6,9 @@ import { cutGroups } from './group/groups.ts';
 import type { KnownFiles } from './known.ts';
 import { cutTables } from './tables.ts';
 
+/** By the root of an input: the files that its selection takes, in the order of a walk, each once it is there. */
+export type Arriving = ReadonlyMap<string, () => AsyncIterable<readonly string[]>>;
+
 export interface CreationOptions {
   /** Absolute folders below an input that are never listed: the folder of the runs, the output folder. */
   readonly exclude: readonly string[];
@@ -25,6 +28,8 @@ export interface CreationOptions {
   readonly memoryBytes?: number;
   /** Only what isn't known becomes mini-batches. Chunks may then be empty. */
   readonly known?: KnownFiles;
+  /** Inputs whose files are still being fetched. Of files alone. */
+  readonly arriving?: Arriving;
 }
 
 const RANKS_PER_CHUNK = 1024;

@@ -30,7 +30,7 @@ export async function* cutFiles(
     const ended = group?.endBefore(input);
     if (ended) yield ended;
     if (ended || group === undefined || group.isEmpty) group = new FileGroup(input, size);
-    for await (const listed of walk(input, options)) {
+    for await (const listed of options.arriving?.get(input.root)?.() ?? walk(input, options)) {
       const files = known ? await known.unknown(input, listed) : listed;
       const drafts = group.add(files, stamper && (await stampsOf(stamper, input.root, files)));
       if (drafts.length > 0 || known) yield drafts;

@@ -1,7 +1,7 @@
 export { createMiniBatches } from './create.ts';
 export { changedSince } from './changedsince.ts';
 export type { ChangedSince } from './changedsince.ts';
-export type { CreationOptions } from './create.ts';
+export type { Arriving, CreationOptions } from './create.ts';
 export type { MiniBatchDraft } from './draft.ts';
 export { isEmpty } from './empty.ts';
 export { DatasetError } from './error.ts';

@@ -298,7 +298,8 @@ export interface RunWarning extends At {
     | { readonly kind: 'skipped-input'; readonly path: string; readonly reason: string; readonly rows?: number }
     /** The run waits for space on this disk; or it goes on, space has come back. */
     | { readonly kind: 'disk-full'; readonly path: string; readonly waiting: boolean }
-    | { readonly kind: 'note'; readonly text: string };
+    /** `news`: how far something is, and nothing to worry about. */
+    | { readonly kind: 'note'; readonly text: string; readonly news?: true };
 }
 /** Recorded by the script through `Run`. */
 export interface Recorded extends At {

@@ -128,6 +128,8 @@ export type RunFailure =
       /** Code of the problem behind it. */ readonly code?: string;
       /** The run was resumed and listed its input again: it may go on once that can be listed. */
       readonly resumable?: true;
+      /** It lies elsewhere and could not be fetched to its end. */
+      readonly fetching?: true;
     }
   /** The run was resumed, listed its input again, and found another one. It goes on when told so. Paths absolute, a few. */
   | {

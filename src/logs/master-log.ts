@@ -11,7 +11,7 @@ import { codeOfRunFailure, codeOfStartFailure, codeOfTryFailure } from '../views
 import { itemText } from '../views/text/deadletters.ts';
 import { exitText, failureTitle, frameText } from '../views/text/failure.ts';
 import { countsSentence, runFailureSentence, verdictSentence } from '../views/text/verdict.ts';
-import { warningText } from '../views/text/warning.ts';
+import { isNews, warningText } from '../views/text/warning.ts';
 import { bytes, count, counted, cut, duration, itemsText, miniBatches, safeText } from '../views/text/words.ts';
 import type { RunLogContext } from './context.ts';
 import { progressText } from './overview.ts';
@@ -200,7 +200,8 @@ export class MasterLog {
         this.always(at, 'WARNING', `cancel requested by ${event.by}${event.now ? ', at once' : ''}`);
         return;
       case 'warning':
-        if (this.mayWrite()) this.always(at, 'WARNING', warningText(event.warning));
+        if (isNews(event.warning)) this.line(at, 'INFO', warningText(event.warning));
+        else if (this.mayWrite()) this.always(at, 'WARNING', warningText(event.warning));
         return;
       case 'recorded':
         this.line(at, 'DEBUG', `${event.what} ${cut(safeText(event.name), 200)} recorded by ${safeText(event.worker)}`);

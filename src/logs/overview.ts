@@ -8,7 +8,7 @@ import type { RunStatus } from '../views/status.ts';
 import { endLines, type RunContext } from '../views/text/cause.ts';
 import { codeOfRunFailure } from '../views/text/codes.ts';
 import { runFailureSentence } from '../views/text/verdict.ts';
-import { warningText } from '../views/text/warning.ts';
+import { isNews, warningText } from '../views/text/warning.ts';
 import { count, counted, duration, miniBatches, safeText } from '../views/text/words.ts';
 
 const WARNINGS_MAX = 50;
@@ -67,7 +67,7 @@ function eventText(event: RunAborting | CancelRequested | RunWarning | OutputAss
     case 'cancel-requested':
       return `cancel requested by ${event.by}${event.now ? ', at once' : ''}`;
     case 'warning':
-      return `warning: ${warningText(event.warning)}`;
+      return `${isNews(event.warning) ? '' : 'warning: '}${warningText(event.warning)}`;
     case 'output-assembled':
       return `output assembled: ${counted(event.rows, 'row')} in ${safeText(event.path)}`;
     default:

@@ -2,7 +2,7 @@ import type { CoreEvent } from '../core/types.ts';
 import type { RunEvent } from '../domain/event.ts';
 import type { OrchestratorParts } from './ports.ts';
 
-/** At most one creation-progress event in so long. */
+/** At most one creation-progress event in so long, unless there are twice as many. */
 const CREATION_PROGRESS_MS = 1_000;
 
 export interface CreationHooks {
@@ -31,6 +31,11 @@ export async function createMiniBatches(
   // Of a run that is resumed after its input was listed to the end, nothing is left to create.
   if (hooks.finished) return;
   let shownAt = -Infinity;
+  let shown = 0;
+  const show = (): void => {
+    [shown, shownAt] = [miniBatches, clock.monotonic()];
+    hooks.note({ type: 'creation-progress', at: clock.now(), miniBatches, items });
+  };
   try {
     for await (const chunk of drafts) {
       if (!hooks.wanted()) break;
@@ -40,16 +45,18 @@ export async function createMiniBatches(
       miniBatches += chunk.length;
       items += chunkItems;
       hooks.feed({ type: 'created', count: chunk.length, items: chunkItems });
-      if (clock.monotonic() - shownAt < CREATION_PROGRESS_MS) continue;
-      shownAt = clock.monotonic();
-      hooks.note({ type: 'creation-progress', at: clock.now(), miniBatches, items });
+      if (miniBatches >= 2 * shown || clock.monotonic() - shownAt >= CREATION_PROGRESS_MS) show();
     }
     await hooks.patiently(() => manifest.flush(true));
   } catch (error) {
+    show();
     hooks.feed({ type: 'creation-failed', reason: parts.creationFailure(error) });
     return;
   }
-  if (!hooks.wanted()) return;
+  if (!hooks.wanted()) {
+    show();
+    return;
+  }
   hooks.note({ type: 'creation-finished', at: clock.now(), miniBatches, items });
   hooks.feed({ type: 'creation-finished' });
 }

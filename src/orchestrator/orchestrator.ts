@@ -92,6 +92,7 @@ export class Orchestrator {
     const verdict = await this.verdict;
     clearInterval(this.timer);
     this.creationEnded = true;
+    this.parts.dropDrafts?.();
     await creation;
     return this.finish(verdict);
   }
@@ -313,11 +314,8 @@ export class Orchestrator {
         this.feed([{ type: 'stopped' }]);
       },
       (error: unknown) => {
-        this.note({
-          type: 'warning',
-          at: this.parts.clock.now(),
-          warning: { kind: 'note', text: `stopping workers: ${String(error)}` },
-        });
+        const text = `stopping workers: ${String(error)}`;
+        this.note({ type: 'warning', at: this.parts.clock.now(), warning: { kind: 'note', text } });
         this.feed([{ type: 'stopped' }]);
       },
     );

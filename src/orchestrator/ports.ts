@@ -50,6 +50,8 @@ export interface OrchestratorParts {
   readonly manifest: ManifestPort;
   /** Mini-batches that are not in the manifest yet. */
   readonly drafts: AsyncIterable<readonly Draft[]>;
+  /** No more of them is wanted: what waits for one is to be told that there is none. */
+  readonly dropDrafts?: () => void;
   /** Where the run goes on; absent for a new one. */
   readonly recovered?: CoreState;
   /**

@@ -7,10 +7,12 @@ export { fileName, isRemoteScheme, localName, parseLocation, type Env, type Remo
 export { exists, peek, type Peeked } from './peek.ts';
 export { limitOf } from './room.ts';
 export {
+  beginStage,
   entriesBefore,
   listRemote,
   stage,
   stagedBefore,
+  type Begun,
   type Staged,
   type StageOptions,
   type StageRequest,

@@ -7,6 +7,7 @@ import type { RunEvent } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
+import { ParallelRunError } from '../domain/problem.ts';
 import { createEmbeddedEngine } from '../engine/embedded/index.ts';
 import type { Lock } from '../environment/lock.ts';
 import type { LedgerWriter } from '../ledger/index.ts';
@@ -76,6 +77,9 @@ export function compose(opened: OpenedRun): LiveRun {
   const tell = (text: string): void => {
     orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'note', text } });
   };
+  const report = (text: string): void => {
+    orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'note', text, news: true } });
+  };
   const orchestrator = new Orchestrator({
     plan,
     clock,
@@ -87,6 +91,7 @@ export function compose(opened: OpenedRun): LiveRun {
     },
     manifest: opened.manifest,
     drafts: input.drafts,
+    ...(input.stop && { dropDrafts: input.stop }),
     failpoint,
     creationFailure: (error) => creationFailure(error, opened.again !== undefined),
     ...(opened.again && { checkInput: opened.again.checkInput }),
@@ -96,7 +101,7 @@ export function compose(opened: OpenedRun): LiveRun {
       await (kind === 'whole' ? letters : letters.catch(() => undefined));
       const assembled = await assembleResult(plan, layout, kind);
       if (kind !== 'whole') return assembled;
-      const uploaded = await uploadOutputs(plan, { secrets: opened.secrets, onProgress: tell });
+      const uploaded = await uploadOutputs(plan, { secrets: opened.secrets, onProgress: report });
       return assembled && { ...assembled, ...(uploaded !== undefined && { uploaded }) };
     },
     publish: faces.publish,
@@ -110,6 +115,7 @@ export function compose(opened: OpenedRun): LiveRun {
     orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'skipped-input', ...skipped } });
   });
   opened.again?.notes.connect(tell);
+  input.notes?.connect(report);
   faces.run.attach(orchestrator, runToEnd(opened, orchestrator));
   return faces.run;
 }
@@ -157,14 +163,18 @@ function creationFailure(error: unknown, again: boolean): RunFailure {
   if (error instanceof ListingDiffers) return { kind: 'input-differs', ...error.difference };
   // A full disk keeps copies of compressed tables from being written: with space again the run goes on.
   const resumable = again || isDiskFull(error) ? ({ resumable: true } as const) : {};
-  if (error instanceof DatasetError) {
-    const { problem } = error;
+  // What lies elsewhere may be there tomorrow.
+  const fetching = error instanceof ParallelRunError ? ({ resumable: true, fetching: true } as const) : {};
+  const problem =
+    error instanceof DatasetError ? error.problem : error instanceof ParallelRunError ? error.problems[0] : undefined;
+  if (problem) {
     return {
       kind: 'creation-failed',
       reason: problem.why === undefined ? problem.what : `${problem.what}: ${problem.why}`,
       code: problem.code,
       ...(problem.where && { path: problem.where.file }),
       ...resumable,
+      ...fetching,
     };
   }
   const { message, path } = error as NodeJS.ErrnoException;

@@ -3,6 +3,7 @@ import { mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { miniBatchIndex } from '../domain/ids.ts';
 import { withCopy } from '../dataset/index.ts';
+import type { Arriving } from '../dataset/index.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { StartFailure, TryFailure } from '../domain/failure.ts';
 import type { ItemRange, MiniBatchSource } from '../domain/minibatch.ts';
@@ -79,14 +80,14 @@ interface Job {
 export async function testJob(request: JobRequest, options: TestOptions = {}): Promise<ForegroundReport> {
   const { plan, secrets } = await compile(request);
   const signal = options.signal ? { signal: options.signal } : {};
-  return overFetched(plan, { secrets, ...signal }, (here) =>
-    overRowsFor(here, signal, (overRows) => testOne(overRows, options)),
+  return overFetched(plan, { secrets, ...signal }, (here, arriving) =>
+    overRowsFor(here, signal, (overRows) => testOne(overRows, options, arriving)),
   );
 }
 
-async function testOne(plan: Plan, options: TestOptions): Promise<ForegroundReport> {
+async function testOne(plan: Plan, options: TestOptions, arriving?: Arriving): Promise<ForegroundReport> {
   const index = options.index ?? 0;
-  const input = await openInput(plan, options.signal, true);
+  const input = await openInput(plan, options.signal, true, arriving);
   let found: { source: MiniBatchSource; items: number } | undefined;
   let seen = 0;
   for await (const chunk of input.drafts) {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createMiniBatches, decideSchema, DatasetError, isEmpty, isQuery, pathColumns } from '../dataset/index.ts';
-import type { CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
+import type { Arriving, CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import { pathOfInput } from '../domain/input.ts';
 import type { Column, Plan } from '../domain/plan.ts';
@@ -24,6 +24,10 @@ export interface OpenedInput {
   readonly columns?: readonly Column[];
   /** Inputs left out while listing, as they come up: to be reported. */
   readonly skipped: Notes<SkippedInput>;
+  /** Of inputs that are being fetched: nothing more of `drafts` is wanted. */
+  readonly stop?: () => void;
+  /** What is to be told of them. */
+  readonly notes?: Notes;
   /** Of inputs that were fetched: called at the end. */
   readonly release?: () => Promise<void>;
 }
@@ -32,15 +36,27 @@ export interface OpenedInput {
  * Looks at the input and begins to list it: one that is missing or empty is refused before anything is started. Tables
  * are cut, and items grouped, when mini-batches are asked for: copies are made then, and there is no run folder yet.
  * @param looking nothing is written for the mini-batches: they can be listed, not read
+ * @param arriving inputs that are still being fetched
  * @throws ParallelRunError exit code 2
  */
-export async function openInput(plan: Plan, signal?: AbortSignal, looking = false): Promise<OpenedInput> {
+export async function openInput(
+  plan: Plan,
+  signal?: AbortSignal,
+  looking = false,
+  arriving?: Arriving,
+): Promise<OpenedInput> {
   const { inputs, cutting } = plan;
   const skipped: OpenedInput['skipped'] = new Notes();
   const exclude = await notInput(plan);
   const columns = await schemaOf(plan, exclude, signal);
   const { copies, groupedFiles } = runLayout(plan.runFolder);
-  const options = { exclude, stamps: true, ...(signal && { signal }), ...(columns && { columns }) };
+  const options = {
+    exclude,
+    stamps: true,
+    ...(signal && { signal }),
+    ...(columns && { columns }),
+    ...(arriving && { arriving }),
+  };
   const writing = looking ? {} : { copies, groupedFiles, ...groupingMemory(process.env) };
   const onSkip: CreationOptions['onSkip'] = (path, reason, rows) => {
     skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });

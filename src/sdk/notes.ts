@@ -13,6 +13,10 @@ export class Notes<T = string> {
     return this.waiting;
   }
 
+  get hasSink(): boolean {
+    return this.sink !== undefined;
+  }
+
   /** What has been told so far goes there, and all that follows. */
   connect(sink: (note: T) => void): void {
     this.sink = sink;

@@ -1,8 +1,9 @@
-/** Inputs that lie elsewhere are fetched before anything is listed; outputs that go elsewhere are uploaded at the end. */
+/** Inputs that lie elsewhere are fetched; outputs that go elsewhere are uploaded at the end. */
 import { lstat, mkdir, mkdtemp, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { matcherFor } from '../dataset/index.ts';
+import type { Arriving } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import type { Plan, RemoteInput } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
@@ -23,6 +24,8 @@ export interface RemoteOptions {
   readonly secrets: Secrets;
   readonly signal?: AbortSignal;
   readonly onProgress?: (line: string) => void;
+  /** What is worth keeping of it; default `onProgress`. */
+  readonly onNote?: (line: string) => void;
 }
 
 /** Nobody removes what was fetched before it is called. */
@@ -37,19 +40,64 @@ interface FetchedInput {
 
 export const hasRemoteInputs = (plan: Plan): boolean => (plan.remote?.inputs.length ?? 0) > 0;
 
+/** Inputs of a new run: those that are split come while the run goes on. */
+export interface ComingInputs {
+  readonly arriving: Arriving;
+  /** Nothing more is wanted: what is awaited of them ends. */
+  readonly stop: () => void;
+  readonly release: Release;
+}
+
 /**
- * Fetches all inputs that aren't here and puts a link to each where the plan says.
+ * Fetches all inputs that aren't here and puts a link to each where the plan says. Of files that are split nobody
+ * needs more than those of the next mini-batch: they are on their way when this resolves.
  * @throws ParallelRunError: exit code 2, or 3 where the server can't be reached and the run can be resumed
  */
-export async function fetchInputs(plan: Plan, options: RemoteOptions): Promise<Release> {
-  const { stage } = await import('../remote/index.ts');
-  return each(plan, async (input) => {
-    const fetched = await stage(requestFor(plan, input, options.secrets), stageOptions(plan, options));
-    await place(input, fetched);
-    return fetched.release;
+export async function fetchInputs(plan: Plan, options: RemoteOptions): Promise<ComingInputs> {
+  const { beginStage, stage } = await import('../remote/index.ts');
+  const stopped = new AbortController();
+  const arriving = new Map<string, () => AsyncIterable<readonly string[]>>();
+  const inputs = [...(plan.remote?.inputs ?? [])].sort((a, b) => Number(inTurn(plan, a)) - Number(inTurn(plan, b)));
+  const release = await each(inputs, async (input) => {
+    const request = requestFor(plan, input, options.secrets);
+    const staging = stageOptions(plan, options);
+    if (!inTurn(plan, input)) {
+      const fetched = await stage(request, staging);
+      await place(input, fetched);
+      return fetched.release;
+    }
+    const begun = await beginStage(request, staging);
+    await place(input, begun);
+    arriving.set(input.local, () => untilStopped(begun.arriving(), stopped.signal));
+    return begun.release;
   }).catch((error: unknown) => {
     throw resumable(error, plan);
   });
+  const stop = (): void => {
+    stopped.abort();
+  };
+  return { arriving, stop, release };
+}
+
+/** Whether a mini-batch is all that anybody sees of an input. */
+function inTurn({ cutting, inputs, scriptArguments, environmentVariables }: Plan, input: RemoteInput): boolean {
+  const { kind, whole, local } = input;
+  if (cutting.by !== 'files' || kind !== 'folder' || whole === true) return false;
+  const known = [...scriptArguments, ...Object.values(environmentVariables)].some((text) => text.includes(local));
+  return !known && inputs.some(({ root, select }) => root === local && (select.by === 'all' || select.by === 'glob'));
+}
+
+async function* untilStopped<T>(values: AsyncGenerator<T, void>, signal: AbortSignal): AsyncGenerator<T, void> {
+  const stopped = new Promise<undefined>((resolve) => {
+    signal.addEventListener('abort', () => {
+      resolve(undefined);
+    });
+  });
+  for (;;) {
+    const next = await Promise.race([values.next(), stopped]);
+    if (next === undefined || next.done === true || signal.aborted) return;
+    yield next.value;
+  }
 }
 
 /**
@@ -59,7 +107,7 @@ export async function fetchInputs(plan: Plan, options: RemoteOptions): Promise<R
  */
 export async function fetchAgain(plan: Plan, options: RemoteOptions & { readonly accept: boolean }): Promise<Release> {
   const remote = await import('../remote/index.ts');
-  return each(plan, async (input) => {
+  return each(plan.remote?.inputs, async (input) => {
     const before = await fetchedBefore(input);
     const stageable = stageOptions(plan, options);
     if (before && options.accept) {
@@ -92,7 +140,11 @@ export async function fetchForReplay(plan: Plan, options: RemoteOptions): Promis
 }
 
 /** Before there is a run: inputs are in a temporary folder as long as `work` goes on. */
-export async function overFetched<T>(plan: Plan, options: RemoteOptions, work: (plan: Plan) => Promise<T>): Promise<T> {
+export async function overFetched<T>(
+  plan: Plan,
+  options: RemoteOptions,
+  work: (plan: Plan, arriving?: Arriving) => Promise<T>,
+): Promise<T> {
   if (!hasRemoteInputs(plan)) return work(plan);
   const folder = await mkdtemp(`${tmpdir()}/parallelrun-inputs-`);
   const moved = JSON.parse(
@@ -100,8 +152,9 @@ export async function overFetched<T>(plan: Plan, options: RemoteOptions, work: (
   ) as Plan;
   let release: Release | undefined;
   try {
-    release = await fetchInputs(moved, options);
-    return await work(moved);
+    const coming = await fetchInputs(moved, options);
+    release = coming.release;
+    return await work(moved, coming.arriving);
   } finally {
     await release?.();
     await rm(folder, { recursive: true, force: true });
@@ -145,13 +198,16 @@ export async function secretsOfJob({ jobFile, remote }: Plan): Promise<Secrets> 
 }
 
 /** One after the other; where one fails the others are let go. */
-async function each(plan: Plan, work: (input: RemoteInput) => Promise<Release>): Promise<Release> {
+async function each(
+  inputs: readonly RemoteInput[] = [],
+  work: (input: RemoteInput) => Promise<Release>,
+): Promise<Release> {
   const releases: Release[] = [];
   const release = async (): Promise<void> => {
     await Promise.allSettled(releases.map((one) => one()));
   };
   try {
-    for (const input of plan.remote?.inputs ?? []) releases.push(await work(input));
+    for (const input of inputs) releases.push(await work(input));
     return release;
   } catch (error) {
     await release();
@@ -179,7 +235,7 @@ function locationOf(url: string, secrets: Secrets): RemoteLocation {
   );
 }
 
-function stageOptions(plan: Plan, { signal, onProgress }: RemoteOptions): StageOptions {
+function stageOptions(plan: Plan, { signal, onProgress, onNote = onProgress }: RemoteOptions): StageOptions {
   return {
     env: process.env,
     cacheFolder: path.join(defaultCacheFolder(process.env), 'data'),
@@ -187,6 +243,7 @@ function stageOptions(plan: Plan, { signal, onProgress }: RemoteOptions): StageO
     ...paced(),
     ...(signal && { signal }),
     ...(onProgress && { onProgress }),
+    ...(onNote && { onNote }),
   };
 }
 
@@ -241,7 +298,7 @@ function changed(
 }
 
 /** What the run needs can be fetched later: its folder stays. */
-function resumable(error: unknown, { runId }: Plan): unknown {
+export function resumable(error: unknown, { runId }: Plan): unknown {
   if (!(error instanceof ParallelRunError) || error.exitCode !== 3) return error;
   const [first, ...rest] = error.problems;
   if (!first) return error;

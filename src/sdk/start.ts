@@ -10,8 +10,9 @@ import { prepareHost } from './host.ts';
 import type { Prepared } from './host.ts';
 import { openInput } from './input.ts';
 import type { OpenedInput } from './input.ts';
+import { Notes } from './notes.ts';
 import { carryOut, hasQueries, overRows, refuseBadQueries } from './queries.ts';
-import { fetchInputs, hasRemoteInputs } from './remote.ts';
+import { fetchInputs, hasRemoteInputs, resumable } from './remote.ts';
 import type { RunHandle } from './types.ts';
 
 export interface StartOptions {
@@ -54,13 +55,15 @@ export async function startPlan(
   const opened = await createRun(plan, warnings, prepared, secrets, async (layout) => {
     if (input) return input;
     const options = { onProgress: progress, ...(signal && { signal }) };
-    const release = await fetchInputs(plan, { secrets, ...options });
+    const { notes, ...telling } = tellingLater(progress);
+    const { arriving, stop, release } = await fetchInputs(plan, { secrets, ...options, ...telling });
     try {
       if (queries) await carryOut(plan, layout, options);
-      return { ...(await openInput(overRows(plan, layout), signal)), release };
+      const opened = await openInput(overRows(plan, layout), signal, false, arriving);
+      return { ...opened, notes, stop, release };
     } catch (error) {
       await release();
-      throw error;
+      throw resumable(error, plan);
     }
   });
   const run = compose(opened);
@@ -71,6 +74,19 @@ export async function startPlan(
   if (options.signal?.aborted) cancel();
   options.signal?.addEventListener('abort', cancel, { once: true });
   return run;
+}
+
+/** Before there is a run lines go to whoever waits for it; then what is worth keeping becomes part of its log. */
+function tellingLater(progress: (line: string) => void) {
+  const notes = new Notes();
+  const onProgress = (line: string): void => {
+    if (!notes.hasSink) progress(line);
+  };
+  const onNote = (line: string): void => {
+    if (notes.hasSink) notes.tell(line);
+    else progress(line);
+  };
+  return { notes, onProgress, onNote };
 }
 
 /**

@@ -15,6 +15,7 @@ import { WorkerStates } from './presence.ts';
 import { SettledCounts, deadItemsOf, openedAgain } from './settledcounts.ts';
 import type { ItemCounts, MiniBatchCounts, RunMetrics, RunStage, RunStatus, ShutdownFailures } from './status-types.ts';
 import { Throughput } from './throughput.ts';
+import { isNews } from './text/warning.ts';
 
 export type { ErrorExample, ErrorGroup } from './errors.ts';
 export type { NodeState, RunningTry, WorkerCounts } from './presence.ts';
@@ -111,7 +112,7 @@ export class StatusFold {
         this.lateOutcomes += 1;
         return;
       case 'warning':
-        this.warnings += 1;
+        if (!isNews(event.warning)) this.warnings += 1;
         if (event.warning.kind === 'disk-full') this.waitedFor(event.warning);
         return;
       case 'run-aborting':

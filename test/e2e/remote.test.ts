@@ -1,5 +1,5 @@
 /** Jobs over data that lies elsewhere, as a user runs them: against the emulator of Blob storage and a server that speaks S3. */
-import { readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Proxy, pass } from '../remote/proxy.ts';
@@ -63,6 +63,8 @@ const run = (name: string, input: string, ...flags: string[]): Promise<Ended> =>
     ...['run', '--entry-script', 'code/score.py', '--input', input, '--name', name, '--mini-batch-size', '4'],
     ...['--max-retries', '0', ...python, ...flags],
   );
+/** All of it is one mini-batch. */
+const whole = ['--mini-batch-size', '100'];
 async function succeeds(work: Promise<Ended>): Promise<string> {
   const ended = await work;
   expect(ended.code, said(ended)).toBe(0);
@@ -113,7 +115,7 @@ describe.each(STORES)('$name', ({ open, missing }) => {
       space.files('images', FILES);
       await succeeds(run('here', 'images'));
       const text = await succeeds(run('there', url('images')));
-      expect(text).toMatch(/^input: 35 of 35 files, .* fetched/m);
+      expect(text + space.read('there', 'logs/master.txt')).toMatch(/input: 35 of 35 files, .* fetched/);
       const result = space.read('here', 'outputs/parallel_run_step.txt');
       expect(result.split('\n')).toHaveLength(36);
       expect(space.read('there', 'outputs/parallel_run_step.txt')).toBe(result);
@@ -247,12 +249,12 @@ jobs:
     async () => {
       proxy.fault = ({ method, url: path }) =>
         method === 'GET' && path.includes('images/n/7.txt') ? { do: 'answer', status: 403 } : pass;
-      expect(await fails(run('r', url('images')), 2)).toContain('PR3602');
+      expect(await fails(run('r', url('images'), ...whole), 2)).toContain('PR3602');
       // Refused is refused: nothing is left of the run.
       expect(readdirSync(space.root)).toEqual([]);
       proxy.fault = () => pass;
       const fetched = proxy.reads('images/a/1.txt').length;
-      await succeeds(run('r', url('images')));
+      await succeeds(run('r', url('images'), ...whole));
       expect(proxy.reads('images/a/1.txt')).toHaveLength(fetched);
     },
     2 * MINUTE,
@@ -265,7 +267,7 @@ jobs:
       vi.stubEnv('PARALLELRUN_RETRY_MS', '1');
       proxy.fault = ({ method, url: path }) =>
         method === 'GET' && path.includes('images/n/7.txt') ? { do: 'answer', status: 503 } : pass;
-      const text = await fails(run('r', url('images'), '--output', url('well')), 3);
+      const text = await fails(run('r', url('images'), ...whole, '--output', url('well')), 3);
       expect(text).toMatch(/PR3604[^]*given up after 8 tries[^]*parallelrun resume r/);
       proxy.fault = ({ method, url: path }) =>
         method === 'PUT' && path.includes('well/parallel') ? { do: 'answer', status: 503 } : pass;
@@ -286,11 +288,11 @@ jobs:
     async () => {
       const stopped = async (name: string, signal: 'SIGINT' | 'SIGKILL'): Promise<number | null> => {
         proxy.fault = ({ method, url: path }) =>
-          method === 'GET' && path.includes('images/n/9.txt') ? { do: 'hang' } : pass;
+          method === 'GET' && path.includes('images/a/1.txt') ? { do: 'hang' } : pass;
         const args = ['--entry-script', 'code/score.py', '--input', url('images'), '--name', name, ...python];
         const child = space.spawnCli('run', ...args);
         const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
-        while (proxy.reads('images/n/9.txt').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+        while (proxy.reads('images/a/1.txt').length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
         child.kill(signal);
         proxy.seen.length = 0;
         return ended;
@@ -311,6 +313,96 @@ jobs:
     },
     2 * MINUTE,
   );
+
+  describe('files that come while the run goes on', () => {
+    const isLast = (path: string): boolean => path.includes('images/é b/');
+    const hasRun = (name: string): boolean => existsSync(join(space.root, name, 'outputs/seen-1.txt'));
+
+    it(
+      'the last ones are asked for when the first mini-batch has run: the same bytes as from a folder',
+      async () => {
+        vi.stubEnv('PARALLELRUN_TEST', '1');
+        vi.stubEnv('PARALLELRUN_RETRY_MS', '1000');
+        space.files('images', FILES);
+        await succeeds(run('here', 'images'));
+        proxy.fault = ({ method, url: path }) =>
+          method === 'GET' && isLast(path) && !hasRun('r') ? { do: 'answer', status: 503 } : pass;
+        await succeeds(run('r', url('images')));
+        expect(space.read('r', 'outputs/parallel_run_step.txt')).toBe(
+          space.read('here', 'outputs/parallel_run_step.txt'),
+        );
+        expect(space.read('r', 'logs/master.txt')).toContain('input: 35 of 35 files');
+        await succeeds(space.cli('verify', 'r'));
+      },
+      2 * MINUTE,
+    );
+
+    it(
+      'a script that is told the folder finds all of it',
+      async () => {
+        space.write(
+          'code/score.py',
+          `import os, sys\ndef init():\n    global count\n    count = sum(len(f) for _, _, f in os.walk(sys.argv[2]))\ndef run(mini_batch):\n    return [count] * len(mini_batch)`,
+        );
+        space.write(
+          'job.yml',
+          `type: parallel\ninputs:\n  images: { type: uri_folder, path: ${JSON.stringify(url('images'))} }\noutputs: { o: {} }\ninput_data: \${{inputs.images}}\nmini_batch_size: "4"\ntask:\n  type: run_function\n  code: ./code\n  entry_script: score.py\n  program_arguments: --images \${{inputs.images}}\n  append_row_to: \${{outputs.o}}\n`,
+        );
+        await succeeds(space.cli('run', 'job.yml', '--name', 'r', ...python));
+        expect(space.read('r', 'outputs/o/parallel_run_step.txt')).toBe('35\n'.repeat(35));
+      },
+      2 * MINUTE,
+    );
+
+    it(
+      'a server that is lost half way: what ran stays, exit 3, and resume does the rest',
+      async () => {
+        vi.stubEnv('PARALLELRUN_TEST', '1');
+        vi.stubEnv('PARALLELRUN_RETRY_MS', '250');
+        proxy.fault = ({ method, url: path }) =>
+          method === 'GET' && isLast(path) ? { do: 'answer', status: 503 } : pass;
+        const text = await fails(run('r', url('images')), 3);
+        expect(hasRun('r')).toBe(true);
+        expect(text).toMatch(/503; given up after 8 tries[^]*PR3604[^]*32 of 32[^]*parallelrun resume r/);
+        proxy.fault = () => pass;
+        const fetched = proxy.reads('images/a/1.txt').length;
+        await succeeds(space.cli('resume', 'r'));
+        expect(proxy.reads('images/a/1.txt')).toHaveLength(fetched);
+        expect(space.rows('r')).toHaveLength(35);
+        await succeeds(space.cli('verify', 'r'));
+      },
+      2 * MINUTE,
+    );
+
+    it(
+      'Ctrl-C ends what is waited for; nothing holds the cache any longer; resume goes on',
+      async () => {
+        proxy.fault = ({ method, url: path }) => (method === 'GET' && isLast(path) ? { do: 'hang' } : pass);
+        const args = ['--entry-script', 'code/score.py', '--input', url('images'), '--name', 'r', ...python];
+        const child = space.spawnCli('run', ...args, '--mini-batch-size', '4');
+        const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+        while (!hasRun('r')) await new Promise((resolve) => setTimeout(resolve, 20));
+        child.kill('SIGINT');
+        expect(await ended).toBe(130);
+        expect((await space.status('r')).state).toBe('Canceled');
+        expect(readdirSync(join(space.folder, 'cache/data/locks'))).toEqual([]);
+        proxy.fault = () => pass;
+        await succeeds(space.cli('resume', 'r'));
+        expect(space.rows('r')).toHaveLength(35);
+      },
+      2 * MINUTE,
+    );
+
+    it(
+      'a test of the first mini-batch does not wait for the rest',
+      async () => {
+        proxy.fault = ({ method, url: path }) => (method === 'GET' && isLast(path) ? { do: 'hang' } : pass);
+        const args = ['--entry-script', 'code/score.py', '--input', url('images'), '--mini-batch-size', '4'];
+        expect(await succeeds(space.cli('test', ...args, ...python))).toContain('a-b.txt');
+      },
+      2 * MINUTE,
+    );
+  });
 
   const onTable = missing === undefined && hasModule('pandas') ? test : test.skip;
   onTable(

@@ -8,7 +8,7 @@ import { PART } from '../../src/remote/fetch.ts';
 import { parseLocation } from '../../src/remote/location.ts';
 import type { Env } from '../../src/remote/location.ts';
 import { peek } from '../../src/remote/peek.ts';
-import { listRemote, stage } from '../../src/remote/stage.ts';
+import { beginStage, listRemote, stage } from '../../src/remote/stage.ts';
 import type { StageOptions, StageRequest } from '../../src/remote/stage.ts';
 import { Proxy, pass } from './proxy.ts';
 import type { Fault } from './proxy.ts';
@@ -139,6 +139,36 @@ describe.each(STORES)('$name', ({ open, missing }) => {
     expect(tree(first.folder)).toEqual({ 'other.txt': 'before', 'same.txt': 'same' });
   });
 
+  it('files come in the order of a walk, as they are there; letting go ends what hangs', async () => {
+    const walked = ['a/1.txt', 'a/10.txt', 'a/2.txt', 'a-b.txt', 'empty.txt', 'é/x y+%#.txt', '\uff5e.txt', '😀.txt'];
+    proxy.fault = ({ method, url }) => (method === 'GET' && url.includes('a-b.txt') ? { do: 'hang' } : pass);
+    const begun = await beginStage(request(), options());
+    const arriving = begun.arriving();
+    const first: string[] = [];
+    while (first.length < 3) {
+      const { value } = await arriving.next();
+      for (const file of value ?? []) {
+        expect(readFileSync(join(begun.folder, file), 'utf8')).toBe(contentOf(file));
+        first.push(file);
+      }
+    }
+    expect(first).toEqual(walked.slice(0, 3));
+    const waiting = arriving.next();
+    waiting.catch(() => undefined);
+    await begun.release();
+    await expect(waiting).rejects.toThrow('nobody needs it');
+    expect(parts()).toEqual([]);
+    proxy.fault = () => pass;
+    const again = await beginStage(request(), options());
+    const all: string[] = [];
+    for await (const files of again.arriving()) all.push(...files);
+    expect(all).toEqual(walked);
+    await again.release();
+    const cached = await beginStage(request(), options());
+    expect((await cached.arriving().next()).value).toEqual(walked.slice(0, 1));
+    await cached.release();
+  });
+
   it('two runs at once fetch each object once', async () => {
     const [one, two] = await Promise.all([stage(request(), options()), stage(request(), options({ runId: 'r2' }))]);
     expect(one.folder).toBe(two.folder);
@@ -162,7 +192,7 @@ describe.each(STORES)('$name', ({ open, missing }) => {
             .shift()
         : undefined) ?? pass;
     const lines: string[] = [];
-    const staged = await stage(request(), options({ onProgress: (line) => lines.push(line) }));
+    const staged = await stage(request(), options({ onNote: (line) => lines.push(line) }));
     expect(tree(staged.folder)['a/2.txt']).toBe(contentOf('a/2.txt'));
     expect(tree(staged.folder)['a/1.txt']).toBe(contentOf('a/1.txt'));
     expect(lines.filter((line) => line.includes('trying again'))).toHaveLength(4);

@@ -200,6 +200,11 @@ function isFirst(group: ErrorGroup, status: RunStatus): boolean {
   );
 }
 
+const isResumable = (reason: RunStatus['reason']): boolean =>
+  reason?.kind === 'output-failed' ||
+  reason?.kind === 'disk-full' ||
+  (reason?.kind === 'creation-failed' && reason.resumable === true);
+
 /** What a reason knows that no error group shows. */
 function reasonLines(status: RunStatus, context: RunContext, paint: Paint): readonly string[] {
   const { reason } = status;
@@ -213,7 +218,7 @@ function reasonLines(status: RunStatus, context: RunContext, paint: Paint): read
     ];
   }
   if (reason?.kind === 'infra-exhausted') return labelled('next', replayCommand(context, reason.index), paint);
-  if (reason?.kind === 'output-failed' || reason?.kind === 'disk-full')
+  if (isResumable(reason))
     return labelled('next', `parallelrun resume ${shellWord(context.runId)}${rootFlag(context)}`, paint);
   if (reason?.kind === 'input-differs') {
     const rescan = `parallelrun resume ${shellWord(context.runId)}${rootFlag(context)} --rescan`;

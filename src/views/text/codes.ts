@@ -81,7 +81,8 @@ export function codeOfRunFailure(reason: RunFailure): ProblemCode {
     case 'empty-input':
       return 'PR5109';
     case 'creation-failed':
-      return 'PR5110';
+      // The page of its own code says what to do.
+      return reason.fetching === true ? ((reason.code ?? 'PR3604') as ProblemCode) : 'PR5110';
     case 'input-differs':
       return 'PR5007';
     case 'infra-exhausted':

@@ -2,6 +2,9 @@ import { unreachable } from '../../domain/assert.ts';
 import type { RunWarning } from '../../domain/event.ts';
 import { bytes, counted, cut, safeText } from './words.ts';
 
+/** Something to know, not to worry about. */
+export const isNews = (warning: RunWarning['warning']): boolean => warning.kind === 'note' && warning.news === true;
+
 /** Something a person should know that ends nothing, in one line. */
 export function warningText(warning: RunWarning['warning']): string {
   switch (warning.kind) {
