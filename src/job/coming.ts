@@ -9,7 +9,7 @@ const DIFFERS: Partial<Readonly<Record<OptionKey, string>>> = {
   input: '`--input` names another one',
   appendRowTo: 'every row once and in order; `.csv`, `.jsonl` and `.parquet` are written as such',
   miniBatchSize: 'a Parquet file is split too; `mini_batch_rows` gives an exact number of rows',
-  partitionKeys: 'beside `mini_batch_size` a warning in every form, no error',
+  partitionKeys: 'beside `mini_batch_size` a warning; in the forms of version 1 an error, as there',
   rankMiniBatchCount: 'a flag of the command line too',
   processes: 'the number of cores on machines with GPUs as well',
   nodeCount: 'one machine: more are asked for with a warning',

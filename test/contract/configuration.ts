@@ -1,9 +1,10 @@
 /** Settings, flags and files. Numbers are those of contract 1. */
 import type { Line } from './line.ts';
-import { held, open, partly } from './line.ts';
+import { held, partly } from './line.ts';
 
 const BAD = 'job/bad-jobs';
 const YAML = 'job/compile';
+const V1 = 'job/pipeline-v1';
 const EACH = '%s';
 const FLAG = 'program_arguments: %s';
 const EVERY = 'takes every flag';
@@ -26,7 +27,7 @@ const SETTINGS: readonly Line[] = [
   held('1.1 mini_batch_size: one of a table never spans two files', ['dataset/create', 'by rows: exactly so many, never two files, in the order of the files']),
   held('1.1 mini_batch_rows (ours): exactly so many rows', ['e2e/scripts', 'CSV by %s: every row once, in order, types as of the whole file'], ['dataset/create', 'by rows: exactly so many, never two files, in the order of the files']),
   held('1.1 partition_keys: a mini-batch for each combination', ['e2e/partition', 'TypeScript'], ['contract/pipelines', 'two steps: a command makes an MLTable, a parallel step takes it by its keys']),
-  partly('1.1 partition_keys beside mini_batch_size: keys win, with a warning', 'the form of version 1 warns too, where there it was an error', ['job/split', EACH, "'keys of a table, whose size"], [BAD, EACH, 'partition_keys: [store]\\n    mini_batch_rows: 5']),
+  held('1.1 partition_keys beside mini_batch_size: keys win, with a warning; in the forms of version 1 an error', [V1, 'keys and a size together are an error, in a configuration on its own as well'], ['job/split', EACH, "'keys of a table, whose size"], [BAD, EACH, 'partition_keys: [store]\\n    mini_batch_rows: 5']),
   held('1.1 error_threshold: -1 by default, more than that many failed items end the run', [BAD, EACH, 'error_threshold: -2'], ['contract/thresholds', 'exactly as many failures as are allowed complete, one more fails: %s', "'error_threshold'"]),
   held('1.1 mini_batch_error_threshold (allowed_failed_count): the same for mini-batches', [BAD, EACH, 'mini_batch_error_threshold: -1.5'], ['contract/thresholds', 'exactly as many failures as are allowed complete, one more fails: %s', "'mini_batch_error_threshold'"]),
   held('1.1 allowed_failed_percent: 0 to 100, judged once all are created', ['core/step', 'failed percent is judged only when all are created, and is "greater than"'], [BAD, FLAG, '--allowed_failed_percent 101']),
@@ -42,8 +43,8 @@ const SETTINGS: readonly Line[] = [
   held('1.1 thresholds are independent: any of them ends the run', ['e2e/faults', 'more rows than items make up for nothing: each mini-batch counts by itself'], ['contract/thresholds', 'exactly as many failures as are allowed complete, one more fails: %s']),
   held('1.1 failed items: a short return counts its shortfall and fails no mini-batch', ['core/step', 'with fewer rows than items counts the shortfall as failed items; more rows are fine']),
   held('1.1 several inputs, one after the other', ['job/split', 'several inputs, in listed order, and file URLs'], ['dataset/create', 'inputs come as listed; none shares a mini-batch with another']),
-  open('1.1 step names of version 1: 3 to 32 characters of a fixed alphabet', 'any name of a job is taken; nothing that was allowed is refused'),
-  partly('1.1 user arguments that version 1 refuses', 'none is refused: those that are runtime flags are read as such, and all reach the script', [WHOLE, ALL_FLAGS]),
+  held('1.1 step names of version 1: 3 to 32 characters of a fixed alphabet', [V1, 'called %s', "['a', false]"]),
+  held('1.1 user arguments that version 1 refuses: none is refused here, those that are runtime flags are read as such, and all reach the script', [V1, 'arguments that version 1 refuses are taken: %s'], [WHOLE, ALL_FLAGS]),
   held('1.1 characters that no append file name may hold', [YAML, 'refuses the name %j'], ['contract/thresholds', 'each character that a result name may not hold is refused: %s']),
 ]; // prettier-ignore
 
@@ -77,7 +78,8 @@ const JOB_FILES: readonly Line[] = [
   held('1.2 all mistakes of a file at once', [BAD, 'in the order of the file, errors first']),
   held('1.2 parallel_run_config of version 1: mini_batch_size, error_threshold, output_action, logging_level, compute_target_name, node_count, process_count_per_node, entry_script, source_directory, description, run_invocation_timeout, run_max_try, append_row_file_name, allowed_failed_count, allowed_failed_percent', ['job/forms', CONFIG], ['job/forms', 'a bad value names its own line, an unknown key is told'], ['contract/forms', 'a configuration of version 1 runs']),
   held('1.2 parallel_run_config of version 1: environment', ['contract/forms', 'the environment of a configuration of version 1 is that of the run']),
-  partly('1.2 the step of type ParallelRunStep in a pipeline YAML of version 1', 'refused with the types that are known; its settings can be written as parallel_run_config', ['contract/forms', '%s', "['the pipeline YAML of version 1'"]),
+  held('1.2 the pipeline YAML of version 1: steps of type ParallelRunStep and PythonScriptStep, parameters, data_references, inputs, side_inputs, outputs, arguments, allow_reuse', ['contract/forms', 'the pipeline YAML of version 1 runs: two steps, data references, parameters, configuration in a file'], [V1, 'its settings, inputs, side inputs, arguments and output'], [V1, 'several inputs are split one after the other, in listed order']),
+  held('1.2 other types of step of version 1 are a clear error', [V1, '%s is told', 'a step of another type']),
   partly('1.2 task.type: model', 'refused with PR1007: a job of a model alone has no script to run', ['contract/forms', '%s', "['a job of a model'"]),
 ]; // prettier-ignore
 
