@@ -11,7 +11,6 @@ const DIFFERS: Partial<Readonly<Record<OptionKey, string>>> = {
   miniBatchSize: 'a Parquet file is split too; `mini_batch_rows` gives an exact number of rows',
   partitionKeys: 'beside `mini_batch_size` a warning; in the forms of version 1 an error, as there',
   rankMiniBatchCount: 'a flag of the command line too',
-  processes: 'the number of cores on machines with GPUs as well',
   nodeCount: 'one machine: more are asked for with a warning',
   errorThreshold: 'a mini-batch that fails is narrowed down first: only items that fail alone count',
   miniBatchErrorThreshold: 'one that lost some of its items counts as failed, its good rows are kept',

@@ -271,7 +271,7 @@ async function finish(
   const output = await compileOutput(context, inputs.inputs);
   const models = await compileModels(context);
   const inFlight = compileInFlight(settings, entry, problems);
-  const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
+  const processesPerNode = compileProcesses(settings, surroundings, problems);
   const advertise = compileAdvertise(settings, problems);
   if (entry === undefined || problems.hasErrors) return { settings: [] };
   const origins = originsOf(settings, {
@@ -342,7 +342,7 @@ async function finish(
   return {
     plan,
     settings: effectiveSettings({
-      ...{ plan, settings, root: place.root, inputs: inputs.written },
+      ...{ plan, settings, root: place.root, inputs: inputs.written, gpus: surroundings.gpus },
       overrides: environment.shown,
       places: profilePlaces(context, environment.at),
     }),

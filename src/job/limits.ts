@@ -1,5 +1,6 @@
 /** Times and counts of a plan: where a default depends on another setting, or a machine sets the bound. Pure. */
 import type { Cutting, EntryScript, Limits, Plan } from '../domain/plan.ts';
+import type { Surroundings } from './context.ts';
 import type { Problems } from './problems.ts';
 import { onCommandLine } from './problems.ts';
 import type { Settings } from './settings.ts';
@@ -60,9 +61,14 @@ export function compileAdvertise(settings: Settings, problems: Problems): string
 }
 
 /** @returns worker processes of a node, never more than a machine can bear; says so where that changes the wish. */
-export function compileProcesses(settings: Settings, processors: number, problems: Problems): number {
+export function compileProcesses(
+  settings: Settings,
+  { processors, gpus }: Pick<Surroundings, 'processors' | 'gpus'>,
+  problems: Problems,
+): number {
   const { value, at } = settings.processes;
-  if (value === undefined) return Math.max(1, Math.min(processors, PROCESSES_MAX));
+  // workers beyond the GPUs would get none
+  if (value === undefined) return Math.max(1, Math.min(gpus > 0 ? gpus : processors, PROCESSES_MAX));
   const where = at ?? onCommandLine('--processes', value);
   if (value > PROCESSES_MAX) {
     problems.warning('PR1018', `${value} worker processes are asked for, ${PROCESSES_MAX} are used`, {

@@ -160,7 +160,7 @@ export const OPTIONS = {
   processes: {
     name: 'max_concurrency_per_instance', yaml: 'max_concurrency_per_instance', v1: 'process_count_per_node',
     runtimeFlag: 'process_count_per_node', cli: { flag: '--processes', argument: '<n>' },
-    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallbackText: 'number of cores',
+    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallbackText: 'number of cores; on a machine with NVIDIA GPUs one for each of them',
     help: 'worker processes on each node',
   },
   nodeCount: {
