@@ -28,6 +28,7 @@ import {
   compileIsolate,
   compileLimits,
   compileProcesses,
+  compileToParent,
   compileWorkerLife,
 } from './limits.ts';
 import { compileOutput } from './output.ts';
@@ -273,6 +274,7 @@ async function finish(
   const inFlight = compileInFlight(settings, entry, problems);
   const processesPerNode = compileProcesses(settings, surroundings, problems);
   const advertise = compileAdvertise(settings, problems);
+  const toParent = compileToParent(settings, request.pipeline !== undefined, problems);
   if (entry === undefined || problems.hasErrors) return { settings: [] };
   const origins = originsOf(settings, {
     programArguments: parts.script.origin,
@@ -303,6 +305,7 @@ async function finish(
     stepName: job?.stepName ?? 'parallel',
     ...(request.jobFile !== undefined && !request.pipeline && { jobFile: path.resolve(context.cwd, request.jobFile) }),
     ...(request.pipeline && { rootRunId: request.pipeline.runId }),
+    ...(toParent && { toParent }),
     entry,
     scriptArguments: parts.script.words,
     environmentVariables: { ...environment.variables, ...parts.variables.values },

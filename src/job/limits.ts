@@ -123,6 +123,23 @@ export function compileInFlight(
   return { inFlight: true };
 }
 
+/** What of a step its pipeline has as well. */
+export function compileToParent(
+  { copyLogsToParent: logs, pushMetricsToParent: metrics, metricsNamePrefix: prefix }: Settings,
+  isStep: boolean,
+  problems: Problems,
+): Plan['toParent'] {
+  const [first, ...more] = [logs, metrics].filter(({ value }) => value === true);
+  if (first === undefined) return undefined;
+  if (isStep) return { logs: logs.value === true, ...(metrics.value === true && { metrics: { prefix: prefix.value ?? '' } }) }; // prettier-ignore
+  const flag = first === logs ? '--copy_logs_to_parent' : '--push_metrics_to_parent';
+  problems.warning('PR1018', `${flag}${more.length > 0 ? ' and --push_metrics_to_parent have' : ' has'} no effect`, {
+    ...(first.at && { where: first.at }),
+    why: 'the run is no step of a pipeline: its logs and metrics are its own',
+  });
+  return undefined;
+}
+
 /** Settings that this version reads and can't follow. */
 export function checkUnsupported(settings: Settings, problems: Problems): void {
   const { nodeCount, resumeFrom, dataframeMixedTypes } = settings;

@@ -319,15 +319,15 @@ export const OPTIONS = {
   },
   copyLogsToParent: {
     name: 'copy_logs_to_parent', runtimeFlag: 'copy_logs_to_parent', value: { type: 'switch' }, fallback: false,
-    help: 'logs also on the pipeline run; read, without effect yet',
+    help: 'the logs of a step of a pipeline are also in logs/<step> of the pipeline, copied when the step ends',
   },
   pushMetricsToParent: {
     name: 'push_metrics_to_parent', runtimeFlag: 'push_metrics_to_parent', value: { type: 'switch' }, fallback: false,
-    help: 'metrics also on the pipeline run; read, without effect yet',
+    help: 'what the script of a step of a pipeline logs is also a metric of the pipeline (parallelrun metrics PIPELINE)',
   },
   metricsNamePrefix: {
     name: 'metrics_name_prefix', runtimeFlag: 'metrics_name_prefix', value: { type: 'text' }, fallback: '',
-    help: 'put before the names of those metrics; read, without effect yet',
+    help: 'put before the names of those metrics',
   },
   dataframeMixedTypes: {
     name: 'amlbi_dataframe_mixed_types', runtimeFlag: 'amlbi_dataframe_mixed_types', value: { type: 'switch' }, fallback: false,

@@ -91,7 +91,7 @@ const FLAGS: readonly Line[] = [
   held('1.3 --first_task_creation_timeout: 600 s, a warning each minute', [WHOLE, ALL_FLAGS], ['core/step', 'no mini-batch created: a warning each minute, the end at the limit']),
   held('1.3 --resource_monitor_interval: 5 s here, 0 is off', [WHOLE, ALL_FLAGS], ['node/sampler', 'a short run has a sample of each, none where they are off']),
   held('1.3 --profiling_module: cProfile or profile, one profile per worker', [BAD, FLAG, '--profiling_module yappi'], ['py/debug', 'test_one_profile_per_worker'], [WHOLE, ALL_FLAGS]),
-  partly('1.3 --copy_logs_to_parent, --push_metrics_to_parent, --metrics_name_prefix', 'read and shown, without effect: the logs and metrics of each step are below the folder of its pipeline', [WHOLE, ALL_FLAGS], [BAD, FLAG, '--copy_logs_to_parent maybe']),
+  held('1.3 --copy_logs_to_parent, --push_metrics_to_parent, --metrics_name_prefix: of a step also those of its pipeline', ['e2e/toparent', 'its logs are also those of the pipeline, its metrics with a prefix; what failed as well, what is reused too'], ['e2e/toparent', 'of a run without a pipeline have no effect, which is said once'], [WHOLE, ALL_FLAGS], [BAD, FLAG, '--copy_logs_to_parent maybe']),
   held('1.3 --rank_mini_batch_count: N mini-batches without input', ['dataset/create', 'ranks'], ['contract/ranks', 'rank mini-batches get an empty list, each its index']),
   partly('1.3 --resume_from', 'refused with PR1007; parallelrun resume goes on with a run of one\'s own', ['contract/forms', '%s', "['--resume_from'"]),
   held('1.3 --append_row_safe_output: always so here', [WHOLE, ALL_FLAGS], ['e2e/order', 'identical over several runs with 1, 2 and 4 processes']),

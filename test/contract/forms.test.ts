@@ -293,7 +293,6 @@ describe('what is not there yet is told', () => {
     ['a job of a model', model, ['PR1009', 'PR1007', 'PR1015']],
     ['--resume_from', job('', '', '--resume_from r1'), ['PR1007']],
     ['--amlbi_dataframe_mixed_types', job('', '', '--amlbi_dataframe_mixed_types True'), ['PR1018']],
-    ['--push_metrics_to_parent', job('', '', '--push_metrics_to_parent True'), []],
   ])('%s', async (_, text, codes) => {
     const cwd = await workspace({ 'job.yml': text });
     expect((await problemsOf(cwd, { jobFile: 'job.yml' })).map(({ code }) => code)).toEqual(codes);
