@@ -19,7 +19,7 @@ const DIFFERS: Partial<Readonly<Record<OptionKey, string>>> = {
   taskOverheadTimeout: 'a limit of its own, not added to that of `run()`',
   resourceMonitorInterval: 'a default of 5 s instead of 600 s',
   asyncMode: 'up to 16 in flight; Python scripts only',
-  resumeFrom: 'refused before anything starts; `parallelrun resume RUN` goes on with a run',
+  resumeFrom: 'input, mini-batch rule, script and arguments have to be the same; the earlier run stays as it is',
   summaryOnly: '`output_action: summary_only`, or a job without `append_row_to`',
 };
 

@@ -306,6 +306,7 @@ async function finish(
     ...(request.jobFile !== undefined && !request.pipeline && { jobFile: path.resolve(context.cwd, request.jobFile) }),
     ...(request.pipeline && { rootRunId: request.pipeline.runId }),
     ...(toParent && { toParent }),
+    ...((settings.resumeFrom.value ?? '') !== '' && { resumeFrom: settings.resumeFrom.value ?? '' }),
     entry,
     scriptArguments: parts.script.words,
     environmentVariables: { ...environment.variables, ...parts.variables.values },

@@ -142,15 +142,13 @@ export function compileToParent(
 
 /** Settings that this version reads and can't follow. */
 export function checkUnsupported(settings: Settings, problems: Problems): void {
-  const { nodeCount, resumeFrom, dataframeMixedTypes } = settings;
+  const { nodeCount, dataframeMixedTypes } = settings;
   if ((nodeCount.value ?? 1) > 1) {
     problems.warning('PR1018', `${nodeCount.value ?? 1} nodes are asked for, one is used`, {
       ...(nodeCount.at && { where: nodeCount.at }),
       why: 'this version runs on one machine',
     });
   }
-  if ((resumeFrom.value ?? '') !== '')
-    problems.error('PR1007', '--resume_from is not supported yet', { ...(resumeFrom.at && { where: resumeFrom.at }) });
   if (dataframeMixedTypes.at !== undefined && dataframeMixedTypes.value === true)
     problems.warning('PR1018', '--amlbi_dataframe_mixed_types has no effect yet', { where: dataframeMixedTypes.at });
 }

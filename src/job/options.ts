@@ -339,7 +339,7 @@ export const OPTIONS = {
   },
   resumeFrom: {
     name: 'resume_from', runtimeFlag: 'resume_from', value: { type: 'text' }, fallback: '',
-    help: 'id of an earlier run whose finished mini-batches are reused (not supported yet)',
+    help: 'id of an earlier run below the same root whose finished mini-batches are reused; of a step PIPELINE/STEP',
   },
   isolate: {
     name: 'isolate', yaml: 'isolate', cli: { flag: '--isolate', argument: '<true|false>' }, value: { type: 'switch' },

@@ -12,6 +12,7 @@ import { openInput } from './input.ts';
 import type { OpenedInput } from './input.ts';
 import { carryOut, hasQueries, overRows, refuseBadQueries } from './queries.ts';
 import { fetchInputs, hasRemoteInputs } from './remote.ts';
+import { startFrom } from './resume-from.ts';
 import type { RunHandle } from './types.ts';
 
 export interface StartOptions {
@@ -44,6 +45,7 @@ export async function startPlan(
   { plan, warnings, secrets }: Pick<CompiledJob, 'plan' | 'warnings' | 'secrets'>,
   options: StartOptions = {},
 ): Promise<RunHandle> {
+  if (plan.resumeFrom !== undefined) return startFrom(plan, warnings, options);
   const progress = options.onProgress ?? (() => undefined);
   const { signal } = options;
   const elsewhere = hasRemoteInputs(plan);

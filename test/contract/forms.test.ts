@@ -291,7 +291,6 @@ describe('what is not there yet is told', () => {
   );
   it.each([
     ['a job of a model', model, ['PR1009', 'PR1007', 'PR1015']],
-    ['--resume_from', job('', '', '--resume_from r1'), ['PR1007']],
     ['--amlbi_dataframe_mixed_types', job('', '', '--amlbi_dataframe_mixed_types True'), ['PR1018']],
   ])('%s', async (_, text, codes) => {
     const cwd = await workspace({ 'job.yml': text });
