@@ -52,7 +52,7 @@ export function differencesOf(earlier: Plan, plan: Plan): readonly string[] {
   if (hasRemoteInputs(plan) || hasRemoteInputs(earlier))
     return ['its input lies elsewhere, and was fetched for it alone'];
   const [before, now] = [neutral(earlier), neutral(plan)];
-  return PARTS.filter(([, of]) => !isDeepStrictEqual(of(before), of(now))).map(([name]) => `${name} differs`);
+  return PARTS.filter(([, of]) => !isDeepStrictEqual(of(before), of(now))).map(([name]) => `not the same: ${name}`);
 }
 
 const rowsOf = ({ output }: Plan) => (output.action === 'append_row' ? output.format : 'none');

@@ -132,6 +132,7 @@ async function lookAround(
 ): Promise<Found> {
   const { recovery } = past;
   const notes = new Notes();
+  for (const note of options.notes ?? []) notes.tell(note);
   if (job.rules.length > 0) throw refused([jobChanged(before, job.rules)]);
   const code = await compareCode(plan, layout, recovery.fingerprint);
   try {
@@ -144,7 +145,6 @@ async function lookAround(
     const lost = await checkSpool(plan, layout, recovery, options);
     recovery.reopenDone(lost);
     const changes = [
-      ...(options.notes ?? []),
       ...job.notes,
       ...codeChanges.map((line) => `code: ${line}`),
       ...(other ? [`interpreter: ${past.interpreter.version} before, ${ready.version} now`] : []),

@@ -106,7 +106,7 @@ describe('--resume_from', () => {
   });
 
   it.each([
-    ['an argument', (): void => undefined, 'y', 2, 'PR5013', 'the arguments of the script differs'],
+    ['an argument', (): void => undefined, 'y', 2, 'PR5013', 'not the same: the arguments of the script'],
     ['a mini-batch rule', (): void => undefined, '', 3, 'PR5013', 'the mini-batch rule'],
     ['the script', (): void => { space.write('src/score.py', `${SCRIPT}\n# new`); }, '', 2, 'PR5006', 'the code has changed since run first was started'],
     ['a file more', (): void => { space.write('in/g', 'ok'); }, '', 2, 'PR5007', 'the input of run first is not the one that it began with'],
