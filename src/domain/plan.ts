@@ -39,6 +39,8 @@ export interface Plan {
   readonly rootRunId?: string;
   /** What its pipeline has of it as well: its logs, and with a prefix to their names what its script measured. */
   readonly toParent?: { readonly logs: boolean; readonly metrics?: { readonly prefix: string } };
+  /** Columns of CSV that hold texts and numbers hand each value over as what it is. */
+  readonly mixedTypes?: true;
   /** Id of an earlier run: what it has finished is not run again. */
   readonly resumeFrom?: string;
   readonly environment: EnvironmentSpec;

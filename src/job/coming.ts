@@ -18,6 +18,8 @@ const DIFFERS: Partial<Readonly<Record<OptionKey, string>>> = {
   timeout: 'kept to the second; the stacks of the script are in the logs before it is ended',
   taskOverheadTimeout: 'a limit of its own, not added to that of `run()`',
   resourceMonitorInterval: 'a default of 5 s instead of 600 s',
+  dataframeMixedTypes:
+    'pandas DataFrames and `mini_batch_format: list`; values of JSON Lines keep their types without it',
   asyncMode: 'up to 16 in flight; Python scripts only',
   resumeFrom: 'input, mini-batch rule, script and arguments have to be the same; the earlier run stays as it is',
   summaryOnly: '`output_action: summary_only`, or a job without `append_row_to`',

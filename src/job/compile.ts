@@ -24,6 +24,7 @@ import { compileWorkerCommand } from './worker-command.ts';
 import {
   checkUnsupported,
   compileInFlight,
+  compileMixedTypes,
   compileAdvertise,
   compileIsolate,
   compileLimits,
@@ -272,6 +273,7 @@ async function finish(
   const output = await compileOutput(context, inputs.inputs);
   const models = await compileModels(context);
   const inFlight = compileInFlight(settings, entry, problems);
+  const mixedTypes = compileMixedTypes(settings, entry, problems);
   const processesPerNode = compileProcesses(settings, surroundings, problems);
   const advertise = compileAdvertise(settings, problems);
   const toParent = compileToParent(settings, request.pipeline !== undefined, problems);
@@ -320,6 +322,7 @@ async function finish(
     ...(settings.miniBatchFormat.origin !== 'default' &&
       settings.miniBatchFormat.value && { miniBatchFormat: settings.miniBatchFormat.value }),
     ...inFlight,
+    ...mixedTypes,
     output: output.output,
     outputFolder: output.outputFolder,
     sideOutputs: output.sideOutputs,

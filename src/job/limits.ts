@@ -123,6 +123,26 @@ export function compileInFlight(
   return { inFlight: true };
 }
 
+/** Values of CSV with a type of their own; of JSON Lines they have it anyway, of Parquet and Arrow that of their column. */
+export function compileMixedTypes(
+  { dataframeMixedTypes, miniBatchFormat }: Settings,
+  entry: EntryScript | undefined,
+  problems: Problems,
+): { readonly mixedTypes?: true } {
+  const format = miniBatchFormat.value ?? 'pandas';
+  const { at, value } = dataframeMixedTypes;
+  if (value !== true || entry === undefined) return {};
+  const why =
+    entry.language === 'node'
+      ? `${entry.file} runs on Node, whose tables have one type a column`
+      : format === 'pandas' || format === 'list'
+        ? undefined
+        : `a column of ${format} has one type`;
+  if (why === undefined) return { mixedTypes: true };
+  problems.warning('PR1018', '--amlbi_dataframe_mixed_types has no effect', { ...(at && { where: at }), why });
+  return {};
+}
+
 /** What of a step its pipeline has as well. */
 export function compileToParent(
   { copyLogsToParent: logs, pushMetricsToParent: metrics, metricsNamePrefix: prefix }: Settings,
@@ -142,13 +162,11 @@ export function compileToParent(
 
 /** Settings that this version reads and can't follow. */
 export function checkUnsupported(settings: Settings, problems: Problems): void {
-  const { nodeCount, dataframeMixedTypes } = settings;
+  const { nodeCount } = settings;
   if ((nodeCount.value ?? 1) > 1) {
     problems.warning('PR1018', `${nodeCount.value ?? 1} nodes are asked for, one is used`, {
       ...(nodeCount.at && { where: nodeCount.at }),
       why: 'this version runs on one machine',
     });
   }
-  if (dataframeMixedTypes.at !== undefined && dataframeMixedTypes.value === true)
-    problems.warning('PR1018', '--amlbi_dataframe_mixed_types has no effect yet', { where: dataframeMixedTypes.at });
 }

@@ -331,7 +331,7 @@ export const OPTIONS = {
   },
   dataframeMixedTypes: {
     name: 'amlbi_dataframe_mixed_types', runtimeFlag: 'amlbi_dataframe_mixed_types', value: { type: 'switch' }, fallback: false,
-    help: 'keep mixed types per column; read, without effect yet',
+    help: 'in columns of CSV that hold texts as well, what is written as a number is an int or a float, in every mini-batch alike',
   },
   asyncMode: {
     name: 'amlbi_async_mode', runtimeFlag: 'amlbi_async_mode', value: { type: 'switch' }, fallback: false,

@@ -58,7 +58,7 @@ export function differencesOf(earlier: Plan, plan: Plan): readonly string[] {
 const rowsOf = ({ output }: Plan) => (output.action === 'append_row' ? output.format : 'none');
 
 const PARTS: readonly (readonly [name: string, of: (plan: Plan) => unknown])[] = [
-  ['the input (or how it is read)', ({ inputs, miniBatchFormat }) => [inputs, miniBatchFormat]],
+  ['the input (or how it is read)', ({ inputs, miniBatchFormat, mixedTypes }) => [inputs, miniBatchFormat, mixedTypes]],
   ['the mini-batch rule', ({ cutting }) => cutting],
   ['the entry script', ({ entry: { language, file, moduleName } }) => [language, file, moduleName]],
   ['the arguments of the script', ({ scriptArguments }) => withoutRuntimeFlags(scriptArguments)],

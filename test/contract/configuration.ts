@@ -95,7 +95,7 @@ const FLAGS: readonly Line[] = [
   held('1.3 --rank_mini_batch_count: N mini-batches without input', ['dataset/create', 'ranks'], ['contract/ranks', 'rank mini-batches get an empty list, each its index']),
   held('1.3 --resume_from: finished mini-batches of an earlier run are reused', ['e2e/resume-from', 'runs what the earlier run has not finished, and leaves that as it is; a completed one is taken whole'], ['e2e/resume-from', 'refuses another run than it was: %s'], ['e2e/resume-from', 'a step takes that of an earlier pipeline']),
   held('1.3 --append_row_safe_output: always so here', [WHOLE, ALL_FLAGS], ['e2e/order', 'identical over several runs with 1, 2 and 4 processes']),
-  partly('1.3 --amlbi_dataframe_mixed_types', 'read, with a warning that it has no effect: types are those of the whole column', ['contract/forms', '%s', "['--amlbi_dataframe_mixed_types'"]),
+  held('1.3 --amlbi_dataframe_mixed_types: values of a column keep their own types', [WHOLE, '--amlbi_dataframe_mixed_types: each value keeps its own type, the same in every mini-batch'], ['py/table_csv', 'test_mixed_types_keep_each_value_its_own'], ['contract/forms', 'mixed types: %j %j']),
   held('1.3 --amlbi_async_mode: several mini-batches in flight in one process', ['e2e/inflight', 'works on several at once; the rows stand in order, each once'], ['e2e/inflight', 'a script without these functions is told which are missing']),
   held('1.3 unknown flags are the script\'s own', ['job/arguments', 'slips of them are named, flags of the script are not'], [WHOLE, ALL_FLAGS]),
 ]; // prettier-ignore

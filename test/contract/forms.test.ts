@@ -289,10 +289,7 @@ describe('what is not there yet is told', () => {
     /task: .*/,
     'task: { type: model, model: { path: ./m }, append_row_to: "${{outputs.o}}" }',
   );
-  it.each([
-    ['a job of a model', model, ['PR1009', 'PR1007', 'PR1015']],
-    ['--amlbi_dataframe_mixed_types', job('', '', '--amlbi_dataframe_mixed_types True'), ['PR1018']],
-  ])('%s', async (_, text, codes) => {
+  it.each([['a job of a model', model, ['PR1009', 'PR1007', 'PR1015']]])('%s', async (_, text, codes) => {
     const cwd = await workspace({ 'job.yml': text });
     expect((await problemsOf(cwd, { jobFile: 'job.yml' })).map(({ code }) => code)).toEqual(codes);
   });
@@ -303,4 +300,15 @@ it('a deployment on several nodes: one is used, and it is said', async () => {
   const cwd = await workspace({ 'd.yml': text });
   const { plan, warnings } = await compiled(cwd, { jobFile: 'd.yml', flags: { input: 'images' } });
   expect([plan.nodeCount, short(warnings)]).toEqual([1, ['PR1018:2']]);
+});
+
+it.each([
+  ['', '', undefined, []],
+  ['--amlbi_dataframe_mixed_types True', '', true, []],
+  ['--amlbi_dataframe_mixed_types True', '    mini_batch_format: list\n', true, []],
+  ['--amlbi_dataframe_mixed_types True', '    mini_batch_format: polars\n', undefined, ['PR1018']],
+])('mixed types: %j %j', async (flags, more, mixed, codes) => {
+  const cwd = await workspace({ 'job.yml': `${job('', '', flags)}${more}` });
+  const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml' });
+  expect([plan.mixedTypes, warnings.map(({ code }) => code)]).toEqual([mixed, codes]);
 });
