@@ -9,7 +9,7 @@ import re
 from .csvtext import Dialect, EndlessRow
 from .minibatch import InputError
 from .slices import check_count, converted, handed_over, line_at, misfit, read_slice, reason, row_error, where
-from .textvalues import CONVERTERS, MISSING, TRUTH
+from .textvalues import CONVERTERS, MISSING, TRUTH, own_type
 
 _DTYPES = {
     "int64": "int64",
@@ -32,6 +32,7 @@ class CsvFrames:
         self._convert = convert
         self._dialect = Dialect(table)
         self._columns = [(column["name"], column["type"]) for column in table["schema"]["columns"]]
+        self._mixed = frozenset(table.get("mixed", ()))
         self._strange = _strange_to_pandas(self._dialect.comment)
         self._layouts = {}
 
@@ -88,6 +89,8 @@ class CsvFrames:
         for name, kind in layout.columns:
             if kind == "nullable-bool":
                 frame[name] = _truth_column(frame[name], source)
+            elif name in self._mixed:
+                frame[name] = self._pandas.Series(_own_types(frame[name]), dtype=object, index=frame.index)
             elif kind in ("int64", "uint64"):
                 self._check_whole(frame[name], kind, data, source, layout)
         return self._placed(frame, layout) if layout.is_other else frame
@@ -140,6 +143,7 @@ class CsvRows:
         self._convert = convert
         self._dialect = Dialect(table)
         self._columns = [(column["name"], column["type"]) for column in table["schema"]["columns"]]
+        self._mixed = frozenset(table.get("mixed", ()))
 
     def read(self, source):
         """All rows of a source. Raises InputError."""
@@ -189,9 +193,18 @@ class CsvRows:
             fields.extend([""] * (width - len(fields)))
         texts = list(zip(*rows)) if rows else [()] * width
         nothing = ("",) * len(rows)
-        columns = [converted(source, first, texts[place] if place >= 0 else nothing, name, kind, CONVERTERS[kind])
+        columns = [converted(source, first, texts[place] if place >= 0 else nothing, name, kind,
+                             _mixed if name in self._mixed else CONVERTERS[kind])
                    for place, (name, kind) in zip(places, self._columns)]
         return handed_over(source, self._convert, columns, len(rows))
+
+
+def _own_types(values):
+    return [own_type(value) if type(value) is str else value for value in values]
+
+
+def _mixed(texts):
+    return _own_types(CONVERTERS["string"](texts))
 
 
 def _strange_to_pandas(comment):

@@ -66,6 +66,14 @@ def _string(texts):
     return [None if text in _MISSING else text for text in texts]
 
 
+def own_type(text):
+    """A field of a column with mixed types: whole numbers and numbers as such, whatever else as the text it is."""
+    try:
+        return int(text) if _whole(text) else float(text) if _number(text) else text
+    except ValueError:  # more digits than Python converts
+        return text
+
+
 def _refuse(text):
     raise ValueError(text)
 

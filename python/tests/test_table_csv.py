@@ -259,3 +259,19 @@ class Misfits(TableTest):
         for hand_over in ("pandas", "list") if have("pandas") else ("list",):
             batch = self.tables(table([("a", "int64")]), hand_over=hand_over).read(self.source(self.write(data), 3, 5, 1))
             self.assertEqual(values_of(batch), {"a": [1]})
+
+    def test_mixed_types_keep_each_value_its_own(self):
+        data = b"1,1\na,007\n2.5,x\n,1\n-3,1e2\n" + b"9" * 30 + b",2\n"
+        expected = {"mixed": [1, "a", 2.5, None, -3, int("9" * 30)], "text": ["1", "007", "x", "1", "1e2", "2"]}
+        for hand_over in ("pandas", "list") if have("pandas") else ("list",):
+            with self.subTest(hand_over):
+                mixed = table([("mixed", "string"), ("text", "string")], mixed=["mixed"])
+                tables = self.tables(mixed, hand_over=hand_over)
+                source = self.source(self.write(data), 0, len(data), 6)
+                batch = tables.read(source)
+                self.assertEqual(values_of(batch), expected)
+                self.assertEqual([type(value) for value in values_of(batch)["mixed"][:3]], [int, str, float])
+                part = tables.read_part(source, 1, 3)
+                self.assertEqual(values_of(part), {name: values[1:3] for name, values in expected.items()})
+                # numbers alone in a part of it are what they are in the whole
+                self.assertEqual([type(value) for value in values_of(tables.read_part(source, 4, 5))["mixed"]], [int])

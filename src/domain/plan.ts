@@ -37,6 +37,12 @@ export interface Plan {
   readonly dataInputs?: Readonly<Record<string, string>>;
   /** Id of the pipeline's run; absent: the run is its own. */
   readonly rootRunId?: string;
+  /** What its pipeline has of it as well: its logs, and with a prefix to their names what its script measured. */
+  readonly toParent?: { readonly logs: boolean; readonly metrics?: { readonly prefix: string } };
+  /** Columns of CSV that hold texts and numbers hand each value over as what it is. */
+  readonly mixedTypes?: true;
+  /** Id of an earlier run: what it has finished is not run again. */
+  readonly resumeFrom?: string;
   readonly environment: EnvironmentSpec;
   /** Absent: the interpreter is started as it is. */
   readonly workerCommand?: WorkerCommand;

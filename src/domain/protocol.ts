@@ -68,7 +68,12 @@ export type WorkerTable = (WorkerCsv | Exclude<TableFormat, { format: 'csv' }>) 
 };
 
 /** A slice never holds the header. */
-export type WorkerCsv = Omit<CsvDialect, 'header' | 'ragged'> & SchemaDrift & { readonly format: 'csv' };
+export type WorkerCsv = Omit<CsvDialect, 'header' | 'ragged'> &
+  SchemaDrift & {
+    readonly format: 'csv';
+    /** Names of columns of texts in which each number is one. Python hosts alone know it. */
+    readonly mixed?: readonly string[];
+  };
 
 /** Body: JSON of a `MiniBatchSource`. Several may wait in the channel; the host runs them in order, one at a time. */
 export interface RunMessage {

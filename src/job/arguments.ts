@@ -56,6 +56,23 @@ export interface RuntimeFlag {
   readonly value: string | undefined;
 }
 
+/** What is the script's own among the words, with their order. */
+export function withoutRuntimeFlags(words: readonly string[]): readonly string[] {
+  const flags = findRuntimeFlags(words);
+  const rest: string[] = [];
+  for (let i = 0, next = 0; i < words.length; i++) {
+    const word = words[i] ?? '';
+    const found = flags[next];
+    if (found === undefined || (word !== found.flag && !word.startsWith(`${found.flag}=`))) {
+      rest.push(word);
+      continue;
+    }
+    next += 1;
+    if (word === found.flag && words[i + 1] === found.value) i += 1;
+  }
+  return rest;
+}
+
 /** The runtime flags among the words; the words themselves stay as they are, the script sees all of them. */
 export function findRuntimeFlags(words: readonly string[]): readonly RuntimeFlag[] {
   const found: RuntimeFlag[] = [];

@@ -9,9 +9,8 @@ const DIFFERS: Partial<Readonly<Record<OptionKey, string>>> = {
   input: '`--input` names another one',
   appendRowTo: 'every row once and in order; `.csv`, `.jsonl` and `.parquet` are written as such',
   miniBatchSize: 'a Parquet file is split too; `mini_batch_rows` gives an exact number of rows',
-  partitionKeys: 'beside `mini_batch_size` a warning in every form, no error',
+  partitionKeys: 'beside `mini_batch_size` a warning; in the forms of version 1 an error, as there',
   rankMiniBatchCount: 'a flag of the command line too',
-  processes: 'the number of cores on machines with GPUs as well',
   nodeCount: 'one machine: more are asked for with a warning',
   errorThreshold: 'a mini-batch that fails is narrowed down first: only items that fail alone count',
   miniBatchErrorThreshold: 'one that lost some of its items counts as failed, its good rows are kept',
@@ -19,8 +18,10 @@ const DIFFERS: Partial<Readonly<Record<OptionKey, string>>> = {
   timeout: 'kept to the second; the stacks of the script are in the logs before it is ended',
   taskOverheadTimeout: 'a limit of its own, not added to that of `run()`',
   resourceMonitorInterval: 'a default of 5 s instead of 600 s',
+  dataframeMixedTypes:
+    'pandas DataFrames and `mini_batch_format: list`; values of JSON Lines keep their types without it',
   asyncMode: 'up to 16 in flight; Python scripts only',
-  resumeFrom: 'refused before anything starts; `parallelrun resume RUN` goes on with a run',
+  resumeFrom: 'input, mini-batch rule, script and arguments have to be the same; the earlier run stays as it is',
   summaryOnly: '`output_action: summary_only`, or a job without `append_row_to`',
 };
 

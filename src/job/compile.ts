@@ -24,10 +24,12 @@ import { compileWorkerCommand } from './worker-command.ts';
 import {
   checkUnsupported,
   compileInFlight,
+  compileMixedTypes,
   compileAdvertise,
   compileIsolate,
   compileLimits,
   compileProcesses,
+  compileToParent,
   compileWorkerLife,
 } from './limits.ts';
 import { compileOutput } from './output.ts';
@@ -271,8 +273,10 @@ async function finish(
   const output = await compileOutput(context, inputs.inputs);
   const models = await compileModels(context);
   const inFlight = compileInFlight(settings, entry, problems);
-  const processesPerNode = compileProcesses(settings, surroundings.processors, problems);
+  const mixedTypes = compileMixedTypes(settings, entry, problems);
+  const processesPerNode = compileProcesses(settings, surroundings, problems);
   const advertise = compileAdvertise(settings, problems);
+  const toParent = compileToParent(settings, request.pipeline !== undefined, problems);
   if (entry === undefined || problems.hasErrors) return { settings: [] };
   const origins = originsOf(settings, {
     programArguments: parts.script.origin,
@@ -303,6 +307,8 @@ async function finish(
     stepName: job?.stepName ?? 'parallel',
     ...(request.jobFile !== undefined && !request.pipeline && { jobFile: path.resolve(context.cwd, request.jobFile) }),
     ...(request.pipeline && { rootRunId: request.pipeline.runId }),
+    ...(toParent && { toParent }),
+    ...((settings.resumeFrom.value ?? '') !== '' && { resumeFrom: settings.resumeFrom.value ?? '' }),
     entry,
     scriptArguments: parts.script.words,
     environmentVariables: { ...environment.variables, ...parts.variables.values },
@@ -316,6 +322,7 @@ async function finish(
     ...(settings.miniBatchFormat.origin !== 'default' &&
       settings.miniBatchFormat.value && { miniBatchFormat: settings.miniBatchFormat.value }),
     ...inFlight,
+    ...mixedTypes,
     output: output.output,
     outputFolder: output.outputFolder,
     sideOutputs: output.sideOutputs,
@@ -342,7 +349,7 @@ async function finish(
   return {
     plan,
     settings: effectiveSettings({
-      ...{ plan, settings, root: place.root, inputs: inputs.written },
+      ...{ plan, settings, root: place.root, inputs: inputs.written, gpus: surroundings.gpus },
       overrides: environment.shown,
       places: profilePlaces(context, environment.at),
     }),

@@ -36,4 +36,6 @@ export interface Surroundings {
   /** Four letters or digits, lower case. */
   readonly letters: () => string;
   readonly processors: number;
+  /** Of this machine. */
+  readonly gpus: number;
 }

@@ -28,6 +28,8 @@ export interface Facts {
   readonly places: ReadonlyMap<string, SourceLocation>;
   /** Split inputs as they were written. */
   readonly inputs: readonly string[];
+  /** Of this machine. */
+  readonly gpus: number;
 }
 
 const ISOLATE = { auto: 'where rows belong to items', on: 'true', off: 'false' } as const;
@@ -77,7 +79,8 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   partitionKeys: ({ plan }) => (plan.cutting.by === 'keys' ? plan.cutting.keys.map(quoted).join(' ') : ''),
   partitionFormat: ({ plan }) => (plan.cutting.by === 'keys' ? (plan.cutting.format ?? '') : ''),
   rankMiniBatchCount: ({ plan }) => (plan.cutting.by === 'rank' ? String(plan.cutting.count) : '0'),
-  processes: ({ plan }) => String(plan.processesPerNode),
+  processes: ({ plan, settings, gpus }) =>
+    `${plan.processesPerNode}${settings.processes.origin === 'default' && gpus > 0 ? ' (one per GPU)' : ''}`,
   nodeCount: ({ plan }) => String(plan.nodeCount),
   output: ({ plan }) => shownOutput(plan, plan.outputFolder),
   appendRowTo: ({ plan }) => showOutput(plan),

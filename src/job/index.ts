@@ -1,4 +1,5 @@
 /** Jobs as people write them, to plans that can be executed. */
+export { withoutRuntimeFlags } from './arguments.ts';
 export { compileJob } from './compile.ts';
 export type { CompiledJob } from './compile.ts';
 export {

@@ -28,8 +28,8 @@ export interface CompiledInputs {
 export async function compileInputs(context: JobContext, partition: Partition): Promise<CompiledInputs> {
   const { settings, problems, places } = context;
   const ranks = settings.rankMiniBatchCount.value ?? 0;
-  const split: Split = ranks > 0 ? { paths: [], origin: 'default' as const, name: undefined } : findSplit(context);
-  await checkSideInputs(context, split.name);
+  const split: Split = ranks > 0 ? { paths: [], origin: 'default', names: [] } : findSplit(context);
+  await checkSideInputs(context, split.names);
   const wanted = await wantedQuery(context);
   // what another step makes is looked at once it is there
   if (split.pending === true)
@@ -92,15 +92,15 @@ export function dataInputs(
 interface Split {
   readonly paths: readonly SplitPath[];
   readonly origin: Origin;
-  /** Name of the job's input, where it is one. */
-  readonly name: string | undefined;
+  /** Names of the job's inputs, where they are some. */
+  readonly names: readonly string[];
   readonly pending?: boolean;
 }
 
 function findSplit(context: JobContext): Split {
   const { request, problems, job, cwd } = context;
   const node = child(job?.job, 'input_data');
-  const name = node === undefined ? undefined : splitName(textOf(node));
+  const names = splitNames(node);
   const written = request.flags.input;
   if (written !== undefined) {
     const texts = typeof written === 'string' ? [written] : written;
@@ -109,7 +109,7 @@ function findSplit(context: JobContext): Split {
         where: onCommandLine('--input', ''),
         next: 'name a folder, a file or a pattern',
       });
-    const base = name ?? 'input';
+    const base = names[0] ?? 'input';
     const paths = texts
       .filter((text) => text !== '')
       .map((text, i) => ({
@@ -119,7 +119,7 @@ function findSplit(context: JobContext): Split {
         base: cwd,
         at: onCommandLine('--input', text),
       }));
-    return { paths, origin: 'command line', name };
+    return { paths, origin: 'command line', names };
   }
   if (node === undefined) {
     const where = job === undefined ? onCommandLine('--input') : job.job.at();
@@ -128,9 +128,18 @@ function findSplit(context: JobContext): Split {
         ? 'add --input PATH'
         : `add input_data: \${{inputs.<name>}}, or --input PATH${hintOfInputs(context)}`;
     problems.error('PR1009', 'no input is given', { where, next });
-    return { paths: [], origin: 'default', name: undefined };
+    return { paths: [], origin: 'default', names: [] };
   }
-  return fromJob(node, context);
+  if (node.kind !== 'list') return fromJob(node, context);
+  const each = node.items.map((item) => fromJob(item, context));
+  const paths = each.flatMap((one) => one.paths);
+  return { paths, origin: node.origin, names, pending: each.some((one) => one.pending === true) };
+}
+
+/** Of one input, or of a list of them. */
+function splitNames(node: WrittenNode | undefined): readonly string[] {
+  const nodes = node?.kind === 'list' ? node.items : [node];
+  return nodes.flatMap((each) => splitName(textOf(each)) ?? []);
 }
 
 /** `x` of `${{inputs.x}}`. */
@@ -141,7 +150,7 @@ function splitName(text: string | undefined): string | undefined {
 
 function fromJob(node: WrittenNode, context: JobContext): Split {
   const { problems, references, dataBase: base } = context;
-  const none: Split = { paths: [], origin: node.origin, name: splitName(textOf(node)) };
+  const none: Split = { paths: [], origin: node.origin, names: splitNames(node) };
   const whole = wholeExpression(textOf(node) ?? '');
   const input = whole === undefined ? undefined : inputCalled(whole, context);
   if (input === undefined) {
@@ -196,10 +205,10 @@ function hintOfInputs({ references }: JobContext): string {
 
 async function checkSideInputs(
   { references, problems, dataBase: base, places }: JobContext,
-  splitInput: string | undefined,
+  splitInputs: readonly string[],
 ): Promise<void> {
   for (const input of references.inputs.values()) {
-    if (input.kind !== 'data' || input.name === splitInput || input.pending === true) continue;
+    if (input.kind !== 'data' || splitInputs.includes(input.name) || input.pending === true) continue;
     const side = { name: input.name, text: input.path, type: input.type, base, at: input.node.at() };
     await checkSideInput(side, places, problems);
   }

@@ -3,19 +3,20 @@ import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { withComponent } from './component.ts';
 import { asPipeline } from './forms.ts';
-import { toLocalPath } from './paths.ts';
 import type { JobStep } from './pipeline.ts';
 import { checkSections, findJobs, neededJobs, stepType } from './pipeline.ts';
 import type { Problems } from './problems.ts';
 import { reasonOf } from './problems.ts';
 import { readYaml, YAML_BYTES_MAX } from './read-yaml.ts';
+import { readReferred, readStepFiles } from './referred.ts';
+import type { Referring } from './referred.ts';
 import { applyOverrides } from './set.ts';
 import type { JobRequest } from './request.ts';
 import { isScriptName } from './script-name.ts';
 import { COMPONENT, PIPELINE } from './shape.ts';
 import { warnOfUnknownKeys } from './unknown-keys.ts';
 import type { WrittenEntry, WrittenMap, WrittenNode } from './written.ts';
-import { child, describeNode, textOf } from './written.ts';
+import { child } from './written.ts';
 
 /** A job file as steps, in the order in which they stand there. */
 export interface JobFile {
@@ -41,32 +42,27 @@ export async function readJobFile(
   const written = readYaml(text, shown, problems);
   if (written === undefined) return undefined;
   const set = applyOverrides(written, request.set ?? [], problems);
-  const root = asPipeline(set, problems);
-  const entries = findJobs(root, problems);
-  if (root.kind !== 'map' || entries === undefined) return undefined;
-  const steps: JobStep[] = [];
   const reader = { folder: path.dirname(file), texts: { ...request.componentTexts } };
+  const { files, codeBases } = await readStepFiles(set, reader, problems);
+  const root = asPipeline(set, files, problems);
+  const entries = root && findJobs(root, problems);
+  if (root?.kind !== 'map' || entries === undefined) return undefined;
+  const steps: JobStep[] = [];
   for (const entry of entries) {
     const step = await readStep(entry, root, entries, reader, problems);
-    if (step) steps.push(step);
+    const codeBase = step?.codeBase ?? codeBases.get(entry.key);
+    if (step) steps.push({ ...step, ...(codeBase !== undefined && { codeBase }) });
   }
   warnOfUnknownKeys(root, PIPELINE, problems);
   for (const step of steps) checkSections(step, problems);
   return steps.length === 0 ? undefined : { pipeline: root, steps, components: reader.texts };
 }
 
-interface ComponentReader {
-  /** Of the job file. */
-  readonly folder: string;
-  /** Absolute path to text: of components as they were, and of those that are read. */
-  readonly texts: Record<string, string>;
-}
-
 async function readStep(
   entry: WrittenEntry,
   pipeline: WrittenMap,
   all: readonly WrittenEntry[],
-  reader: ComponentReader,
+  reader: Referring,
   problems: Problems,
 ): Promise<JobStep | undefined> {
   const found = await resolveComponent(entry, reader, problems);
@@ -85,62 +81,23 @@ interface ResolvedJob {
 
 async function resolveComponent(
   entry: WrittenEntry,
-  { folder, texts }: ComponentReader,
+  referring: Referring,
   problems: Problems,
 ): Promise<ResolvedJob | undefined> {
   const node = child(entry.value, 'component');
   if (node === undefined || entry.value.kind !== 'map') return { job: entry.value };
   if (node.kind === 'map') return { job: withComponent(entry, entry.value, node, problems) };
-  const written = textOf(node)?.replace(/^file:(?!\/)/, '');
-  const local = written === undefined || written === '' ? undefined : toLocalPath(written, folder);
-  if (local?.ok !== true || written === undefined) {
-    problems.error('PR1030', `the component of ${entry.key} is not a local file`, {
-      where: node.at(),
-      why: `found ${written ?? describeNode(node)}; allowed: the path of a component file, as in ./score.yml`,
-      next: 'components registered in a workspace are not within reach: save its YAML beside the job file, and name that',
-    });
-    return undefined;
-  }
-  const text = texts[local.value] ?? (await readComponent(local.value, written, node, problems));
-  if (text !== undefined) texts[local.value] = text;
-  const tree = text === undefined ? undefined : readYaml(text, shownPath(node.at().file, written), problems);
-  if (tree === undefined) return undefined;
-  if (tree.kind !== 'map') {
-    problems.error('PR1030', `${written} is not a component`, {
-      where: tree.at(),
-      why: `found ${describeNode(tree)}; allowed: a map with type: parallel or type: command`,
-    });
-    return undefined;
-  }
-  warnOfUnknownKeys(tree, COMPONENT, problems);
-  return { job: withComponent(entry, entry.value, tree, problems), codeBase: path.dirname(local.value) };
-}
-
-/** Beside the path of the job file as the user wrote it. */
-function shownPath(jobFile: string, component: string): string {
-  return path.isAbsolute(component) || jobFile === 'command line'
-    ? component
-    : path.join(path.dirname(jobFile), component);
-}
-
-async function readComponent(
-  file: string,
-  shown: string,
-  node: WrittenNode,
-  problems: Problems,
-): Promise<string | undefined> {
-  try {
-    const { size } = await stat(file);
-    if (size > YAML_BYTES_MAX) throw new Error(`it has ${size} bytes; allowed: ${YAML_BYTES_MAX}`);
-    return (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
-  } catch (error) {
-    problems.error('PR1030', `the component ${shown} cannot be read`, {
-      where: node.at(),
-      why: `${file}: ${reasonOf(error)}`,
-      next: 'check the path; it counts from the folder of the job file',
-    });
-    return undefined;
-  }
+  const words = {
+    what: 'the component',
+    of: entry.key,
+    allowed: 'a component file, as in ./score.yml',
+    holds: 'a map with type: parallel or type: command',
+    next: 'components registered in a workspace are not within reach: save its YAML beside the job file, and name that',
+  };
+  const found = await readReferred(node, words, referring, problems);
+  if (found === undefined) return undefined;
+  warnOfUnknownKeys(found.tree, COMPONENT, problems);
+  return { job: withComponent(entry, entry.value, found.tree, problems), codeBase: found.folder };
 }
 
 async function readText(file: string, shown: string, problems: Problems): Promise<string | undefined> {

@@ -1,5 +1,6 @@
 /** Times and counts of a plan: where a default depends on another setting, or a machine sets the bound. Pure. */
 import type { Cutting, EntryScript, Limits, Plan } from '../domain/plan.ts';
+import type { Surroundings } from './context.ts';
 import type { Problems } from './problems.ts';
 import { onCommandLine } from './problems.ts';
 import type { Settings } from './settings.ts';
@@ -60,9 +61,14 @@ export function compileAdvertise(settings: Settings, problems: Problems): string
 }
 
 /** @returns worker processes of a node, never more than a machine can bear; says so where that changes the wish. */
-export function compileProcesses(settings: Settings, processors: number, problems: Problems): number {
+export function compileProcesses(
+  settings: Settings,
+  { processors, gpus }: Pick<Surroundings, 'processors' | 'gpus'>,
+  problems: Problems,
+): number {
   const { value, at } = settings.processes;
-  if (value === undefined) return Math.max(1, Math.min(processors, PROCESSES_MAX));
+  // workers beyond the GPUs would get none
+  if (value === undefined) return Math.max(1, Math.min(gpus > 0 ? gpus : processors, PROCESSES_MAX));
   const where = at ?? onCommandLine('--processes', value);
   if (value > PROCESSES_MAX) {
     problems.warning('PR1018', `${value} worker processes are asked for, ${PROCESSES_MAX} are used`, {
@@ -117,17 +123,50 @@ export function compileInFlight(
   return { inFlight: true };
 }
 
+/** Values of CSV with a type of their own; of JSON Lines they have it anyway, of Parquet and Arrow that of their column. */
+export function compileMixedTypes(
+  { dataframeMixedTypes, miniBatchFormat }: Settings,
+  entry: EntryScript | undefined,
+  problems: Problems,
+): { readonly mixedTypes?: true } {
+  const format = miniBatchFormat.value ?? 'pandas';
+  const { at, value } = dataframeMixedTypes;
+  if (value !== true || entry === undefined) return {};
+  const why =
+    entry.language === 'node'
+      ? `${entry.file} runs on Node, whose tables have one type a column`
+      : format === 'pandas' || format === 'list'
+        ? undefined
+        : `a column of ${format} has one type`;
+  if (why === undefined) return { mixedTypes: true };
+  problems.warning('PR1018', '--amlbi_dataframe_mixed_types has no effect', { ...(at && { where: at }), why });
+  return {};
+}
+
+/** What of a step its pipeline has as well. */
+export function compileToParent(
+  { copyLogsToParent: logs, pushMetricsToParent: metrics, metricsNamePrefix: prefix }: Settings,
+  isStep: boolean,
+  problems: Problems,
+): Plan['toParent'] {
+  const [first, ...more] = [logs, metrics].filter(({ value }) => value === true);
+  if (first === undefined) return undefined;
+  if (isStep) return { logs: logs.value === true, ...(metrics.value === true && { metrics: { prefix: prefix.value ?? '' } }) }; // prettier-ignore
+  const flag = first === logs ? '--copy_logs_to_parent' : '--push_metrics_to_parent';
+  problems.warning('PR1018', `${flag}${more.length > 0 ? ' and --push_metrics_to_parent have' : ' has'} no effect`, {
+    ...(first.at && { where: first.at }),
+    why: 'the run is no step of a pipeline: its logs and metrics are its own',
+  });
+  return undefined;
+}
+
 /** Settings that this version reads and can't follow. */
 export function checkUnsupported(settings: Settings, problems: Problems): void {
-  const { nodeCount, resumeFrom, dataframeMixedTypes } = settings;
+  const { nodeCount } = settings;
   if ((nodeCount.value ?? 1) > 1) {
     problems.warning('PR1018', `${nodeCount.value ?? 1} nodes are asked for, one is used`, {
       ...(nodeCount.at && { where: nodeCount.at }),
       why: 'this version runs on one machine',
     });
   }
-  if ((resumeFrom.value ?? '') !== '')
-    problems.error('PR1007', '--resume_from is not supported yet', { ...(resumeFrom.at && { where: resumeFrom.at }) });
-  if (dataframeMixedTypes.at !== undefined && dataframeMixedTypes.value === true)
-    problems.warning('PR1018', '--amlbi_dataframe_mixed_types has no effect yet', { where: dataframeMixedTypes.at });
 }

@@ -160,7 +160,7 @@ export const OPTIONS = {
   processes: {
     name: 'max_concurrency_per_instance', yaml: 'max_concurrency_per_instance', v1: 'process_count_per_node',
     runtimeFlag: 'process_count_per_node', cli: { flag: '--processes', argument: '<n>' },
-    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallbackText: 'number of cores',
+    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallbackText: 'number of cores; on a machine with NVIDIA GPUs one for each of them',
     help: 'worker processes on each node',
   },
   nodeCount: {
@@ -319,19 +319,19 @@ export const OPTIONS = {
   },
   copyLogsToParent: {
     name: 'copy_logs_to_parent', runtimeFlag: 'copy_logs_to_parent', value: { type: 'switch' }, fallback: false,
-    help: 'logs also on the pipeline run; read, without effect yet',
+    help: 'the logs of a step of a pipeline are also in logs/<step> of the pipeline, copied when the step ends',
   },
   pushMetricsToParent: {
     name: 'push_metrics_to_parent', runtimeFlag: 'push_metrics_to_parent', value: { type: 'switch' }, fallback: false,
-    help: 'metrics also on the pipeline run; read, without effect yet',
+    help: 'what the script of a step of a pipeline logs is also a metric of the pipeline (parallelrun metrics PIPELINE)',
   },
   metricsNamePrefix: {
     name: 'metrics_name_prefix', runtimeFlag: 'metrics_name_prefix', value: { type: 'text' }, fallback: '',
-    help: 'put before the names of those metrics; read, without effect yet',
+    help: 'put before the names of those metrics',
   },
   dataframeMixedTypes: {
     name: 'amlbi_dataframe_mixed_types', runtimeFlag: 'amlbi_dataframe_mixed_types', value: { type: 'switch' }, fallback: false,
-    help: 'keep mixed types per column; read, without effect yet',
+    help: 'in columns of CSV that hold texts as well, what is written as a number is an int or a float, in every mini-batch alike',
   },
   asyncMode: {
     name: 'amlbi_async_mode', runtimeFlag: 'amlbi_async_mode', value: { type: 'switch' }, fallback: false,
@@ -339,7 +339,7 @@ export const OPTIONS = {
   },
   resumeFrom: {
     name: 'resume_from', runtimeFlag: 'resume_from', value: { type: 'text' }, fallback: '',
-    help: 'id of an earlier run whose finished mini-batches are reused (not supported yet)',
+    help: 'id of an earlier run below the same root whose finished mini-batches are reused; of a step PIPELINE/STEP',
   },
   isolate: {
     name: 'isolate', yaml: 'isolate', cli: { flag: '--isolate', argument: '<true|false>' }, value: { type: 'switch' },

@@ -10,15 +10,12 @@ import { wholeExpression } from './expressions.ts';
 import { existingAncestor, isWithin } from './paths.ts';
 import { compileRemoteOutputs, refuseForm, remoteTarget } from './remote-outputs.ts';
 import { listed, onCommandLine } from './problems.ts';
+import { checkResultName } from './result-name.ts';
 import type { JobOutput } from './job-outputs.ts';
 import { outputLocation } from './job-outputs.ts';
-import { describeFound } from './values.ts';
 import { child, describeNode, isNull, textOf } from './written.ts';
 
 export const RESULT_FILE_DEFAULT = 'parallel_run_step.txt';
-const FORBIDDEN_CHARACTERS = '~"#%&*:<>?/\\{|}';
-const FORBIDDEN_NAME = /[~"#%&*:<>?/\\{|}\p{Cc}]/u;
-const NAME_BYTES_MAX = 255;
 
 export interface CompiledOutput {
   readonly output: OutputSpec;
@@ -61,14 +58,17 @@ export async function compileOutput(context: JobContext, inputs: readonly InputS
   }
   const isFile = rowOutput?.type === 'uri_file';
   const location = rowOutput === undefined ? undefined : locationOf(rowOutput, context);
-  const name = named ?? (isFile && location !== undefined ? path.basename(location) : RESULT_FILE_DEFAULT);
+  const inFolder = child(child(job?.job, 'task'), 'append_row_file_name');
+  const written = inFolder?.kind === 'scalar' && !isNull(inFolder) ? inFolder : undefined;
+  const name =
+    named ?? (isFile && location !== undefined ? path.basename(location) : (written?.text ?? RESULT_FILE_DEFAULT));
   const at =
     named !== undefined
       ? onCommandLine('--append-row-to', named)
-      : (settings.output.at ?? rowOutput?.path?.at() ?? rowOutput?.at() ?? { file: folder });
+      : (settings.output.at ?? written?.at() ?? rowOutput?.path?.at() ?? rowOutput?.at() ?? { file: folder });
   const target = { folder, name, at };
   const overwrite = settings.overwrite.value === true;
-  if (checkName(target, context)) await checkTarget(target, overwrite, inputs, context);
+  if (checkResultName(name, at, problems)) await checkTarget(target, overwrite, inputs, context);
   await compileRemoteOutputs(context, rowOutput, { folder, result: name, overwrite });
   return {
     output: { action: 'append_row', file: path.join(folder, name), format: formatOf(name), overwrite },
@@ -140,18 +140,6 @@ function sideOutputs(
     sideOutputs: Object.fromEntries(others.map((output) => [output.name, locationOf(output, context)])),
     sideOutputFiles: others.filter((output) => output.type === 'uri_file').map((output) => output.name),
   };
-}
-
-function checkName({ name, at }: Target, { problems }: JobContext): boolean {
-  const impossible = FORBIDDEN_NAME.test(name) || ['', '.', '..'].includes(name);
-  const long = Buffer.byteLength(name) > NAME_BYTES_MAX;
-  if (!impossible && !long) return true;
-  problems.error('PR5203', 'the name of the result file is not a possible one', {
-    where: at,
-    why: `found ${describeFound(name)}; allowed: a name without ${FORBIDDEN_CHARACTERS}, of at most ${NAME_BYTES_MAX} bytes`,
-    next: name.includes('/') ? 'name the folder with --output, and only the file here' : 'choose another name',
-  });
-  return false;
 }
 
 const FORMATS: Readonly<Record<string, OutputFormat>> = { '.csv': 'csv', '.jsonl': 'jsonl', '.parquet': 'parquet' };

@@ -12,6 +12,7 @@ import { existingAncestor } from './paths.ts';
 import type { Problems } from './problems.ts';
 import { onCommandLine } from './problems.ts';
 import type { JobRequest } from './request.ts';
+import { countGpus } from '../node/gpus.ts';
 import { describeFound } from './values.ts';
 
 export interface RunPlace {
@@ -29,6 +30,7 @@ export function systemSurroundings(): Surroundings {
     now: () => new Date(),
     letters: () => Array.from({ length: 4 }, () => ALPHABET[randomInt(ALPHABET.length)]).join(''),
     processors: availableParallelism(),
+    gpus: countGpus(),
   };
 }
 

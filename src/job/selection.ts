@@ -113,10 +113,13 @@ function inputPlace(
   problems.error('PR3102', `the input ${split.name} is not a path that is known here`, {
     where: split.at,
     why: `found the form ${place.scheme}:...; allowed: paths on this machine, and URLs of Blob storage, S3, https and datastores`,
-    next: 'copy or mount the data, and name that folder',
+    next: `copy or mount the data, and name that folder${setting(split.at)}`,
   });
   return undefined;
 }
+
+const setting = ({ file, keyPath }: SourceLocation): string =>
+  keyPath === undefined || file === 'command line' ? '' : `, in the file or with --set ${keyPath}=PATH`;
 
 /** Side inputs have to be there, and be what they are declared to be. */
 export async function checkSideInput(side: SplitPath, places: Places, problems: Problems): Promise<void> {

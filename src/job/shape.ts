@@ -86,7 +86,10 @@ const JOB_FRAME: readonly (readonly [string, Shape])[] = [
   ['inputs', each(INPUT)],
   ['outputs', each(OUTPUT)],
 ];
-const TASK_FRAME = leaves('type', 'model');
+const TASK_FRAME: readonly (readonly [string, Shape])[] = [
+  ...leaves('type', 'model'),
+  ['append_row_file_name', leaf('name of the result file in the folder that append_row_to names')],
+];
 const RESOURCES_NAMES = [
   'instance_type',
   'properties',
@@ -154,7 +157,7 @@ export const COMPONENT: MapShape = { ...PARALLEL_JOB, byType: new Map([['command
 function buildJob(): MapShape {
   const groups = new Map<string, [string, Shape][]>([
     ['', [...JOB_FRAME] as [string, Shape][]],
-    ['task', TASK_FRAME],
+    ['task', [...TASK_FRAME] as [string, Shape][]],
     ['resources', RESOURCES_FRAME],
     ['retry_settings', []],
   ]);

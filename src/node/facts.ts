@@ -16,7 +16,7 @@ export async function nodeFacts(options: WorkerOptions, limits: SlotLimits): Pro
   return {
     address: await findAddress(options.advertise),
     session: randomBytes(8).toString('hex'),
-    gpus: countGpus(),
+    gpus: options.gpus ?? countGpus(),
     commandPrefix: deathPrefix(options.hostCommand),
     limits,
     oom: new OomWitness(),

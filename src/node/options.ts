@@ -58,6 +58,8 @@ export interface WorkerOptions {
   /** Address of this node; else it is found out (`address.ts`). */
   readonly advertise?: string;
   readonly profilingModule?: 'cProfile' | 'profile';
+  /** GPUs of the node; default those that are found. */
+  readonly gpus?: number;
   readonly clock: Clock;
 }
 

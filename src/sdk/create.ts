@@ -1,11 +1,10 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { createManifest } from '../dataset/index.ts';
 import type { RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
-import { redact } from '../domain/redact.ts';
 import { snapshotCode } from '../environment/index.ts';
 import type { Lock } from '../environment/lock.ts';
 import { LedgerWriter } from '../ledger/index.ts';
@@ -22,7 +21,7 @@ import { packageVersion } from './package.ts';
 import { hasQueries } from './queries.ts';
 import { hasRemoteInputs } from './remote.ts';
 import type { Secrets } from './remote.ts';
-import { storeJobFile } from './resume-store.ts';
+import { keepJobFile } from './resume-store.ts';
 
 /**
  * Makes the folder of a new run with everything it starts from. Where that fails the folder is gone again: a run
@@ -104,10 +103,4 @@ async function fill(
 /** The columns, where they were decided just now. */
 export function schemaDecided({ columns }: OpenedInput): RunEvent[] {
   return columns ? [{ type: 'schema-decided', at: systemClock.now(), columns }] : [];
-}
-
-/** As it is now, to be compared when the run goes on. One that is gone already can't be. */
-async function keepJobFile(jobFile: string, layout: RunLayout): Promise<void> {
-  const text = await readFile(jobFile, 'utf8').catch(() => undefined);
-  if (text !== undefined) await storeJobFile(layout, redact(text));
 }

@@ -194,7 +194,16 @@ export function workerOptions(
 /** One table an input, in the order of the inputs: `MiniBatchSource.table` counts them so. */
 function workerTables(plan: Plan, columns: readonly Column[] | undefined): WorkerTable[] {
   if (!columns) return [];
-  return plan.inputs.flatMap((input) => (input.kind === 'table' ? [{ ...input.table, schema: { columns } }] : []));
+  const keys: readonly string[] = plan.cutting.by === 'keys' ? plan.cutting.keys : [];
+  // keys are texts wherever they are told
+  const texts = columns.filter(({ name, type }) => type === 'string' && !keys.includes(name)).map(({ name }) => name);
+  return plan.inputs.flatMap((input): WorkerTable[] => {
+    if (input.kind !== 'table') return [];
+    const { table } = input;
+    return table.format === 'csv' && plan.mixedTypes === true
+      ? [{ ...table, mixed: texts, schema: { columns } }]
+      : [{ ...table, schema: { columns } }];
+  });
 }
 
 export function refusal(problem: Problem): ParallelRunError {

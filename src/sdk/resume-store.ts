@@ -1,9 +1,10 @@
 /** What of a run's settings changes for good when it goes on: replaced as a whole, whatever happens meanwhile. */
-import { open, rename, stat } from 'node:fs/promises';
+import { open, readFile, rename, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
+import { redact } from '../domain/redact.ts';
 
 /** The time of the file stays: it says when the run was started. */
 export async function storePlan(layout: RunLayout, plan: Plan): Promise<void> {
@@ -13,6 +14,12 @@ export async function storePlan(layout: RunLayout, plan: Plan): Promise<void> {
 
 export async function storeJobFile(layout: RunLayout, text: string): Promise<void> {
   await replace(layout.jobFile, text);
+}
+
+/** As it is now, to be compared when the run goes on. One that is gone already can't be. */
+export async function keepJobFile(jobFile: string, layout: RunLayout): Promise<void> {
+  const text = await readFile(jobFile, 'utf8').catch(() => undefined);
+  if (text !== undefined) await storeJobFile(layout, redact(text));
 }
 
 async function replace(

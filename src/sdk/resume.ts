@@ -5,6 +5,7 @@ import { reopenManifest } from '../dataset/index.ts';
 import type { RebuiltMiniBatch, RunEnded, RunEvent } from '../domain/event.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { Plan } from '../domain/plan.ts';
+import type { Problem } from '../domain/problem.ts';
 import { LedgerWriter } from '../ledger/index.ts';
 import { coreConfig } from '../orchestrator/index.ts';
 import { SpoolDamagedError, SpoolWriter, verifyExtent } from '../output/index.ts';
@@ -53,6 +54,14 @@ export interface ResumeOptions extends InputOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Of a run that begins with what another one has finished. */
+export interface BegunFrom {
+  /** Lines about what it begins with. */
+  readonly notes?: readonly string[];
+  /** Of its job. */
+  readonly warnings?: readonly Problem[];
+}
+
 export type Resumed =
   | { readonly kind: 'going on'; readonly run: RunHandle; readonly settled: number }
   /** There was nothing to do: the run has ended, with this code. */
@@ -62,14 +71,14 @@ export type Resumed =
  * @throws ParallelRunError: exit code 2 where there is no such run, 4 where it is held by another process, damaged, of
  *   another format, or where its code, job, interpreter or input have changed and no option says to go on
  */
-export async function resume(root: string, runId: string, options: ResumeOptions = {}): Promise<Resumed> {
+export async function resume(root: string, runId: string, options: ResumeOptions & BegunFrom = {}): Promise<Resumed> {
   const stored = await openRun(root, runId);
   const { layout } = stored;
   const lock = await lockRun(stored.plan, layout);
   try {
     const job = await checkJob(stored.plan, layout);
     const plan = withChanges(upgraded(job.plan), options.changes ?? {});
-    const faces = createFaces(plan, layout, [], true);
+    const faces = createFaces(plan, layout, options.warnings ?? [], true);
     const past = await readPast(plan, layout, faces);
     const { ended } = past.recovery;
     if (ended && !goesOn(ended, past.recovery, options)) {
@@ -119,10 +128,11 @@ async function lookAround(
   layout: RunLayout,
   job: JobCheck,
   past: Past,
-  options: ResumeOptions,
+  options: ResumeOptions & BegunFrom,
 ): Promise<Found> {
   const { recovery } = past;
   const notes = new Notes();
+  for (const note of options.notes ?? []) notes.tell(note);
   if (job.rules.length > 0) throw refused([jobChanged(before, job.rules)]);
   const code = await compareCode(plan, layout, recovery.fingerprint);
   try {

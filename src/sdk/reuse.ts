@@ -27,11 +27,13 @@ const hash = (text: string): string => createHash('sha256').update(text).digest(
 
 /** @param runId of the pipeline; it and the paths of inputs say nothing: what lies there is compared apart */
 export async function fingerprintOf(compiled: CompiledStep, runId: RunId): Promise<Fingerprint> {
+  // a word of its own: a pipeline may be called `p`
+  const id = new RegExp(`(?<![\\w-])${runId.replaceAll('.', '\\.')}(?![\\w-])`, 'g');
   const places = Object.entries(compiled.inputs).sort(([, a], [, b]) => b.length - a.length);
   const neutral = (value: unknown): string => {
     let text = JSON.stringify(value);
     for (const [name, place] of places) text = text.replaceAll(JSON.stringify(place).slice(1, -1), `<input ${name}>`);
-    return hash(text.replaceAll(runId, '<pipeline>'));
+    return hash(text.replaceAll(id, '<pipeline>'));
   };
   const { step } = compiled;
   const root = dirname(dirname(dirname(step.plan.runFolder)));

@@ -13,6 +13,7 @@ import type { OpenedInput } from './input.ts';
 import { Notes } from './notes.ts';
 import { carryOut, hasQueries, overRows, refuseBadQueries } from './queries.ts';
 import { fetchInputs, hasRemoteInputs, resumable } from './remote.ts';
+import { startFrom } from './resume-from.ts';
 import type { RunHandle } from './types.ts';
 
 export interface StartOptions {
@@ -45,6 +46,7 @@ export async function startPlan(
   { plan, warnings, secrets }: Pick<CompiledJob, 'plan' | 'warnings' | 'secrets'>,
   options: StartOptions = {},
 ): Promise<RunHandle> {
+  if (plan.resumeFrom !== undefined) return startFrom(plan, warnings, options);
   const progress = options.onProgress ?? (() => undefined);
   const { signal } = options;
   const elsewhere = hasRemoteInputs(plan);

@@ -11,6 +11,7 @@ import type { RunStatus } from '../views/status.ts';
 import { causeBlock } from '../views/text/cause.ts';
 import { problemText } from '../views/text/problem.ts';
 import { systemClock } from './clock.ts';
+import { copyLogs } from './parent-logs.ts';
 import { endLeftOvers, startCommand } from './command-run.ts';
 import { findEarlier, fingerprintOf } from './reuse.ts';
 import { readLedger } from '../ledger/index.ts';
@@ -59,15 +60,14 @@ export async function beginStep(turn: StepTurn): Promise<BegunStep> {
   try {
     return (await goOn(turn)) ?? (await beginAnew(turn));
   } catch (error) {
-    const cause =
-      error instanceof ParallelRunError
-        ? textsOf(error.problems)
-        : [error instanceof Error ? error.message : String(error)];
+    const cause = error instanceof ParallelRunError ? textsOf(error.problems) : [messageOf(error)];
     const canceled = turn.options.signal?.aborted === true;
     const exitCode = error instanceof ParallelRunError && error.exitCode > 2 ? error.exitCode : 1;
     return { kind: 'ended', ended: { state: canceled ? 'Canceled' : 'Failed', exitCode, cause, outputs: {} } };
   }
 }
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 const textsOf = (problems: readonly Problem[]): readonly string[] =>
   problems.flatMap((problem) => problemText(problem).split('\n'));
@@ -93,7 +93,7 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
     const { state, exitCode } = resumed.ended;
     return atOnce({ state, exitCode, cause: [], outputs, ...(print && { fingerprint: print }) });
   }
-  return runningRun(resumed.run, outputs, print);
+  return runningRun(resumed.run, outputs, print, turn);
 }
 
 /** Whether there is anything to go on with: a run that was killed while its folder was made has no event. */
@@ -153,7 +153,7 @@ async function beginAnew(turn: StepTurn): Promise<BegunStep> {
     { plan: compiled.step.plan, warnings: compiled.warnings, secrets: compiled.secrets },
     { onProgress: progress },
   );
-  return runningRun(run, compiled.outputs, fingerprint);
+  return runningRun(run, compiled.outputs, fingerprint, turn);
 }
 
 function withOutputs(
@@ -164,7 +164,12 @@ function withOutputs(
   return { ...end, outputs, ...(fingerprint && { fingerprint }) };
 }
 
-function runningRun(run: RunHandle, outputs: StepEnded['outputs'], fingerprint: Fingerprint | undefined): RunningStep {
+function runningRun(
+  run: RunHandle,
+  outputs: StepEnded['outputs'],
+  fingerprint: Fingerprint | undefined,
+  { name, pipeline, options }: StepTurn,
+): RunningStep {
   const context = {
     runId: run.runId,
     folder: run.folder,
@@ -175,12 +180,18 @@ function runningRun(run: RunHandle, outputs: StepEnded['outputs'], fingerprint: 
     kind: 'running',
     status: () => run.status(),
     cancel: (how, by) => run.cancel(how, by),
-    ended: run.result().then(({ state, exitCode, status }) => ({
-      state,
-      exitCode,
-      cause: state === 'Completed' ? [] : causeBlock(status, context),
-      outputs,
-      ...(fingerprint && { fingerprint }),
-    })),
+    ended: run.result().then(async ({ state, exitCode, status }) => {
+      if (run.plan.toParent?.logs === true)
+        await copyLogs(run.folder, pipeline.folder, name).catch((error: unknown) => {
+          options.onProgress?.(`the logs of ${name} could not be copied to its pipeline: ${messageOf(error)}`);
+        });
+      return {
+        state,
+        exitCode,
+        cause: state === 'Completed' ? [] : causeBlock(status, context),
+        outputs,
+        ...(fingerprint && { fingerprint }),
+      };
+    }),
   };
 }

@@ -32,6 +32,24 @@ export function factOf(line: string): Fact | undefined {
   return { at, kind, run, name, value, state, ...(typeof error === 'string' && { error }) };
 }
 
+const MEASURED: readonly FactKind[] = ['metric', 'row', 'list', 'table'];
+
+/**
+ * What a line of a step says of its pipeline.
+ * @param of own: id of the step's run; prefix: absent where what it measures is its own
+ */
+export function toPipeline(
+  line: string,
+  of: { readonly own: string; readonly pipeline: string; readonly prefix: string | undefined },
+): Fact | undefined {
+  const fact = factOf(line);
+  if (fact === undefined) return undefined;
+  // files and models stay where they are shown with their place
+  if (fact.run === of.pipeline) return fact.kind === 'file' || fact.kind === 'model' ? undefined : fact;
+  if (fact.run !== of.own || of.prefix === undefined || !MEASURED.includes(fact.kind)) return undefined;
+  return { ...fact, name: `${of.prefix}${fact.name}` };
+}
+
 export interface MetricRecord {
   readonly name: string;
   readonly form: 'metric' | 'row' | 'list' | 'table';

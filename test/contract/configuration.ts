@@ -1,9 +1,10 @@
 /** Settings, flags and files. Numbers are those of contract 1. */
 import type { Line } from './line.ts';
-import { held, open, partly } from './line.ts';
+import { held, partly } from './line.ts';
 
 const BAD = 'job/bad-jobs';
 const YAML = 'job/compile';
+const V1 = 'job/pipeline-v1';
 const EACH = '%s';
 const FLAG = 'program_arguments: %s';
 const EVERY = 'takes every flag';
@@ -26,14 +27,14 @@ const SETTINGS: readonly Line[] = [
   held('1.1 mini_batch_size: one of a table never spans two files', ['dataset/create', 'by rows: exactly so many, never two files, in the order of the files']),
   held('1.1 mini_batch_rows (ours): exactly so many rows', ['e2e/scripts', 'CSV by %s: every row once, in order, types as of the whole file'], ['dataset/create', 'by rows: exactly so many, never two files, in the order of the files']),
   held('1.1 partition_keys: a mini-batch for each combination', ['e2e/partition', 'TypeScript'], ['contract/pipelines', 'two steps: a command makes an MLTable, a parallel step takes it by its keys']),
-  partly('1.1 partition_keys beside mini_batch_size: keys win, with a warning', 'the form of version 1 warns too, where there it was an error', ['job/split', EACH, "'keys of a table, whose size"], [BAD, EACH, 'partition_keys: [store]\\n    mini_batch_rows: 5']),
+  held('1.1 partition_keys beside mini_batch_size: keys win, with a warning; in the forms of version 1 an error', [V1, 'keys and a size together are an error, in a configuration on its own as well'], ['job/split', EACH, "'keys of a table, whose size"], [BAD, EACH, 'partition_keys: [store]\\n    mini_batch_rows: 5']),
   held('1.1 error_threshold: -1 by default, more than that many failed items end the run', [BAD, EACH, 'error_threshold: -2'], ['contract/thresholds', 'exactly as many failures as are allowed complete, one more fails: %s', "'error_threshold'"]),
   held('1.1 mini_batch_error_threshold (allowed_failed_count): the same for mini-batches', [BAD, EACH, 'mini_batch_error_threshold: -1.5'], ['contract/thresholds', 'exactly as many failures as are allowed complete, one more fails: %s', "'mini_batch_error_threshold'"]),
   held('1.1 allowed_failed_percent: 0 to 100, judged once all are created', ['core/step', 'failed percent is judged only when all are created, and is "greater than"'], [BAD, FLAG, '--allowed_failed_percent 101']),
   held('1.1 retry_settings.max_retries (run_max_try): 2 by default, tries are one more', [YAML, 'reads runtime flags behind --, and takes the root from the environment'], [YAML, 'has a default for everything'], ['core/step', 'that fails is tried again, at another worker, after a growing pause, and fails in the end']),
   held('1.1 retry_settings.timeout (run_invocation_timeout): limit of one run(), 60 s by default, up to 259200', [BAD, EACH, 'timeout: 259201'], [YAML, 'has a default for everything'], ['node/faults', 'run over its limit: stacks, then killed; a new worker follows']),
   partly('1.1 resources.instance_count (node_count): an integer of at least 1', 'one node is used, with a warning: many machines come later', [YAML, 'warns of what one machine cannot follow'], [BAD, EACH, 'resources: { instance_count: -1 }']),
-  partly('1.1 max_concurrency_per_instance (process_count_per_node): number of cores by default', 'on a machine with GPUs the default is the number of cores as well, not that of the GPUs', [YAML, 'has a default for everything'], [BAD, EACH, 'max_concurrency_per_instance: 0']),
+  held('1.1 max_concurrency_per_instance (process_count_per_node): number of cores by default, one per GPU on a node with GPUs', [YAML, 'one process per GPU by default; what is given wins: %s GPUs, %s'], [YAML, 'has a default for everything'], [BAD, EACH, 'max_concurrency_per_instance: 0']),
   held('1.1 logging_level: WARNING, INFO or DEBUG, INFO by default', [BAD, EACH, 'logging_level: LOUD'], [YAML, 'has a default for everything'], ['logs/runlog', 'write both lines of every mini-batch at every logging level']),
   held('1.1 environment_variables: set in the workers', ['node/environment', 'the variables of the contract, the job and the machine, but nothing that is ours'], [BAD, EACH, 'environment_variables: A=1']),
   held('1.1 inputs, input_data (inputs, side_inputs): one is split, the others are side inputs', ['e2e/entry', 'models, side inputs, metrics, files and child runs of a job'], [BAD, EACH, "'a wrong input_data'"]),
@@ -42,8 +43,8 @@ const SETTINGS: readonly Line[] = [
   held('1.1 thresholds are independent: any of them ends the run', ['e2e/faults', 'more rows than items make up for nothing: each mini-batch counts by itself'], ['contract/thresholds', 'exactly as many failures as are allowed complete, one more fails: %s']),
   held('1.1 failed items: a short return counts its shortfall and fails no mini-batch', ['core/step', 'with fewer rows than items counts the shortfall as failed items; more rows are fine']),
   held('1.1 several inputs, one after the other', ['job/split', 'several inputs, in listed order, and file URLs'], ['dataset/create', 'inputs come as listed; none shares a mini-batch with another']),
-  open('1.1 step names of version 1: 3 to 32 characters of a fixed alphabet', 'any name of a job is taken; nothing that was allowed is refused'),
-  partly('1.1 user arguments that version 1 refuses', 'none is refused: those that are runtime flags are read as such, and all reach the script', [WHOLE, ALL_FLAGS]),
+  held('1.1 step names of version 1: 3 to 32 characters of a fixed alphabet', [V1, 'called %s', "['a', false]"]),
+  held('1.1 user arguments that version 1 refuses: none is refused here, those that are runtime flags are read as such, and all reach the script', [V1, 'arguments that version 1 refuses are taken: %s'], [WHOLE, ALL_FLAGS]),
   held('1.1 characters that no append file name may hold', [YAML, 'refuses the name %j'], ['contract/thresholds', 'each character that a result name may not hold is refused: %s']),
 ]; // prettier-ignore
 
@@ -77,7 +78,8 @@ const JOB_FILES: readonly Line[] = [
   held('1.2 all mistakes of a file at once', [BAD, 'in the order of the file, errors first']),
   held('1.2 parallel_run_config of version 1: mini_batch_size, error_threshold, output_action, logging_level, compute_target_name, node_count, process_count_per_node, entry_script, source_directory, description, run_invocation_timeout, run_max_try, append_row_file_name, allowed_failed_count, allowed_failed_percent', ['job/forms', CONFIG], ['job/forms', 'a bad value names its own line, an unknown key is told'], ['contract/forms', 'a configuration of version 1 runs']),
   held('1.2 parallel_run_config of version 1: environment', ['contract/forms', 'the environment of a configuration of version 1 is that of the run']),
-  partly('1.2 the step of type ParallelRunStep in a pipeline YAML of version 1', 'refused with the types that are known; its settings can be written as parallel_run_config', ['contract/forms', '%s', "['the pipeline YAML of version 1'"]),
+  held('1.2 the pipeline YAML of version 1: steps of type ParallelRunStep and PythonScriptStep, parameters, data_references, inputs, side_inputs, outputs, arguments, allow_reuse', ['contract/forms', 'the pipeline YAML of version 1 runs: two steps, data references, parameters, configuration in a file'], [V1, 'its settings, inputs, side inputs, arguments and output'], [V1, 'several inputs are split one after the other, in listed order']),
+  held('1.2 other types of step of version 1 are a clear error', [V1, '%s is told', 'a step of another type']),
   partly('1.2 task.type: model', 'refused with PR1007: a job of a model alone has no script to run', ['contract/forms', '%s', "['a job of a model'"]),
 ]; // prettier-ignore
 
@@ -89,11 +91,11 @@ const FLAGS: readonly Line[] = [
   held('1.3 --first_task_creation_timeout: 600 s, a warning each minute', [WHOLE, ALL_FLAGS], ['core/step', 'no mini-batch created: a warning each minute, the end at the limit']),
   held('1.3 --resource_monitor_interval: 5 s here, 0 is off', [WHOLE, ALL_FLAGS], ['node/sampler', 'a short run has a sample of each, none where they are off']),
   held('1.3 --profiling_module: cProfile or profile, one profile per worker', [BAD, FLAG, '--profiling_module yappi'], ['py/debug', 'test_one_profile_per_worker'], [WHOLE, ALL_FLAGS]),
-  partly('1.3 --copy_logs_to_parent, --push_metrics_to_parent, --metrics_name_prefix', 'read and shown, without effect: the logs and metrics of each step are below the folder of its pipeline', [WHOLE, ALL_FLAGS], [BAD, FLAG, '--copy_logs_to_parent maybe']),
+  held('1.3 --copy_logs_to_parent, --push_metrics_to_parent, --metrics_name_prefix: of a step also those of its pipeline', ['e2e/toparent', 'its logs are also those of the pipeline, its metrics with a prefix; what failed as well, what is reused too'], ['e2e/toparent', 'of a run without a pipeline have no effect, which is said once'], [WHOLE, ALL_FLAGS], [BAD, FLAG, '--copy_logs_to_parent maybe']),
   held('1.3 --rank_mini_batch_count: N mini-batches without input', ['dataset/create', 'ranks'], ['contract/ranks', 'rank mini-batches get an empty list, each its index']),
-  partly('1.3 --resume_from', 'refused with PR1007; parallelrun resume goes on with a run of one\'s own', ['contract/forms', '%s', "['--resume_from'"]),
+  held('1.3 --resume_from: finished mini-batches of an earlier run are reused', ['e2e/resume-from', 'runs what the earlier run has not finished, and leaves that as it is; a completed one is taken whole'], ['e2e/resume-from', 'refuses another run than it was: %s'], ['e2e/resume-from', 'a step takes that of an earlier pipeline']),
   held('1.3 --append_row_safe_output: always so here', [WHOLE, ALL_FLAGS], ['e2e/order', 'identical over several runs with 1, 2 and 4 processes']),
-  partly('1.3 --amlbi_dataframe_mixed_types', 'read, with a warning that it has no effect: types are those of the whole column', ['contract/forms', '%s', "['--amlbi_dataframe_mixed_types'"]),
+  held('1.3 --amlbi_dataframe_mixed_types: values of a column keep their own types', [WHOLE, '--amlbi_dataframe_mixed_types: each value keeps its own type, the same in every mini-batch'], ['py/table_csv', 'test_mixed_types_keep_each_value_its_own'], ['contract/forms', 'mixed types: %j %j']),
   held('1.3 --amlbi_async_mode: several mini-batches in flight in one process', ['e2e/inflight', 'works on several at once; the rows stand in order, each once'], ['e2e/inflight', 'a script without these functions is told which are missing']),
   held('1.3 unknown flags are the script\'s own', ['job/arguments', 'slips of them are named, flags of the script are not'], [WHOLE, ALL_FLAGS]),
 ]; // prettier-ignore

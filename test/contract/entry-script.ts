@@ -1,6 +1,6 @@
 /** What entry scripts count on. Numbers are those of contract 2; `ours` are options that the original has not. */
 import type { Line } from './line.ts';
-import { held, partly } from './line.ts';
+import { held } from './line.ts';
 
 const SDK = 'e2e/entry';
 const JOB = 'models, side inputs, metrics, files and child runs of a job';
@@ -69,7 +69,7 @@ const API: readonly Line[] = [
   held('2.6 AZUREML_BI_OUTPUT_PATH, AZUREML_MODEL_DIR', [NODE, VARIABLES], [NODE, 'the inputs of the job and its models, for those who ask for them by name']),
   held('2.6 AZUREML_RUN_ID, AZUREML_ROOT_RUN_ID, AZUREML_EXPERIMENT_NAME, AZUREML_CR_NODE_RANK', [NODE, VARIABLES], [NODE, "a pipeline's run is the root; without one the run itself"]),
   held('2.6 AZ_BATCH_NODE_LIST, AZ_BATCHAI_JOB_MASTER_NODE_IP, AZ_BATCHAI_WORKER_IP, AZ_BATCH_IS_CURRENT_NODE_MASTER, AZ_BATCHAI_GPU_COUNT_FOUND', [NODE, VARIABLES], [NODE, 'one GPU per worker, none for those beyond; the user may switch the fault handler off']),
-  partly('2.6 CUDA_VISIBLE_DEVICES: one GPU per worker, none for those beyond; a successor gets that of the one before', 'a GPU belongs to the slot, so that a successor has it; no test replaces a worker on a node with GPUs', [NODE, 'one GPU per worker, none for those beyond; the user may switch the fault handler off']),
+  held('2.6 CUDA_VISIBLE_DEVICES: one GPU per worker, none for those beyond; a successor gets that of the one before', [NODE, 'the successor of a worker that died has its GPU'], [NODE, 'one GPU per worker, none for those beyond; the user may switch the fault handler off']),
   held('2.6 PYTHONFAULTHANDLER: 1 unless it is set', [NODE, VARIABLES], [NODE, 'one GPU per worker, none for those beyond; the user may switch the fault handler off']),
   held('2.7 enqueue, get_processing_batch_number, check_all_tasks_processed, get_finished_batch_result', ['e2e/inflight', 'works on several at once; the rows stand in order, each once'], ['py/inflight', 'test_results_leave_in_order'], ['e2e/inflight', 'an exception of one, told or raised, is the failure of that one']),
   held('2.8 what a worker and its children write to descriptors 1 and 2 is captured per process, C and subprocesses too', ['py/runs', 'test_lines_of_c'], ['contract/ranks', 'what a script, its children and bare descriptors print reaches the driver log']),

@@ -51,6 +51,80 @@ def run(mini_batch):
     expect([miniBatches.created, items.failed]).toEqual([3, 1]);
   });
 
+  it('the pipeline YAML of version 1 runs: two steps, data references, parameters, configuration in a file', async () => {
+    space.write(
+      'scripts/prep.py',
+      `import os, sys
+args = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+for name in os.listdir(args["--in"]):
+    with open(os.path.join(args["--out"], name + ".txt"), "w") as file:
+        file.write(args["--note"] + os.environ["AML_PARAMETER_COUNT"])
+`,
+    );
+    space.write(
+      'scripts/score.py',
+      `import os, sys
+def run(mini_batch):
+    side = sorted(os.listdir(sys.argv[2]))
+    return [[os.path.basename(path), open(path).read(), len(mini_batch), len(side), sys.argv[4]] for path in mini_batch]
+`,
+    );
+    space.write(
+      'yaml/config.yml',
+      `parallel_run_config:
+  entry_script: score.py
+  source_directory: scripts
+  mini_batch_size: 2
+  output_action: append_row
+  append_row_file_name: rows.csv
+  error_threshold: 0
+  node_count: 1
+  process_count_per_node: 1
+  environment: { python: python3 }
+`,
+    );
+    space.write('parallelrun.config.yml', `datastores: { blob: ${space.folder} }\n`);
+    space.write(
+      'pipe.yml',
+      `pipeline:
+  name: Two steps
+  default_compute: cpu-cluster
+  parameters:
+    Note: { type: string, default: "it's a note" }
+    Limit: { type: int, default: 600 }
+  data_references:
+    Raw: { datastore: blob, path_on_datastore: in }
+  steps:
+    Score:
+      type: "ParallelRunStep"
+      name: parallel-run-step-1
+      parallel_run_config: yaml/config.yml
+      allow_reuse: True
+      arguments: ["--side", "side_input:extra", "--progress_update_timeout", "parameter:limit"]
+      parameters: { limit: { source: Limit } }
+      inputs: { images: { source: pictures, bind_mode: mount } }
+      side_inputs: { extra: { source: Raw, bind_mode: mount } }
+      outputs: { scores: { destination: scores_out, datastore: blob, bind_mode: mount } }
+    Prep:
+      type: "PythonScriptStep"
+      name: Data Prep
+      script_name: prep.py
+      source_directory: .\\scripts
+      arguments: ["--in", "input:raw", "--out", "output:made", "--note", "parameter:note"]
+      parameters: { note: { source: Note }, COUNT: 7 }
+      inputs: { raw: { source: Raw } }
+      outputs: { made: { destination: pictures, datastore: blob } }
+`,
+    );
+    const ended = await space.cli('run', 'pipe.yml', '--name', 'p');
+    expect(ended.code, ended.stdout + ended.stderr).toBe(0);
+    const result = readFileSync(path.join(space.root, 'p/steps/p.Score/outputs/scores/rows.csv'), 'utf8');
+    const expected = [['a', 2], ['b', 2], ['c', 1]].map(([name, size]) => `${name}.txt,it's a note7,${size},3,600\n`); // prettier-ignore
+    expect(result).toBe(expected.join(''));
+    const again = await space.cli('run', 'pipe.yml', '--name', 'q');
+    expect(again.stdout).toContain('Score: reused from p, nothing of it has changed');
+  });
+
   it('a deployment with a model: AZUREML_MODEL_DIR and AZUREML_BI_OUTPUT_PATH', async () => {
     space.write('models/net/weights.txt', '7');
     space.write(
@@ -211,24 +285,11 @@ endpoint_nam: e
 });
 
 describe('what is not there yet is told', () => {
-  const v1 = `pipeline:
-  name: p
-  steps:
-    Step1:
-      type: "ParallelRunStep"
-      parallel_run_config: { entry_script: score.py }
-`;
   const model = job('', '', '').replace(
     /task: .*/,
     'task: { type: model, model: { path: ./m }, append_row_to: "${{outputs.o}}" }',
   );
-  it.each([
-    ['the pipeline YAML of version 1', v1, ['PR1005']],
-    ['a job of a model', model, ['PR1009', 'PR1007', 'PR1015']],
-    ['--resume_from', job('', '', '--resume_from r1'), ['PR1007']],
-    ['--amlbi_dataframe_mixed_types', job('', '', '--amlbi_dataframe_mixed_types True'), ['PR1018']],
-    ['--push_metrics_to_parent', job('', '', '--push_metrics_to_parent True'), []],
-  ])('%s', async (_, text, codes) => {
+  it.each([['a job of a model', model, ['PR1009', 'PR1007', 'PR1015']]])('%s', async (_, text, codes) => {
     const cwd = await workspace({ 'job.yml': text });
     expect((await problemsOf(cwd, { jobFile: 'job.yml' })).map(({ code }) => code)).toEqual(codes);
   });
@@ -239,4 +300,15 @@ it('a deployment on several nodes: one is used, and it is said', async () => {
   const cwd = await workspace({ 'd.yml': text });
   const { plan, warnings } = await compiled(cwd, { jobFile: 'd.yml', flags: { input: 'images' } });
   expect([plan.nodeCount, short(warnings)]).toEqual([1, ['PR1018:2']]);
+});
+
+it.each([
+  ['', '', undefined, []],
+  ['--amlbi_dataframe_mixed_types True', '', true, []],
+  ['--amlbi_dataframe_mixed_types True', '    mini_batch_format: list\n', true, []],
+  ['--amlbi_dataframe_mixed_types True', '    mini_batch_format: polars\n', undefined, ['PR1018']],
+])('mixed types: %j %j', async (flags, more, mixed, codes) => {
+  const cwd = await workspace({ 'job.yml': `${job('', '', flags)}${more}` });
+  const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml' });
+  expect([plan.mixedTypes, warnings.map(({ code }) => code)]).toEqual([mixed, codes]);
 });

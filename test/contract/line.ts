@@ -23,7 +23,6 @@ export const partly = (line: string, open: string, ...tests: readonly Short[]): 
   ...held(line, ...tests),
   open,
 });
-export const open = (line: string, why: string): Line => ({ line, holds: [], open: why });
 
 function holder([file, name, row]: Short): Held {
   const path = file.startsWith('py/') ? `python/tests/test_${file.slice(3)}.py` : `test/${file}.test.ts`;

@@ -43,6 +43,21 @@ def run(frame, context):
 `;
 
 describe.skipIf(TEST_PYTHON === undefined || !hasModule('pandas'))('a table', () => {
+  test('--amlbi_dataframe_mixed_types: each value keeps its own type, the same in every mini-batch', async () => {
+    space.files('in', { 'a.csv': 'v,t\n1,x\na,y\n2.5,z\n7,1\n' });
+    space.write('score.py', 'def run(mini_batch):\n    return [[type(row["v"]).__name__, row["v"], type(row["t"]).__name__] for row in mini_batch]\n'); // prettier-ignore
+    const common = ['--entry-script', 'score.py', '--input', 'in', '--mini-batch-rows', '1', '--mini-batch-format', 'list', '--append-row-to', 'o.csv']; // prettier-ignore
+    for (const [name, flags] of [
+      ['texts', []],
+      ['mixed', ['--', '--amlbi_dataframe_mixed_types', 'True']],
+    ] as const) {
+      const ended = await space.cli('run', ...common, '--name', name, ...flags);
+      expect(ended.code, ended.stdout + ended.stderr).toBe(0);
+    }
+    expect(space.rows('texts', 'o.csv')).toEqual(['str,1,str', 'str,a,str', 'str,2.5,str', 'str,7,str']);
+    expect(space.rows('mixed', 'o.csv')).toEqual(['int,1,str', 'str,a,str', 'float,2.5,str', 'int,7,int']);
+  });
+
   test('a table by bytes, with every runtime flag and some of the script', async () => {
     const lines = Array.from({ length: 400 }, (_, i) => `${i},n${i}`);
     space.files('in', { 'a.csv': ['id,name', ...lines.slice(0, 250)].join('\n'), 'b.csv': ['id,name', ...lines.slice(250)].join('\n') }); // prettier-ignore

@@ -1,7 +1,7 @@
 /** Thresholds of a job at their edge, and names of results. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Workspace } from '../e2e/rig.ts';
-import { problemsOf, short, workspace } from '../job/workspace.ts';
+import { problemsOf, workspace } from '../job/workspace.ts';
 
 let space: Workspace;
 beforeEach(() => {
@@ -49,7 +49,34 @@ test.each([
 test.each('~ " # % & * : < > ? / \\ { | }'.split(' '))(
   'each character that a result name may not hold is refused: %s',
   async (character) => {
-    const flags = { entryScript: 'score.py', input: 'images', appendRowTo: `a${character}b.txt` };
-    expect(short(await problemsOf(await workspace(), { flags }))).toEqual(['PR5203']);
+    const name = `a${character}b.txt`;
+    const quoted = `'${name}'`;
+    const files = {
+      'config.yml': `parallel_run_config: { entry_script: score.py, append_row_file_name: ${quoted} }\n`,
+      'step.yml': `pipeline:
+  data_references: { d: { path: ./images } }
+  steps:
+    One:
+      type: ParallelRunStep
+      inputs: { d: { source: d } }
+      outputs: { rows: { destination: rows } }
+      parallel_run_config: { entry_script: score.py, append_row_file_name: ${quoted} }
+`,
+      'job.yml': `jobs:
+  score:
+    type: parallel
+    outputs: { rows: { type: uri_folder } }
+    task: { entry_script: score.py, append_row_to: "\${{outputs.rows}}", append_row_file_name: ${quoted} }
+`,
+    };
+    const cwd = await workspace(files);
+    const input = 'images';
+    const asked = [
+      { flags: { entryScript: 'score.py', input, appendRowTo: name } },
+      { jobFile: 'config.yml', flags: { input } },
+      { jobFile: 'step.yml' },
+      { jobFile: 'job.yml', flags: { input } },
+    ];
+    for (const request of asked) expect((await problemsOf(cwd, request)).map(({ code }) => code)).toEqual(['PR5203']);
   },
 );

@@ -126,7 +126,7 @@ describe('bad values', () => {
     ['--first_task_creation_timeout 3000000', ['PR1011:16']],
     ['--copy_logs_to_parent maybe', ['PR1010:16']],
     ['--profiling_module yappi', ['PR1011:16']],
-    ['--resume_from abc', ['PR1007:16']],
+    ['--resume_from abc', []],
     ['--logging_level', ['PR1016:16']],
     ["it's", ['PR1016:16']],
     ['--x ${{inputs.none}}', ['PR1015:16']],

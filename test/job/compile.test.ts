@@ -2,7 +2,8 @@ import { mkdir, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { WrittenFlags } from '../../src/job/index.ts';
-import { compiled, JOB, problemsOf, short, workspace } from './workspace.ts';
+import { compileJob } from '../../src/job/index.ts';
+import { compiled, JOB, problemsOf, short, SURROUNDINGS, workspace } from './workspace.ts';
 
 const CLI: WrittenFlags = { entryScript: 'score.py', input: 'images' };
 
@@ -427,6 +428,21 @@ jobs:
       { kind: 'interpreter', path: `${cwd}/bin/py` },
       'command line',
     ]);
+  });
+
+  it.each([
+    [0, undefined, 4, '4'],
+    [2, undefined, 2, '2 (one per GPU)'],
+    [2, '3', 3, '3'],
+  ])('one process per GPU by default; what is given wins: %s GPUs, %s', async (gpus, given, processes, shown) => {
+    const flags = given === undefined ? {} : { processes: given };
+    const request = { flags: { ...CLI, ...flags }, env: { PATH: '/usr/bin' }, cwd: await workspace() };
+    const result = await compileJob(request, { ...SURROUNDINGS, gpus });
+    if (!result.ok) throw new Error(short(result.error).join(' '));
+    const { plan, settings } = result.value;
+    const setting = settings.find(({ name }) => name === 'max_concurrency_per_instance');
+    const origin = given === undefined ? 'default' : 'command line';
+    expect([plan.processesPerNode, setting?.value, setting?.origin]).toEqual([processes, shown, origin]);
   });
 
   it('warns of what one machine cannot follow', async () => {

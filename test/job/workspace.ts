@@ -31,6 +31,7 @@ export const SURROUNDINGS: Surroundings = {
   now: () => new Date('2026-04-12T09:30:15.123Z'),
   letters: () => 'k7m2',
   processors: 4,
+  gpus: 0,
 };
 
 export async function compile(

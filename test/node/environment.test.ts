@@ -1,6 +1,7 @@
 /** What a worker finds around it. */
 import { expect, test } from 'vitest';
 import { workerEnvironment } from '../../src/node/environment.ts';
+import type { WorkerId } from '../../src/domain/ids.ts';
 import type { Rig } from './rig.ts';
 import { withRig } from './with-rig.ts';
 
@@ -92,6 +93,25 @@ test('one GPU per worker, none for those beyond; the user may switch the fault h
       MLFLOW_TRACKING_URI: 'http://mine',
     });
     await rig.stop();
+  });
+});
+
+test('the successor of a worker that died has its GPU', async () => {
+  await withRig({ processes: 3, more: { gpus: 2 } }, async (rig) => {
+    await rig.ready();
+    await rig.event('worker-initialized', 3);
+    const told = async (number: number): Promise<string | undefined> => {
+      const before = rig.all('try-outcome').length;
+      rig.give(`10.1.2.3/Process-${number}` as WorkerId, { do: 'tell' });
+      const { result } = await rig.event('try-outcome', before + 1);
+      if (!result.ok || !(result.rows instanceof Uint8Array)) throw new Error('no answer');
+      const { env } = JSON.parse(Buffer.from(result.rows).toString()) as { env: Record<string, string> };
+      return env['CUDA_VISIBLE_DEVICES'];
+    };
+    expect([await told(1), await told(2), await told(3)]).toEqual(['0', '1', '']);
+    rig.give('10.1.2.3/Process-2' as WorkerId, { do: 'signal', name: 'SIGKILL' });
+    await rig.event('worker-initialized', 4);
+    expect([await told(4), await told(1)]).toEqual(['1', '0']);
   });
 });
 

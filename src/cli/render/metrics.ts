@@ -1,5 +1,6 @@
 /** What a script recorded, for people and as NDJSON. */
 import { bytes, counted, safeText } from '../../views/text/words.ts';
+import type { PipelinePlan } from '../../domain/pipeline.ts';
 import type { Plan } from '../../domain/plan.ts';
 import type { AllRecords, ChildRecords, MetricRecord, RunRecords } from '../../sdk/index.ts';
 import { ellipsisOf, type Screen } from './screen.ts';
@@ -10,7 +11,7 @@ const CHILDREN_SHOWN = 20;
 const VALUE_CHARACTERS = 60;
 
 export function metricsLines(
-  runId: string,
+  plan: Pick<Plan, 'runId'> | PipelinePlan,
   folder: string,
   records: AllRecords,
   live: boolean,
@@ -21,8 +22,7 @@ export function metricsLines(
     unreadable === 0
       ? []
       : ['', `${counted(unreadable, 'line')} of ${safeText(folder)}/records can't be read, left out`];
-  if (records.facts === 0)
-    return [`Run ${safeText(runId)} has recorded nothing${live ? ' so far' : ''}: its script uses no Run.log`, ...lost];
+  if (records.facts === 0) return [nothing(plan, live), ...lost];
   const blocks = [
     ...recordBlocks(records, `${folder}/files`, screen),
     ...(parent
@@ -31,6 +31,13 @@ export function metricsLines(
     ...(children.length === 0 ? [] : [childLines(children, live, screen)]),
   ];
   return [...blocks.flatMap((block, i) => (i === 0 ? block : ['', ...block])), ...lost];
+}
+
+function nothing(plan: Pick<Plan, 'runId'> | PipelinePlan, live: boolean): string {
+  const soFar = live ? ' so far' : '';
+  return 'steps' in plan
+    ? `Pipeline ${safeText(plan.runId)} has recorded nothing${soFar}: no script of it logs to its parent, and no step has --push_metrics_to_parent; parallelrun metrics ${safeText(plan.runId)}/STEP shows those of a step`
+    : `Run ${safeText(plan.runId)} has recorded nothing${soFar}: its script uses no Run.log`;
 }
 
 function recordBlocks({ metrics, tags, properties, files, models }: RunRecords, folder: string, screen: Screen) {
@@ -106,7 +113,7 @@ const rounded = (value: number): string =>
 
 /** Each with the id of the run it is about; a child with its state, and what it recorded in lines of its own. */
 export function* recordsJson(
-  { runId, rootRunId = runId }: Pick<Plan, 'runId' | 'rootRunId'>,
+  { runId, rootRunId = runId }: { readonly runId: string; readonly rootRunId?: string },
   records: AllRecords,
   live: boolean,
 ): Generator<object> {
