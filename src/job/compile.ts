@@ -119,6 +119,7 @@ export async function compileCommandJob(
   const { compileCommand } = await import('./command.ts');
   const command = await compileCommand(context);
   const environment = await compileEnvironment(context, undefined);
+  const { models } = await compileModels(context);
   const made = { outputs: outputsOf(context), inputs: inputsOf(context) };
   if (command === undefined || request.pipeline === undefined || problems.hasErrors) return made;
   const plan: CommandPlan = {
@@ -129,7 +130,9 @@ export async function compileCommandJob(
     stepName: job.stepName,
     ...command,
     environment: environment.spec,
-    environmentVariables: parts.variables.values,
+    environmentVariables: { ...environment.variables, ...parts.variables.values },
+    ...(Object.keys(models).length > 0 && { models }),
+    dataInputs: made.inputs,
   };
   return { plan, ...made };
 }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewModel } from '../../src/sdk/index.ts';
 import { RecordsFold } from '../../src/views/records.ts';
-import { FakeWorld, NOW, planFor, refuse } from './fakes.ts';
+import { FakeWorld, NOW, planFor } from './fakes.ts';
 
 let world: FakeWorld;
 let root: string;
@@ -38,13 +38,9 @@ function recorded(facts: readonly object[], live = false, lines: readonly string
   for (const fact of facts) fold.line(JSON.stringify({ at: AT, ...fact }));
   for (const line of lines) fold.line(line);
   world.sdk = {
-    openRun: () =>
+    openRecords: () =>
       Promise.resolve({
         plan: { ...planFor('demo', root), rootRunId },
-        status: refuse('status'),
-        events: refuse('events'),
-        requestCancel: refuse('requestCancel'),
-        manifestEntry: refuse('manifestEntry'),
         live: () => Promise.resolve(live),
         records: () => Promise.resolve(fold.records()),
       }),

@@ -1,12 +1,12 @@
 import type { CommandInput } from '../command.ts';
-import { findRun, rootOf } from '../find-run.ts';
+import { locateRun } from '../find-run.ts';
 import { metricsLines, recordsJson } from '../render/metrics.ts';
 
-/** What the script of a run recorded. */
+/** What the script of a run, or of a step of a pipeline, recorded. */
 export async function execute({ deps, console, args, parsed }: CommandInput): Promise<number> {
   const sdk = await deps.sdk();
-  const root = rootOf(deps, parsed);
-  const run = await sdk.openRun(root, await findRun(root, args[0] ?? ''));
+  const { root, runId } = await locateRun(deps, parsed, args[0] ?? '');
+  const run = await sdk.openRecords(root, runId);
   const [records, live] = await Promise.all([run.records(), run.live()]);
   if (console.json) for (const line of recordsJson(run.plan, records, live)) await console.emit(line);
   else console.say(metricsLines(run.plan.runId, `${root}/${run.plan.runId}`, records, live, console.screen()));
