@@ -3,6 +3,7 @@
  * `parallel_run_config` of version 1, the deployment of a batch endpoint. Each value keeps the place where it stands.
  * Pure.
  */
+import { assetName } from './assets.ts';
 import { nearest } from '../domain/nearest.ts';
 import type { Problems } from './problems.ts';
 import type { WrittenEntry, WrittenMap, WrittenNode } from './written.ts';
@@ -156,7 +157,8 @@ function fromDeployment(root: WrittenMap, problems: Problems): WrittenMap {
   for (const key of ['inputs', 'input_data']) job.move(root, key, key);
   const model = child(root, 'model');
   const path = child(model, 'path') ?? (textOf(model) === undefined ? undefined : model);
-  if (path !== undefined) job.put('models', new Builder(root).put(textOf(child(model, 'name')) ?? 'model', path).map());
+  const named = textOf(child(model, 'name')) ?? assetName(textOf(path) ?? '')?.name ?? 'model';
+  if (path !== undefined) job.put('models', new Builder(root).put(named, path).map());
   const setting = (key: string): WrittenNode | undefined => lookUp(root, `settings.${key}`) ?? child(root, key);
   appendTo(root, job, setting('output_action'), setting('output_file_name'), 'predictions.csv');
   const known = [...DEPLOYMENT_KEYS, ...DEPLOYMENT_SETTINGS].map(([key]) => key).concat(DEPLOYMENT_OTHERS);
