@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from threading import get_ident
 
 from _parallelrun_shim import run_folder
 
@@ -29,10 +30,17 @@ def fact(kind, run_id, name=None, value=None, **more):
     for key, item in more.items():
         if item is not None:
             made[key] = plain(item)
-    current = getattr(sys.modules.get("parallelrun_host.records"), "current", None)
+    current = _mini_batch()
     if current is not None:
         made["miniBatch"], made["try"] = current
     return made
+
+
+def _mini_batch():
+    """(index, try) of the mini-batch that this is about, None where that isn't known."""
+    host = sys.modules.get("parallelrun_host.records")
+    thread = getattr(host, "current_thread", None)
+    return getattr(host, "current", None) if thread in (None, get_ident()) else None
 
 
 def add(made):
