@@ -64,6 +64,19 @@ describe('metrics', () => {
     expect(text).toMatch(/1 line of .*records can't be read/);
   });
 
+  it('says what was dropped since when, the first of several processes', async () => {
+    const drop = { kind: 'dropped', run: 'demo', name: 'records', value: 'more than 9 bytes' };
+    recorded([
+      ...FACTS,
+      { ...drop, at: '2026-11-23T12:00:09.000000Z' },
+      { ...drop, at: '2026-11-23T12:00:05.000000Z' },
+    ]);
+    await world.main('metrics', 'demo');
+    expect(world.stdout.text).toMatch(
+      /\n\nPR2912 records: more than 9 bytes; what came after 2026-11-23T12:00:05\.000000Z was dropped\n$/,
+    );
+  });
+
   it('of a run that goes on, an open child is running', async () => {
     recorded(FACTS, true);
     await world.main('metrics', 'demo');

@@ -16,11 +16,17 @@ export function metricsLines(
   live: boolean,
   screen: Screen,
 ): readonly string[] {
-  const { parent, children, unreadable } = records;
-  const lost =
-    unreadable === 0
+  const { parent, children, unreadable, dropped } = records;
+  const remarks = [
+    ...(unreadable === 0
       ? []
-      : ['', `${counted(unreadable, 'line')} of ${safeText(folder)}/records can't be read, left out`];
+      : [`${counted(unreadable, 'line')} of ${safeText(folder)}/records can't be read, left out`]),
+    ...dropped.map(
+      ({ what, why, since }) =>
+        `PR2912 ${safeText(what)}: ${safeText(why)}; what came after ${safeText(since)} was dropped`,
+    ),
+  ];
+  const lost = remarks.length === 0 ? [] : ['', ...remarks];
   if (records.facts === 0)
     return [`Run ${safeText(runId)} has recorded nothing${live ? ' so far' : ''}: its script uses no Run.log`, ...lost];
   const blocks = [
@@ -121,6 +127,7 @@ export function* recordsJson(
     run: runId,
     facts: records.facts,
     unreadable: records.unreadable,
+    dropped: records.dropped,
     children: records.children.length,
   };
 }
