@@ -6,6 +6,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { StringDecoder } from 'node:string_decoder';
 import type { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { CommandPlan } from '../domain/pipeline.ts';
@@ -58,6 +59,11 @@ export async function startCommand(plan: CommandPlan, onProgress: (line: string)
   const own = commandEnvironment(script, node, { sites: pythonSites, cwd }, process.env);
   own['PATH'] = [bin, dirname(interpreter), own['PATH'] ?? ''].filter((each) => each !== '').join(delimiter);
   const log = createWriteStream(layout.driverLog, { flags: 'a' });
+  log.once('error', (error) =>
+    onProgress(`${layout.driverLog}: what the command prints is no longer kept: ${error.message}`),
+  );
+  // it is closed then, and further words of it change nothing
+  log.on('error', () => undefined);
   const child = spawn('/bin/sh', ['-c', plan.command], {
     cwd,
     env: own,
@@ -93,7 +99,7 @@ export async function startCommand(plan: CommandPlan, onProgress: (line: string)
     if (child.pid !== undefined) killTree(child.pid, true);
     await Promise.all(copies);
     log.end();
-    await once(log, 'finish');
+    await finished(log).catch(() => undefined);
     if (asked?.why === 'cancel') return { state: 'Canceled', exitCode: asked.exitCode, cause: ['it was canceled'] };
     if (code === 0 && asked === undefined) return { state: 'Completed', exitCode: 0, cause: [] };
     const what =
@@ -182,7 +188,8 @@ async function copyLines(stream: AsyncIterable<Buffer>, log: Writable, last: str
       put(rest);
       rest = '';
     }
-    if (log.writableNeedDrain) await once(log, 'drain');
+    if (log.writableNeedDrain && !log.destroyed)
+      await Promise.race([once(log, 'drain'), finished(log)]).catch(() => undefined);
   }
   if (rest !== '') put(rest);
 }
