@@ -89,7 +89,9 @@ class PipelineSpace extends Space {
     const ended = events
       .filter(({ type, state }) => type === 'step-ended' && state === 'Completed')
       .map(({ step }) => step);
-    const ledger = this.path(name, `steps/${name}.score/state/ledger.journal`);
+    // a run of the step whose folder wasn't whole is begun anew under another name
+    const run = events.findLast(({ type, step }) => type === 'step-started' && step === 'score')?.runId;
+    const ledger = this.path(name, `steps/${run}/state/ledger.journal`);
     const settled = existsSync(ledger) ? check(['ledger', ledger]) : { ok: true, done: [] };
     if (!settled.ok) throw new Error(`ledger of the step: ${settled.why}`);
     return [...ended.filter((step) => step !== 'score'), ...settled.done.map(itemName)];
