@@ -185,7 +185,7 @@ async function prepare(name, workers, settings) {
 
 async function sweep(name, workers, settings) {
   const { spaces, points, strike: hit } = await prepare(name, workers, settings);
-  const queue = spread(points, settings.points);
+  const queue = [...spread(points, settings.points)];
   const tally = {
     points: 0,
     notReached: [],

@@ -22,6 +22,7 @@ import { findOrphans, killTree } from '../node/tree.ts';
 import { prepareInterpreter, refusal } from './host.ts';
 import { linkModels } from './models.ts';
 import { pythonSites } from './package.ts';
+import { replace } from './resume-store.ts';
 
 export interface CommandEnd {
   readonly state: 'Completed' | 'Failed' | 'Canceled';
@@ -135,7 +136,7 @@ async function makeFolders(plan: CommandPlan, layout: RunLayout): Promise<void> 
       await mkdir(plan.outputFiles.includes(name) ? dirname(path) : path, { recursive: true });
     // for people, and for those who ask whose records these are
     const shown = { ...plan, command: redact(plan.command) };
-    await writeFile(layout.command, JSON.stringify(shown, undefined, 2), { mode: 0o600 });
+    await replace(layout.command, JSON.stringify(shown, undefined, 2));
   } catch (error) {
     const { message, path } = error as NodeJS.ErrnoException;
     const what = 'the folders of the step could not be created';

@@ -11,6 +11,7 @@ import type { JobRequest } from '../job/request.ts';
 import { stepsFolder } from '../job/index.ts';
 import { Patience } from '../orchestrator/patience.ts';
 import { notCreated } from './folder.ts';
+import { replace } from './resume-store.ts';
 
 /** What was asked for, to be asked for again when the pipeline goes on. */
 export type StoredRequest = Pick<JobRequest, 'set' | 'flags' | 'cwd' | 'config'>;
@@ -63,8 +64,8 @@ export function withoutSecrets({ jobText, components }: Definition): Definition 
 
 export async function storeDefinition(layout: PipelineLayout, definition: Definition): Promise<void> {
   const { jobText, components } = withoutSecrets(definition);
-  await writeFile(layout.jobFile, jobText, { mode: 0o600 });
-  await writeFile(layout.components, JSON.stringify(components, undefined, 2), { mode: 0o600 });
+  await replace(layout.jobFile, jobText);
+  await replace(layout.components, JSON.stringify(components, undefined, 2));
 }
 
 export async function readDefinition(layout: PipelineLayout): Promise<Definition> {
@@ -89,11 +90,11 @@ export async function createPipelineFolder(
     for (const folder of [layout.logs, layout.outputs, layout.steps]) await mkdir(folder);
     const { set } = request;
     const stored = { ...request, ...(set && { set: set.map(redact) }) };
-    await writeFile(layout.request, JSON.stringify(stored, undefined, 2), { mode: 0o600 });
+    await replace(layout.request, JSON.stringify(stored, undefined, 2));
     await storeDefinition(layout, definition);
     await writeFile(layout.overview, '');
     // last: with it the folder is a pipeline
-    await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
+    await replace(layout.plan, JSON.stringify(plan, undefined, 2));
     return layout;
   } catch (error) {
     if (mine) await rm(layout.folder, { recursive: true, force: true });

@@ -15,7 +15,8 @@ export async function storeJobFile(layout: RunLayout, text: string): Promise<voi
   await replace(layout.jobFile, text);
 }
 
-async function replace(
+/** There as a whole or not at all, whatever is killed, for this account alone. */
+export async function replace(
   path: string,
   text: string,
   finish: (file: FileHandle) => Promise<void> = () => Promise.resolve(),
