@@ -4,7 +4,7 @@
  *
  *   --workers 1,2      worker processes, one sweep each (default 1,2)
  *   --points N         only N points of each scenario, evenly spread (default all)
- *   --scenarios LIST   of run,resume,abort (default all)
+ *   --scenarios LIST   of run,resume,abort,pipeline (default all)
  *   --lanes N          points tried at the same time (default 2)
  *   --verbose          names the points that were not reached
  *   --folder DIR       where to work (default a temporary folder); --cli FILE: command line to test
@@ -19,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isMain, root } from './lib.mjs';
 import { check, itemName, option, processesBelow, seconds, Space } from './crash-lib.mjs';
+import { pipelineSweep } from './crash-pipeline.mjs';
 import { commitPoint, haveStrace, killAt, record } from './strace-lib.mjs';
 
 const COUNT = 20;
@@ -154,7 +155,9 @@ function fits(text, expected) {
   return [before, before + rowOf(BAD + 1)].includes(text);
 }
 
-async function sweep(name, workers, settings) {
+/** @returns lanes to work in, points to kill at, and what does it */
+async function prepare(name, workers, settings) {
+  if (name === 'pipeline') return pipelineSweep(settings);
   const scenario = SCENARIOS[name];
   const options = { cli: settings.cli, count: COUNT, workers, script: scenario.script, more: scenario.more };
   const spaces = Array.from(
@@ -177,7 +180,12 @@ async function sweep(name, workers, settings) {
   const expected = scenario.rows && Array.from({ length: scenario.rows }, (_, i) => rowOf(i)).join('');
   if (!fits(readFileSync(first.path('r', `outputs/${scenario.result}`), 'utf8'), expected))
     throw new Error('the undisturbed run has another result than expected');
-  const queue = spread(withMore(recorded), settings.points);
+  return { spaces, points: withMore(recorded), strike: (space, point) => strike(space, name, point, expected) };
+}
+
+async function sweep(name, workers, settings) {
+  const { spaces, points, strike: hit } = await prepare(name, workers, settings);
+  const queue = [...spread(points, settings.points)];
   const tally = {
     points: 0,
     notReached: [],
@@ -191,11 +199,11 @@ async function sweep(name, workers, settings) {
   const lane = async (space) => {
     for (let point = queue.shift(); point; point = queue.shift()) {
       if (point.beyond && tally.over.has(point.key)) continue;
-      note(tally, name, point, await strike(space, name, point, expected));
+      note(tally, name, point, await hit(space, point));
     }
   };
   await Promise.all(spaces.map(lane));
-  return { recorded: recorded.length, ...tally };
+  return { recorded: points.filter((point) => !point.beyond).length, ...tally };
 }
 
 function note(tally, name, point, outcome) {
@@ -232,13 +240,14 @@ async function sweepAll() {
     lanes: Number(option('lanes', '2')),
     points: option('points') === undefined ? undefined : Number(option('points')),
   };
-  const names = option('scenarios', 'run,resume,abort').split(',');
+  const names = option('scenarios', 'run,resume,abort,pipeline').split(',');
   let failures = 0;
   let points = 0;
   for (const workers of option('workers', '1,2').split(',').map(Number)) {
     for (const name of names) {
       // With two workers it isn't fixed which mini-batches were done before the threshold.
-      if (name === 'abort' && workers > 1) continue;
+      // The steps of the pipeline have theirs.
+      if ((name === 'abort' || name === 'pipeline') && workers > 1) continue;
       const from = performance.now();
       const tally = await sweep(name, workers, settings);
       failures += tally.failures.length;

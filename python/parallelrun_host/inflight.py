@@ -3,10 +3,15 @@ Several mini-batches under way at once in one process (`--amlbi_async_mode`): th
 companions in place of `run`. Towards the agent nothing changes: mini-batches begin and end one behind the other, in the
 order in which they came. What has its result early waits for those before it; the time limit of a mini-batch counts from
 its turn.
+
+What a script records is marked with the mini-batch that is enqueued just then, or whose result is taken, and only in
+the thread that does it: those that it starts itself may be at any of them.
 """
 import inspect
+from threading import get_ident
 from time import sleep
 
+from . import records
 from .entry import EntryScript, WrongArguments
 from .facts import stack_frame, type_name
 from .frames import FrameError, frame_of_text
@@ -69,6 +74,7 @@ class _Flight:
 class InFlightWorker(Worker):
     def serve(self):
         """As `Worker.serve`."""
+        records.current_thread = get_ident()
         flights = []
         unanswered = 0
         while True:
@@ -78,12 +84,12 @@ class InFlightWorker(Worker):
                 if message is None:
                     self._send()
                     return
-                flights.append(self._take(*message))
+                flights.append(self._take(message, is_first=True))
             while self._channel.has_waiting and self._has_room():
                 message = self._next()
                 if message is None:
                     break
-                flights.append(self._take(*message))
+                flights.append(self._take(message, is_first=False))
             self._begin(flights[0])
             self._send()
             answered = self._collect(flights)
@@ -116,7 +122,8 @@ class InFlightWorker(Worker):
         except Exception:
             return False
 
-    def _take(self, header, source):
+    def _take(self, message, is_first):
+        header, source = message
         if header["m"] != "run":
             raise FrameError("message %r after the hello" % header["m"])
         hand = HandOut(header, source)
@@ -127,6 +134,11 @@ class InFlightWorker(Worker):
         if failure is not None:
             flight.outcome = (None, failure)
             return flight
+        if is_first:
+            # told before: when `enqueue` takes the process down, this one was under way
+            self._begin(flight)
+            self._send()
+        records.current = (hand.index, hand.try_number)
         try:
             context = MiniBatchContext(hand.index, hand.try_number, key_values(source, batch, self._tables))
             if self._entry.takes_context:
@@ -138,6 +150,8 @@ class InFlightWorker(Worker):
             error = raised
         else:
             return flight
+        finally:
+            records.current = None
         self._leave_if_child(error)
         self._fail(flight, error)
         return flight
@@ -167,6 +181,7 @@ class InFlightWorker(Worker):
 
     def _settle(self, flight, value):
         flight.seconds = self._monotonic() - flight.monotonic
+        records.current = (flight.hand.index, flight.hand.try_number)
         try:
             if not isinstance(value, dict) or "ret" not in value:
                 raise InvalidReturn(type_name(type(value)))
@@ -179,6 +194,8 @@ class InFlightWorker(Worker):
             return
         except BaseException as raised:
             error = raised
+        finally:
+            records.current = None
         self._fail(flight, error)
 
     def _fail(self, flight, error):

@@ -8,5 +8,7 @@ import os
 logging_level = "INFO"
 #: Index and try of the mini-batch that `run()` has now; None between two, and in `init()`.
 current = None
+#: The thread that has it, where others may be at other mini-batches; None: all threads of the process work for it.
+current_thread = None
 #: The worker itself, not a process that was forked of it.
 pid = os.getpid()

@@ -3,7 +3,6 @@ Makes the helper modules importable: `azureml.core` and `azureml_user.parallel_r
 the environment (they extend those, they don't hide them), `entry_script` behind everything, so that a script's own
 module of that name wins. What lies in the code folder always wins.
 """
-import importlib.abc
 import importlib.util
 import os
 import sys
@@ -19,10 +18,11 @@ AZURE_MISSING = (
 
 
 def install(code_folder):
-    """Call once, with the code folder on `sys.path` already."""
+    """In a worker with the code folder on `sys.path` already; in what a command starts, before its script is known."""
     os.environ[_CODE] = code_folder
     _install(code_folder)
-    sys.path.append(SHIMS)
+    if SHIMS not in sys.path:
+        sys.path.append(SHIMS)
 
 
 def install_in_child():
@@ -34,6 +34,8 @@ def install_in_child():
 
 def _install(code_folder):
     names = [name for name in _FIRST if not _holds(code_folder, name)]
+    # of a run around this one: a command may start ParallelRun itself
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, (_First, _Last))]
     sys.meta_path.insert(0, _First(names))
     sys.meta_path.append(_Last())
 
@@ -43,7 +45,7 @@ def _holds(folder, name):
     return os.path.isdir(path) or os.path.isfile(path + ".py")
 
 
-class _First(importlib.abc.MetaPathFinder):
+class _First:
     """Ours before a package that is installed. The submodules are then found through the `__path__` of ours."""
 
     def __init__(self, names):
@@ -69,7 +71,7 @@ class _First(importlib.abc.MetaPathFinder):
             pass
 
 
-class _Last(importlib.abc.MetaPathFinder):
+class _Last:
     """Asked when nobody has it: says so in words."""
 
     def find_spec(self, fullname, path=None, target=None):

@@ -6,7 +6,9 @@ import json
 import os
 import sys
 import time
+from threading import get_ident
 
+from _parallelrun_bounds import FILE_BYTES_MAX, FILES_MAX, RECORD_BYTES_MAX, Bound, tell
 from _parallelrun_shim import run_folder
 
 INTEGER_MAX = 2 ** 53 - 1
@@ -29,17 +31,26 @@ def fact(kind, run_id, name=None, value=None, **more):
     for key, item in more.items():
         if item is not None:
             made[key] = plain(item)
-    current = getattr(sys.modules.get("parallelrun_host.records"), "current", None)
+    current = _mini_batch()
     if current is not None:
         made["miniBatch"], made["try"] = current
     return made
+
+
+def _mini_batch():
+    """(index, try) of the mini-batch that this is about, None where that isn't known."""
+    host = sys.modules.get("parallelrun_host.records")
+    thread = getattr(host, "current_thread", None)
+    return getattr(host, "current", None) if thread in (None, get_ident()) else None
 
 
 def add(made):
     """Keeps a fact with the run. Never raises for what it can't write."""
     path = os.environ.get("PARALLELRUN_RECORDS")
     if path:
-        _file(path).append(_line(made))
+        line = _line(made)
+        if not _too_much(path, made, line):
+            _file(path).append(line)
     else:
         offline.append(made)
         _tell(made)
@@ -47,6 +58,40 @@ def add(made):
 
 #: Facts of a script that runs outside of ParallelRun.
 offline = []
+_SERIES = ("metric", "row", "list", "table")
+#: By what they are of: bounds, and whether it was told that one is reached.
+_bounds, _dropped = {}, set()
+
+
+def _too_much(path, made, line):
+    bound = _bounds.get(path)
+    if bound is None:
+        folder = run_folder()
+        bound = _bounds[path] = Bound("records", [os.path.join(folder, "records")] if folder else [], RECORD_BYTES_MAX)
+    if bound.takes(len(line), 1.0 if made["kind"] in _SERIES else 1.1):
+        return False
+    if path not in _dropped:
+        _dropped.add(path)
+        tell("what this run has recorded is %s: %s and what else comes is dropped, the run goes on" % (
+            bound.why, "%s %s" % (made["kind"], made.get("name", ""))))
+        _file(path).append(_line(fact("dropped", made["run"], "records", bound.why)))
+    return True
+
+
+def keeps_file(name, run_id, size):
+    """Whether one more file may be kept with the run; says so where not."""
+    folder = run_folder()
+    bound = _bounds.get(folder)
+    if bound is None:
+        below = [os.path.join(folder, one) for one in ("files", "children", os.path.join("parent", "files"))]
+        bound = _bounds[folder] = Bound("files", below, FILE_BYTES_MAX, FILES_MAX)
+    if bound.takes(size):
+        return True
+    if folder not in _dropped:
+        _dropped.add(folder)
+        tell("the files that this run has kept are %s: %s and what else comes is dropped, the run goes on" % (bound.why, name))
+        add(fact("dropped", run_id, "files", bound.why))
+    return False
 
 
 def facts(run_id):

@@ -1,4 +1,5 @@
 """Several mini-batches at once: what the host says to the agent stays in order, whatever comes first."""
+import json
 import unittest
 
 from tests.rig import HostTest
@@ -69,6 +70,54 @@ class InFlight(HostTest):
         # the one whose turn it is ends in any case; those behind it only where they were done before the stop came
         self.assertEqual((messages[0]["m"], messages[0]["i"]), ("done", 100))
         self.assertEqual((messages[-1]["m"], code), ("bye", 0))
+
+
+    def test_begun_before_enqueue_takes_the_process_down(self):
+        rig = self.script(SCRIPT.replace("    held[mini", "    import os; os._exit(9)\n        held[mini", 1))
+        rig.queue(rig.files(["a"]), 7)
+        messages, code = rig.rest()
+        self.assertEqual(([(one["m"], one["i"]) for one in messages], code), ([("begin", 7)], 9))
+
+    def test_records_know_their_mini_batch_where_that_is_certain(self):
+        rig = self.script("""
+            import threading
+            from azureml.core import Run
+            run = Run.get_context()
+            done = {}
+
+            def enqueue(batch, mini_batch_context):
+                run.log("enqueued", 1)
+                thread = threading.Thread(target=work, args=(mini_batch_context,))
+                thread.start()
+                thread.join()
+
+            def work(context):
+                run.log("worked", 1)
+                done[context.minibatch_index] = context
+
+            class Rows(list):
+                def __len__(self):
+                    run.log("taken", 1)
+                    return list.__len__(self)
+
+            def get_processing_batch_number():
+                return 0
+
+            def check_all_tasks_processed():
+                return True
+
+            def get_finished_batch_result():
+                run.log("asked", 1)
+                given = {index: {"ret": Rows(["x"]), "mini_batch_context": one, "exception": None}
+                         for index, one in done.items()}
+                done.clear()
+                return given
+        """)
+        self.assertEqual(rig.run(index=4)["m"], "done")
+        rig.stop()
+        lines = rig.read("runs/r1/records/10.1.2.3/Process-3.jsonl").decode().splitlines()
+        found = {(one["name"], one.get("miniBatch"), one.get("try")) for one in map(json.loads, lines)}
+        self.assertEqual(found, {("enqueued", 4, 1), ("worked", None, None), ("asked", None, None), ("taken", 4, 1)})
 
 
 if __name__ == "__main__":

@@ -231,6 +231,53 @@ class Run(HostTest):
         self.assertEqual(rig.stderr.count("PR2907"), 1)
         self.assertIn("No space left", rig.stderr)
 
+    def test_more_than_is_kept_is_dropped_and_told(self):
+        rig = self.rig("""
+            import io
+            from azureml.core import Run
+            def run(batch):
+                r = Run.get_context()
+                with r.child_run("kid"):
+                    for i in range(100): r.log("m", i)
+                r.upload_file("small", io.BytesIO(b"x" * 90))
+                r.upload_file("large", io.BytesIO(b"x" * 90))
+                r.upload_file("small too", io.BytesIO(b"x" * 5))
+                return [r.get_file_names()]
+            """)
+        rig.environment.update(PARALLELRUN_RECORD_BYTES_MAX="6000", PARALLELRUN_FILE_BYTES_MAX="100")
+        self.assertEqual(rig.start().run()["body"], b"['small', 'small too']\n")
+        rig.stop()
+        records = [json.loads(line) for line in rig.read("runs/r1/records/10.1.2.3/Process-3.jsonl").splitlines()]
+        kinds = [made["kind"] for made in records]
+        # the end of the child is kept although metrics are dropped by then
+        self.assertEqual((kinds[0], kinds.count("child-end")), ("child", 1))
+        self.assertLess(kinds.count("metric"), 100)
+        self.assertEqual([(made["name"], made["value"]) for made in records if made["kind"] == "dropped"],
+                         [("records", "more than 6000 bytes"), ("files", "more than 100 bytes")])
+        told = [line for line in rig.stderr.splitlines() if line.startswith("PR2912")]
+        self.assertEqual(len(told), 2)
+        self.assertIn("large and what else comes is dropped", told[1])
+
+    def test_what_others_have_kept_counts_too(self):
+        rig = self.rig("from azureml.core import Run\ndef run(b):\n    Run.get_context().log('m', 1)\n    return b\n")
+        rig.write("runs/r1/records/10.1.2.4/Process-1.jsonl", " " * 5000)
+        rig.environment["PARALLELRUN_RECORD_BYTES_MAX"] = "4000"
+        self.assertEqual(rig.start().run()["m"], "done")
+        rig.stop()
+        self.assertIn('"kind": "dropped"', rig.read("runs/r1/records/10.1.2.3/Process-3.jsonl").decode())
+
+    def test_start_logging_gives_a_child(self):
+        _, records, _ = self.records("""
+            from azureml.core import Experiment, Run
+            def run(batch):
+                run = Run.get_context()
+                for child in (run.experiment.start_logging(display_name="one"), Run.start_logging(run.experiment, "two")):
+                    child.log("m", 1); child.complete()
+                return batch
+            """)
+        self.assertEqual([made["name"] for made in records if made["kind"] == "child"], ["one", "two"])
+        self.assertEqual([made["kind"] for made in records], ["child"] * 2 + ["metric", "child-end"] * 2)
+
     def test_a_folder_that_cannot_be_made_fails_no_mini_batch(self):
         rig = self.rig("from azureml.core import Run\ndef run(b):\n    Run.get_context().log('m', 1)\n    return b\n")
         rig.write("file", "")

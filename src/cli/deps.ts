@@ -15,6 +15,7 @@ import type {
   NewModel,
   PlanPreview,
   PrunedRun,
+  Recorded,
   PruneOptions,
   ReplayOptions,
   Resumed,
@@ -28,7 +29,6 @@ import type {
   TestOptions,
   Verification,
 } from '../sdk/index.ts';
-import type { AllRecords } from '../views/records.ts';
 import type { RunStatus } from '../views/status.ts';
 import type { StopSignal } from './signals.ts';
 
@@ -40,7 +40,6 @@ export interface StoredRun {
   status(): Promise<RunStatus>;
   events(options: { readonly follow?: boolean; readonly signal?: AbortSignal }): AsyncIterable<RunEvent>;
   live(): Promise<boolean>;
-  records(): Promise<AllRecords>;
   requestCancel(now: boolean): Promise<void>;
   manifestEntry(index: number): Promise<{ readonly source: MiniBatchSource; readonly items: number }>;
 }
@@ -59,6 +58,7 @@ export interface CliSdk {
   previewPlan(request: JobRequest): Promise<PlanPreview>;
   listRuns(root: string): Promise<readonly RunListEntry[]>;
   openRun(root: string, runId: string): Promise<StoredRun>;
+  openRecords(root: string, runId: string): Promise<Recorded>;
   isPipeline(request: JobRequest): Promise<boolean>;
   compilePipeline(request: JobRequest): Promise<CompiledPipeline>;
   startPipeline(request: JobRequest, options?: StartOptions): Promise<PipelineHandle>;

@@ -1,6 +1,7 @@
 /** Which mini-batch goes to which worker next, and when fresh ones are reserved. */
 import { dispatchNumber, miniBatchIndex, tryNumber } from '../domain/ids.ts';
 import type { MiniBatchIndex, WorkerId } from '../domain/ids.ts';
+import { keepsClear } from './alone.ts';
 import { partToRun } from './isolate.ts';
 import { freshCount } from './state.ts';
 import { AT_RISK_MAX, RESERVE_CHUNK, RETRY_SAME_WORKER_AFTER_MS, SLOW_RUN_MS, START_SKEW_MS } from './types.ts';
@@ -64,6 +65,7 @@ function fill(state: CoreState, workers: readonly WorkerState[], now: number, ou
   for (let level = 1; hungry.length > 0 && level <= depth; level++) {
     for (const worker of hungry) {
       while (worker.holds.size < Math.min(level, roomAt(worker, depth, state.meanRunMs))) {
+        if (keepsClear(state, worker, now)) break;
         // So many are left for others, which are about to be ready.
         if (keep > 0 && worker.used && freshCount(state) + state.waiting.length <= keep) break;
         const index = takeWaiting(state, worker.id, now) ?? takeFresh(state);

@@ -3,6 +3,7 @@ import { invariant } from '../domain/assert.ts';
 import type { TryFailure } from '../domain/failure.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
 import { signatureOf } from '../domain/signature.ts';
+import { diedTogether } from './alone.ts';
 import { setReady } from './dispatch.ts';
 import { mayIsolate, onPartFailed, onPartSucceeded, startIsolation } from './parts.ts';
 import { INFRA_LOSSES_MAX, INPUT_GONE_MAX, OUT_OF_MEMORY_MAX, RETRY_DELAY_MS_MAX } from './types.ts';
@@ -83,6 +84,15 @@ function onFailure(state: CoreState, event: Outcome, current: InFlight, now: num
   // Its process is gone or about to be: nothing more goes there, `worker-ended` follows.
   const worker = state.workers.get(current.worker);
   if (worker && endsWorker(failure)) setReady(state, worker, false);
+  if (worker && diedTogether(state, worker, failure)) {
+    trouble.alone = true;
+    for (const other of worker.holds) {
+      const held = state.inFlight.get(other);
+      if (held) troubleOf(state, other, held).alone = true;
+    }
+    state.waiting.unshift({ index, readyAt: now });
+    return { as: 'requeue' };
+  }
   const run = {
     dispatch: event.dispatch,
     signature: signatureOf(failure),

@@ -193,6 +193,7 @@ export class Recovery {
     if (part || !failure) return;
     if (settles === 'requeue') {
       if (failure.kind === 'node-lost') trouble.infraLosses += 1;
+      if (failure.kind === 'worker-lost') trouble.alone = true;
       return;
     }
     if (isOutOfMemory(failure)) trouble.outOfMemory += 1;

@@ -1,5 +1,6 @@
 import { invariant } from '../domain/assert.ts';
 import type { MiniBatchIndex } from '../domain/ids.ts';
+import { needsAlone } from './alone.ts';
 import { deadItems } from './isolate.ts';
 import type { Isolation } from './isolate.ts';
 import { OUT_OF_MEMORY_MAX } from './types.ts';
@@ -75,6 +76,8 @@ export function validateState(state: CoreState): void {
     held += worker.holds.size;
     for (const index of worker.holds)
       invariant(state.inFlight.get(index)?.worker === id, `${index} is at ${id} but not in flight there`);
+    const clear = worker.holds.size < 2 || ![...worker.holds].some((index) => needsAlone(state, index));
+    invariant(clear || !worker.ready, `${id} holds others beside one that is to be run alone`);
   }
   invariant(
     state.ready.every((w) => w.ready && state.workers.get(w.id) === w),

@@ -200,6 +200,8 @@ export interface Trouble {
   infraLosses: number;
   lastDispatch: DispatchNumber;
   lastWorker: WorkerId | undefined;
+  /** Its process died with several under way: it is run with nothing beside it. */
+  alone?: true;
   /** Its tries are used up; its culprits are looked for. */
   isolation?: Isolation;
 }

@@ -183,7 +183,7 @@ export interface DeadItems extends ItemRange {
  * | partial | ends: its good items have their rows, the others are dead letters                  |
  * | failed  | ends without a row                                                                 |
  * | retry   | gets another try: the script used one up                                           |
- * | requeue | gets another hand-out: no fault of the script                                      |
+ * | requeue | gets another hand-out: no fault of the script, or whose fault it was isn't known    |
  * | narrow  | is being narrowed down: this try or part failed, smaller parts follow              |
  * | part    | is being narrowed down: this part is good, its rows are kept until the mini-batch ends |
  */

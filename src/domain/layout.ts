@@ -21,6 +21,8 @@ export function runLayout(folder: string) {
     state,
     lock: `${state}/run.lock`,
     plan: `${state}/plan.json`,
+    /** In place of it, of a step that is a command. */
+    command: `${state}/command.json`,
     ledger: `${state}/ledger.journal`,
     manifest: `${state}/manifest.jsonl`,
     manifestIndex: `${state}/manifest.index`,

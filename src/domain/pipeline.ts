@@ -1,6 +1,6 @@
 /** Words of a pipeline: jobs that hand their outputs on, each of which is a run of its own. */
 import type { RunId } from './ids.ts';
-import type { EnvironmentSpec } from './plan.ts';
+import type { EnvironmentSpec, ModelSpec } from './plan.ts';
 import type { ExitCode } from './problem.ts';
 
 export const PIPELINE_FORMAT = 1;
@@ -47,6 +47,9 @@ export interface CommandPlan {
   /** Names of those that are files: only their folder is made. */
   readonly outputFiles: readonly string[];
   readonly outputFolder: string;
+  /** As `Plan` has them. */
+  readonly models?: Readonly<Record<string, ModelSpec>>;
+  readonly dataInputs: Readonly<Record<string, string>>;
 }
 
 export interface StepOutputPlace {

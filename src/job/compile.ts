@@ -7,6 +7,8 @@ import { redact } from '../domain/redact.ts';
 import { RUN_FORMAT } from '../domain/plan.ts';
 import { err, ok } from '../domain/problem.ts';
 import type { Problem, Result } from '../domain/problem.ts';
+import type { Assets } from './assets.ts';
+import { readAssets } from './assets.ts';
 import type { JobContext, Surroundings } from './context.ts';
 import type { EffectiveSetting } from './effective.ts';
 import { effectiveSettings, originsOf } from './effective.ts';
@@ -35,6 +37,7 @@ import {
 import { compileOutput } from './output.ts';
 import { withMlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
+import { jobEntries, parentEntries } from './pipeline.ts';
 import { Places } from './places.ts';
 import { Problems } from './problems.ts';
 import { outputLocation } from './job-outputs.ts';
@@ -121,6 +124,7 @@ export async function compileCommandJob(
   const { compileCommand } = await import('./command.ts');
   const command = await compileCommand(context);
   const environment = await compileEnvironment(context, undefined);
+  const { models } = await compileModels(context);
   const made = { outputs: outputsOf(context), inputs: inputsOf(context) };
   if (command === undefined || request.pipeline === undefined || problems.hasErrors) return made;
   const plan: CommandPlan = {
@@ -131,7 +135,9 @@ export async function compileCommandJob(
     stepName: job.stepName,
     ...command,
     environment: environment.spec,
-    environmentVariables: parts.variables.values,
+    environmentVariables: { ...environment.variables, ...parts.variables.values },
+    ...(Object.keys(models).length > 0 && { models }),
+    dataInputs: made.inputs,
   };
   return { plan, ...made };
 }
@@ -174,7 +180,9 @@ async function contextOf(
   const datastores = new Map([...(profile?.datastores ?? []), ...(request.datastores ?? [])]);
   const inputsFolder = runLayout(place.runFolder).inputs;
   const places = new Places({ env, datastores, inputsFolder, offline: request.offline === true });
-  const read = readParts(request, job, dataBase, place, profile, places, problems);
+  const named = [...jobEntries(job, 'inputs'), ...parentEntries(job, 'inputs')].map(({ value }) => value);
+  const assets = await readAssets(named, profile, env);
+  const read = readParts(request, job, { base: dataBase, place, profile, places, assets }, problems);
   const table = await splitTable(job, request, read.references, dataBase, problems);
   const parts = table
     ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request), problems) }
@@ -205,14 +213,20 @@ interface Parts {
   readonly variables: Variables;
 }
 
+interface Known {
+  /** `JobContext.dataBase`. */
+  readonly base: string;
+  readonly place: RunPlace;
+  readonly profile: Profile | undefined;
+  readonly places: Places;
+  readonly assets: Assets;
+}
+
 /** Stage 2: what needs no look at the user's files. */
 function readParts(
   request: JobRequest,
   job: ParallelJob | undefined,
-  base: string,
-  place: RunPlace,
-  profile: Profile | undefined,
-  places: Places,
+  { base, place, profile, places, assets }: Known,
   problems: Problems,
 ): Parts {
   const references = resolveReferences(
@@ -220,6 +234,7 @@ function readParts(
     {
       base,
       places,
+      assets,
       runName: place.runId,
       outputs: runLayout(place.runFolder).outputs,
       ...(request.pipeline && { pipeline: request.pipeline }),

@@ -76,7 +76,7 @@ function isOptional(node: WrittenNode): boolean {
   return optional?.kind === 'scalar' && (optional.value === true || optional.value === 'true');
 }
 
-/** A binding says what it is bound to, and not what it is: that stands in the component. */
+/** A binding, and a text given for data, doesn't say what it is: that stands in the component. */
 function typed(value: WrittenNode, declared: WrittenEntry): WrittenNode {
   const type = declaredEntry(declared, 'type');
   if (type === undefined) return value;
@@ -84,8 +84,8 @@ function typed(value: WrittenNode, declared: WrittenEntry): WrittenNode {
     if (value.entries.has('type')) return value;
     return { ...value, entries: new Map([...value.entries, ['type', type]]) };
   }
-  const isBinding = value.kind === 'scalar' && typeof value.value === 'string' && value.value.includes('${{');
-  if (!isBinding || LITERAL.has(textOf(type.value) ?? '')) return value;
+  const isText = value.kind === 'scalar' && typeof value.value === 'string' && value.value !== '';
+  if (!isText || LITERAL.has(textOf(type.value) ?? '')) return value;
   const path: WrittenEntry = { key: 'path', keyAt: value.at, value };
   return { kind: 'map', origin: value.origin, at: value.at, entries: new Map([['type', type], ['path', path]]) }; // prettier-ignore
 }

@@ -3,6 +3,7 @@
  * `parallel_run_config` or `pipeline` of version 1, the deployment of a batch endpoint. Each value keeps the place where
  * it stands. Pure.
  */
+import { assetName } from './assets.ts';
 import { Builder, warnOfOthers } from './builder.ts';
 import { appendTo, fromConfig } from './config-v1.ts';
 import { fromPipelineV1, isPipelineV1 } from './pipeline-v1.ts';
@@ -80,7 +81,8 @@ function fromDeployment(root: WrittenMap, problems: Problems): WrittenMap {
   for (const key of ['inputs', 'input_data']) job.move(root, key, key);
   const model = child(root, 'model');
   const path = child(model, 'path') ?? (textOf(model) === undefined ? undefined : model);
-  if (path !== undefined) job.put('models', new Builder(root).put(textOf(child(model, 'name')) ?? 'model', path).map());
+  const named = textOf(child(model, 'name')) ?? assetName(textOf(path) ?? '')?.name ?? 'model';
+  if (path !== undefined) job.put('models', new Builder(root).put(named, path).map());
   const setting = (key: string): WrittenNode | undefined => lookUp(root, `settings.${key}`) ?? child(root, key);
   const [action, file] = [setting('output_action'), setting('output_file_name')];
   appendTo(root, job, { action, file, fallback: 'predictions.csv' }, problems);

@@ -2,7 +2,8 @@
 import type { ModelSpec, Origin } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { SourceLocation } from '../domain/problem.ts';
-import { findModel, isModelName, isModelVersion, missingModel, registryFolder } from '../models/index.ts';
+import { findModel, isModelName, isModelVersion, listModels, missingModel, registryFolder } from '../models/index.ts';
+import { assetName } from './assets.ts';
 import type { JobContext } from './context.ts';
 import { resolveScalar } from './expressions.ts';
 import { look, similarPath, toLocalPath } from './paths.ts';
@@ -84,14 +85,16 @@ async function resolve(written: Written, context: JobContext): Promise<ModelSpec
 /** The version is settled now: a run that goes on later scores with the one it began with. */
 async function ofRegistry(written: Written, context: JobContext): Promise<ModelSpec | undefined> {
   const { text, at } = written;
-  const [, name = '', number, latest] = /^azureml:([^:@/]+)(?::([^:@/]+)|(@latest))?$/i.exec(text) ?? [];
-  const version = number !== undefined && isModelVersion(number) ? Number(number) : undefined;
-  if (name === '' || (version === undefined && latest === undefined)) return notLocal(written, context);
+  const asset = assetName(text);
+  if (asset === undefined || (asset.version !== undefined && !isModelVersion(asset.version)))
+    return notLocal(written, context);
+  const { name } = asset;
+  const version = asset.version === undefined ? undefined : Number(asset.version);
   const registry = registryFolder(context.env);
   try {
     const model = await findModel(registry, name, version);
     if (model !== undefined) return { path: model.path, version: model.version };
-    context.problems.error('PR3701', ...told(await missingModel(registry, name, version), at));
+    context.problems.error('PR3701', ...told(missingModel(registry, await listModels(registry), name, version), at));
   } catch (error) {
     if (!(error instanceof ParallelRunError)) throw error;
     for (const problem of error.problems) context.problems.error(problem.code, ...told(problem, at));

@@ -34,6 +34,8 @@ export interface Profile {
   readonly computes: ReadonlyMap<string, WrittenNode>;
   /** Name of a datastore to an absolute local path, or a URL. */
   readonly datastores: ReadonlyMap<string, string>;
+  /** Name of a data asset, perhaps with `:version`, likewise. */
+  readonly data: ReadonlyMap<string, string>;
   readonly settings: WrittenNode | undefined;
   readonly environmentVariables: WrittenNode | undefined;
   /** Absolute. */
@@ -68,7 +70,8 @@ export function profileOf(
     pins: read.pins(),
     environments: read.maps('environments').map(({ key, value }) => ({ name: environmentName(key), node: value })),
     computes: new Map(read.maps('computes').map(({ key, value }) => [computeName(key), read.mapOrNothing(value, key)])),
-    datastores: read.datastores(),
+    datastores: read.places('datastores'),
+    data: new Map([...read.places('data')].map(([name, place]) => [name.trim().replace(/^azureml:/i, ''), place])),
     settings: read.section('settings'),
     environmentVariables: read.section('environment_variables'),
     root: read.localPath('root'),
@@ -215,11 +218,11 @@ class Reader {
     });
   }
 
-  datastores(): ReadonlyMap<string, string> {
+  places(section: 'datastores' | 'data'): ReadonlyMap<string, string> {
     const found = new Map<string, string>();
-    for (const { key, value } of this.maps('datastores')) {
+    for (const { key, value } of this.maps(section)) {
       const text = textOf(value);
-      if (text === undefined || text.trim() === '') this.#wrong(`datastores.${key}`, value, 'a path or a URL');
+      if (text === undefined || text.trim() === '') this.#wrong(`${section}.${key}`, value, 'a path or a URL');
       else found.set(key, /^[A-Za-z][A-Za-z0-9+.-]+:\/\//.test(text) ? text : this.#absolute(text));
     }
     return found;

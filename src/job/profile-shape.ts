@@ -68,6 +68,7 @@ export const PROFILE: MapShape = map([
   ['environments', each(ENVIRONMENT)],
   ['computes', each(settingsShape(COMPUTE_ALIASES))],
   ['datastores', each(leaf('path or URL that stands for the datastore'))],
+  ['data', each(leaf('path or URL that stands for the data asset'))],
   ['settings', settingsShape(new Map())],
   ['environment_variables', each(leaf('text'))],
   ['root', leaf(HELP.root)],

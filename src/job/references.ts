@@ -1,4 +1,5 @@
 /** Inputs and outputs of pipeline and job, and what their names stand for in expressions. */
+import type { Assets } from './assets.ts';
 import type { Meaning, Names } from './expressions.ts';
 import { resolveScalar, scalarMeaning, similarName, textMeaning } from './expressions.ts';
 import type { JobOutput } from './job-outputs.ts';
@@ -49,6 +50,7 @@ export interface Around {
   readonly outputs: string;
   readonly places: Places;
   readonly pipeline?: PipelinePlace;
+  readonly assets: Assets;
   /** Input of the job whose data the command line names: it needs none in the file. */
   readonly given?: string;
 }
@@ -57,7 +59,8 @@ export interface Around {
 export function resolveReferences(job: ParallelJob | undefined, around: Around, problems: Problems): References {
   const { base, runName, pipeline, places } = around;
   const stepOutputs = pipeline?.stepOutputs ?? new Map<string, StepOutput>();
-  const parentInputs = readInputs(parentEntries(job, 'inputs'), new Map(), new Map(), stepOutputs, problems);
+  const given: Given = { steps: stepOutputs, assets: around.assets };
+  const parentInputs = readInputs(parentEntries(job, 'inputs'), new Map(), new Map(), given, problems);
   const parentNames = new Map<string, Meaning>(
     [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base, places)]),
   );
@@ -66,7 +69,7 @@ export function resolveReferences(job: ParallelJob | undefined, around: Around, 
   if (datastore !== undefined) parentNames.set('default_datastore', textMeaning(datastore));
   for (const [name, { path }] of stepOutputs) parentNames.set(`parent.jobs.${name}`, textMeaning(path));
   const own = jobEntries(job, 'inputs').filter(({ key }) => key !== around.given);
-  const inputs = new Map(readInputs(own, parentInputs, parentNames, stepOutputs, problems));
+  const inputs = new Map(readInputs(own, parentInputs, parentNames, given, problems));
   if (around.given !== undefined) inputs.set(around.given, { kind: 'absent', name: around.given });
   const names = new Map<string, Meaning>(
     [...inputs].map(([name, input]) => [`inputs.${name}`, meaningOf(input, base, places)]),
@@ -105,16 +108,21 @@ type Inputs = ReadonlyMap<string, JobInput>;
 
 type StepOutputs = ReadonlyMap<string, StepOutput>;
 
+interface Given {
+  readonly steps: StepOutputs;
+  readonly assets: Assets;
+}
+
 function readInputs(
   entries: readonly WrittenEntry[],
   parents: Inputs,
   names: Names,
-  steps: StepOutputs,
+  given: Given,
   problems: Problems,
 ): Inputs {
   const inputs = new Map<string, JobInput>();
   for (const entry of entries) {
-    inputs.set(entry.key, readInput(entry, parents, names, steps, problems));
+    inputs.set(entry.key, readInput(entry, parents, names, given, problems));
   }
   return inputs;
 }
@@ -123,7 +131,7 @@ function readInput(
   { key: name, value: node }: WrittenEntry,
   parents: Inputs,
   names: Names,
-  steps: StepOutputs,
+  { steps, assets }: Given,
   problems: Problems,
 ): JobInput {
   const broken: JobInput = { kind: 'broken', name };
@@ -146,10 +154,10 @@ function readInput(
     });
     return broken;
   }
-  return readInputMap(name, node, names, problems);
+  return readInputMap(name, node, names, assets, problems);
 }
 
-function readInputMap(name: string, node: WrittenNode, names: Names, problems: Problems): JobInput {
+function readInputMap(name: string, node: WrittenNode, names: Names, assets: Assets, problems: Problems): JobInput {
   const broken: JobInput = { kind: 'broken', name };
   const typeNode = child(node, 'type');
   const type = textOf(typeNode);
@@ -188,7 +196,13 @@ function readInputMap(name: string, node: WrittenNode, names: Names, problems: P
     });
     return broken;
   }
-  return { kind: 'data', name, type, path: resolved.value, node: value };
+  const asset = assets(resolved.value, type);
+  if (asset?.ok === false) {
+    const { code, what, ...more } = asset.error;
+    problems.error(code, `the input ${name}: ${what}`, { ...more, where: value.at() });
+    return broken;
+  }
+  return { kind: 'data', name, type, path: asset?.value ?? resolved.value, node: value };
 }
 
 /** Output of another step. */

@@ -110,6 +110,7 @@ export const COMMAND_JOB: MapShape = map([
   ['code', leaf('folder that the command starts in; a copy of it is made')],
   ['environment', ENVIRONMENT],
   ['environment_variables', leaf('variables for the command')],
+  ['models', leaf('names of models to paths, or to models of the registry, as of a parallel job')],
   ['limits', map([['timeout', leaf('seconds after which the command is ended')]])],
   ['resources', map(leaves('instance_count', ...RESOURCES_NAMES))],
   ...leaves('distribution'),

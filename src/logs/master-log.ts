@@ -318,7 +318,9 @@ function nextOf(event: TryFinished): string {
     case 'retry':
       return `tried again in ${duration(event.retryAfterMs ?? 0)}`;
     case 'requeue':
-      return 'handed out again, no try used up';
+      return event.failure?.kind === 'worker-lost'
+        ? 'several were under way and none is known to be at fault: each runs again alone, no try used up'
+        : 'handed out again, no try used up';
     default:
       return unreachable(settles);
   }

@@ -6,6 +6,7 @@ export {
   isModelVersion,
   listModels,
   missingModel,
+  modelAmong,
   registryFolder,
 } from './registry.ts';
 export type { ModelVersion, NewModel } from './registry.ts';

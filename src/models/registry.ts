@@ -76,12 +76,27 @@ export async function findModel(
   return wanted !== undefined && versions.includes(wanted) ? read(registry, name, wanted) : undefined;
 }
 
-/** What to tell where `findModel` found none. */
-export async function missingModel(registry: string, name: string, version: number | undefined): Promise<Problem> {
-  const versions = NAME.test(name) ? await versionsOf(registry, name) : [];
-  const others = [...new Set((await listModels(registry)).map((model) => model.name))];
+/** Likewise, of those that `listModels` gave. */
+export function modelAmong(
+  models: readonly ModelVersion[],
+  name: string,
+  version: number | undefined,
+): ModelVersion | undefined {
+  return models.findLast((model) => model.name === name && (version === undefined || model.version === version));
+}
+
+/** What to tell where none was found. @param models all of the registry */
+export function missingModel(
+  registry: string,
+  models: readonly ModelVersion[],
+  name: string,
+  version: number | undefined,
+): Problem {
+  const versions = models.flatMap((model) => (model.name === name ? [model.version] : []));
+  const others = [...new Set(models.map((model) => model.name))];
   const near = nearest(name, others);
   const known = others.length === 0 ? 'it has none' : `it has ${others.slice(0, 20).join(', ')}`;
+  const add = `parallelrun models add ${name} PATH`;
   return {
     code: 'PR3701',
     severity: 'error',
@@ -90,7 +105,7 @@ export async function missingModel(registry: string, name: string, version: numb
       versions.length > 0
         ? `there are the versions ${versions.join(', ')}`
         : `looked in the registry ${registry}; ${known}`,
-    next: near !== undefined && near !== name ? `did you mean ${near}?` : `parallelrun models add ${name} PATH`,
+    next: near !== undefined && near !== name ? `did you mean ${near}? else: ${add}` : add,
   };
 }
 

@@ -6,6 +6,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { once } from 'node:events';
 import { StringDecoder } from 'node:string_decoder';
 import type { Writable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { CommandPlan } from '../domain/pipeline.ts';
@@ -13,9 +14,15 @@ import type { ExitCode } from '../domain/problem.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import { redact } from '../domain/redact.ts';
 import { snapshotCode } from '../environment/index.ts';
+import { registryFolder } from '../models/index.ts';
+import { findAddress } from '../node/address.ts';
 import { commandEnvironment } from '../node/environment.ts';
+import { countGpus } from '../node/gpus.ts';
 import { findOrphans, killTree } from '../node/tree.ts';
 import { prepareInterpreter, refusal } from './host.ts';
+import { linkModels } from './models.ts';
+import { pythonSites } from './package.ts';
+import { replace } from './resume-store.ts';
 
 export interface CommandEnd {
   readonly state: 'Completed' | 'Failed' | 'Canceled';
@@ -44,13 +51,22 @@ export async function startCommand(plan: CommandPlan, onProgress: (line: string)
     const copied = await snapshotCode(plan.codeFolder, layout.code, options);
     if (!copied.ok) throw refusal(copied.error);
   }
+  await linkModels(plan, layout);
   const bin = join(layout.state, 'bin');
   await nameInterpreter(bin, interpreter);
-  const own = { ...commandEnvironment(plan, layout, process.env) };
+  const cwd = plan.codeFolder === undefined ? layout.work : layout.code;
+  const script = { ...plan, rootRunId: plan.pipeline.runId, layout, modelRegistry: registryFolder(process.env) };
+  const node = { address: await findAddress(), gpus: countGpus() };
+  const own = commandEnvironment(script, node, { sites: pythonSites, cwd }, process.env);
   own['PATH'] = [bin, dirname(interpreter), own['PATH'] ?? ''].filter((each) => each !== '').join(delimiter);
   const log = createWriteStream(layout.driverLog, { flags: 'a' });
+  log.once('error', (error) =>
+    onProgress(`${layout.driverLog}: what the command prints is no longer kept: ${error.message}`),
+  );
+  // it is closed then, and further words of it change nothing
+  log.on('error', () => undefined);
   const child = spawn('/bin/sh', ['-c', plan.command], {
-    cwd: plan.codeFolder === undefined ? layout.work : layout.code,
+    cwd,
     env: own,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -84,7 +100,7 @@ export async function startCommand(plan: CommandPlan, onProgress: (line: string)
     if (child.pid !== undefined) killTree(child.pid, true);
     await Promise.all(copies);
     log.end();
-    await once(log, 'finish');
+    await finished(log).catch(() => undefined);
     if (asked?.why === 'cancel') return { state: 'Canceled', exitCode: asked.exitCode, cause: ['it was canceled'] };
     if (code === 0 && asked === undefined) return { state: 'Completed', exitCode: 0, cause: [] };
     const what =
@@ -118,9 +134,9 @@ async function makeFolders(plan: CommandPlan, layout: RunLayout): Promise<void> 
     for (const folder of [layout.logs, layout.outputs, dirname(layout.driverLog)]) await mkdir(folder);
     for (const [name, path] of Object.entries(plan.outputs))
       await mkdir(plan.outputFiles.includes(name) ? dirname(path) : path, { recursive: true });
-    // for people: nothing is read back from it
+    // for people, and for those who ask whose records these are
     const shown = { ...plan, command: redact(plan.command) };
-    await writeFile(join(layout.state, 'command.json'), JSON.stringify(shown, undefined, 2), { mode: 0o600 });
+    await replace(layout.command, JSON.stringify(shown, undefined, 2));
   } catch (error) {
     const { message, path } = error as NodeJS.ErrnoException;
     const what = 'the folders of the step could not be created';
@@ -132,15 +148,27 @@ async function makeFolders(plan: CommandPlan, layout: RunLayout): Promise<void> 
   }
 }
 
-/** `python` in the command is the interpreter of the job's environment, also where the machine has only `python3`. */
+/**
+ * `python` in the command is the interpreter of the job's environment, also where the machine has only `python3`, and
+ * finds our modules also where the command sets PYTHONPATH.
+ */
 async function nameInterpreter(bin: string, interpreter: string): Promise<void> {
   await mkdir(bin);
+  const sites = quoted(pythonSites);
+  const lines = [
+    '#!/bin/sh',
+    `case ":$PYTHONPATH:" in *:${sites}:*) ;; *) PYTHONPATH=${sites}\${PYTHONPATH:+:$PYTHONPATH} ;; esac`,
+    'export PYTHONPATH',
+    `exec ${quoted(interpreter)} "$@"`,
+  ];
   for (const name of ['python', 'python3']) {
     const file = join(bin, name);
-    await writeFile(file, `#!/bin/sh\nexec '${interpreter.replaceAll("'", `'\\''`)}' "$@"\n`);
+    await writeFile(file, `${lines.join('\n')}\n`);
     await chmod(file, 0o755);
   }
 }
+
+const quoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** Copies what is printed line by line, so that two streams never share a line; keeps the end of it. */
 async function copyLines(stream: AsyncIterable<Buffer>, log: Writable, last: string[]): Promise<void> {
@@ -161,7 +189,8 @@ async function copyLines(stream: AsyncIterable<Buffer>, log: Writable, last: str
       put(rest);
       rest = '';
     }
-    if (log.writableNeedDrain) await once(log, 'drain');
+    if (log.writableNeedDrain && !log.destroyed)
+      await Promise.race([once(log, 'drain'), finished(log)]).catch(() => undefined);
   }
   if (rest !== '') put(rest);
 }

@@ -10,7 +10,7 @@ import { ParallelRunError } from '../domain/problem.ts';
  * Folders of its own with links to the files: a script that lists them finds the model and nothing beside it.
  * @throws ParallelRunError PR3701, exit code 2, where a model is gone
  */
-export async function linkModels({ models }: Plan, layout: RunLayout): Promise<void> {
+export async function linkModels({ models }: Pick<Plan, 'models'>, layout: RunLayout): Promise<void> {
   if (models === undefined) return;
   // Of the run before it was resumed.
   await rm(layout.models, { recursive: true, force: true });

@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 export const PACKAGE_ROOT = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
 export const pythonHost = `${PACKAGE_ROOT}/python/host.py`;
+/** First of PYTHONPATH of commands. */
+export const pythonSites = `${PACKAGE_ROOT}/python/site`;
 export const nodeHost = `${PACKAGE_ROOT}/dist/worker/main.js`;
 
 export function packageVersion(): string {

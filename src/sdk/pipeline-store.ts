@@ -1,7 +1,7 @@
 /** The folder of a pipeline: its plan, the journal of what happened, the job file and components as they were. */
 import { chmod, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { runLayout } from '../domain/layout.ts';
 import { PIPELINE_FORMAT } from '../domain/pipeline.ts';
 import type { PipelineEvent, PipelinePlan } from '../domain/pipeline.ts';
@@ -9,7 +9,9 @@ import { ParallelRunError } from '../domain/problem.ts';
 import { redact } from '../domain/redact.ts';
 import type { JobRequest } from '../job/request.ts';
 import { stepsFolder } from '../job/index.ts';
+import { Patience } from '../orchestrator/patience.ts';
 import { notCreated } from './folder.ts';
+import { replace } from './resume-store.ts';
 
 /** What was asked for, to be asked for again when the pipeline goes on. */
 export type StoredRequest = Pick<JobRequest, 'set' | 'flags' | 'cwd' | 'config'>;
@@ -62,8 +64,8 @@ export function withoutSecrets({ jobText, components }: Definition): Definition 
 
 export async function storeDefinition(layout: PipelineLayout, definition: Definition): Promise<void> {
   const { jobText, components } = withoutSecrets(definition);
-  await writeFile(layout.jobFile, jobText, { mode: 0o600 });
-  await writeFile(layout.components, JSON.stringify(components, undefined, 2), { mode: 0o600 });
+  await replace(layout.jobFile, jobText);
+  await replace(layout.components, JSON.stringify(components, undefined, 2));
 }
 
 export async function readDefinition(layout: PipelineLayout): Promise<Definition> {
@@ -88,11 +90,11 @@ export async function createPipelineFolder(
     for (const folder of [layout.logs, layout.outputs, layout.steps]) await mkdir(folder);
     const { set } = request;
     const stored = { ...request, ...(set && { set: set.map(redact) }) };
-    await writeFile(layout.request, JSON.stringify(stored, undefined, 2), { mode: 0o600 });
+    await replace(layout.request, JSON.stringify(stored, undefined, 2));
     await storeDefinition(layout, definition);
     await writeFile(layout.overview, '');
     // last: with it the folder is a pipeline
-    await writeFile(layout.plan, JSON.stringify(plan, undefined, 2), { mode: 0o600, flag: 'wx' });
+    await replace(layout.plan, JSON.stringify(plan, undefined, 2));
     return layout;
   } catch (error) {
     if (mine) await rm(layout.folder, { recursive: true, force: true });
@@ -132,29 +134,90 @@ export async function readPipelineEvents(layout: PipelineLayout): Promise<readon
     .map((line) => JSON.parse(line) as PipelineEvent);
 }
 
-/** Events of a pipeline are few: each is on the disk before anything is done about it. */
+/**
+ * Events of a pipeline are few: each is on the disk before anything is done about it. While the disk is full it waits;
+ * after any other failure nothing is written any more.
+ */
 export class PipelineJournal {
+  /** Called when it begins to wait for space, and when it has got it. */
+  onWaiting: (waiting: boolean) => void = () => undefined;
   readonly #file: FileHandle;
+  readonly #layout: PipelineLayout;
+  readonly #patience = new Patience((waiting) => this.onWaiting(waiting));
+  /** Of whole lines. */
+  #bytes: number;
+  #failed: ParallelRunError | undefined;
+  /** Lines don't mix. */
+  #before: Promise<unknown> = Promise.resolve();
 
-  private constructor(file: FileHandle) {
+  private constructor(file: FileHandle, layout: PipelineLayout, bytes: number) {
     this.#file = file;
+    this.#layout = layout;
+    this.#bytes = bytes;
   }
 
-  /** Cuts off what a crash left unfinished. */
+  /** Cuts off what a crash left unfinished. @throws ParallelRunError PR5112, exit code 3, where it can't be written */
   static async open(layout: PipelineLayout): Promise<PipelineJournal> {
-    const file = await open(layout.journal, 'a+', 0o600);
-    const bytes = await file.readFile();
-    const whole = bytes.lastIndexOf(0x0a) + 1;
-    if (whole < bytes.length) await file.truncate(whole);
-    return new PipelineJournal(file);
+    try {
+      const file = await open(layout.journal, 'a+', 0o600);
+      const bytes = await file.readFile();
+      const whole = bytes.lastIndexOf(0x0a) + 1;
+      if (whole < bytes.length) await file.truncate(whole);
+      return new PipelineJournal(file, layout, whole);
+    } catch (error) {
+      throw unwritable(layout, error);
+    }
   }
 
+  /** @throws ParallelRunError PR5112, exit code 3 */
   async append(event: PipelineEvent): Promise<void> {
-    await this.#file.appendFile(`${JSON.stringify(event)}\n`);
-    await this.#file.datasync();
+    const line = Buffer.from(`${JSON.stringify(event)}\n`);
+    const written = this.#before.then(() => this.#write(line));
+    this.#before = written.catch(() => undefined);
+    await written;
+  }
+
+  async #write(line: Buffer): Promise<void> {
+    let again = false;
+    const work = async (): Promise<void> => {
+      // a part of the line may be there
+      if (again) await this.#file.truncate(this.#bytes);
+      again = true;
+      await this.#file.appendFile(line);
+      await this.#file.datasync();
+    };
+    if (this.#failed) throw this.#failed;
+    try {
+      await this.#patience.run(work);
+      this.#bytes += line.length;
+    } catch (error) {
+      throw (this.#failed = unwritable(this.#layout, error));
+    }
+  }
+
+  /** Waits for space no longer. */
+  giveUp(): void {
+    this.#patience.giveUp();
   }
 
   close(): Promise<void> {
     return this.#file.close();
   }
+}
+
+function unwritable({ folder, journal }: PipelineLayout, error: unknown): ParallelRunError {
+  return new ParallelRunError(
+    [
+      {
+        code: 'PR5112',
+        severity: 'error',
+        what: `what happens in the pipeline ${basename(folder)} can no longer be recorded: its steps are ended`,
+        where: { file: journal },
+        why: error instanceof Error ? error.message : String(error),
+        next: `mend the disk, then: parallelrun resume ${basename(folder)}`,
+      },
+    ],
+    3,
+    { cause: error },
+  );
 }

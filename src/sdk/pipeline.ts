@@ -43,7 +43,10 @@ export interface PipelineHandle {
   running(): ReadonlyMap<string, RunningStep>;
   /** Called with each event from now on. */
   listen(listener: (event: PipelineEvent) => void): void;
-  /** Resolves once nothing of it runs any more; never rejects for a failed step. */
+  /**
+   * Resolves once nothing of it runs any more; never rejects for a failed step.
+   * @throws ParallelRunError PR5112, exit code 3, where it could no longer be recorded what happens
+   */
   result(): Promise<PipelineResult>;
   cancel(how?: 'orderly' | 'now', by?: 'SIGINT' | 'SIGTERM' | 'command'): void;
 }
@@ -92,6 +95,8 @@ export class LivePipeline implements PipelineHandle {
   readonly #listeners: ((event: PipelineEvent) => void)[] = [];
   readonly #phases = new Map<string, StepProgress>();
   #canceled: { readonly how: 'orderly' | 'now'; readonly exitCode: 130 | 143 } | undefined;
+  /** The journal can't be written any more. */
+  #broken: Error | undefined;
   #result: Promise<PipelineResult> | undefined;
 
   constructor(
@@ -119,7 +124,16 @@ export class LivePipeline implements PipelineHandle {
 
   /** @param event that it begins, or goes on */
   async begin(event: PipelineEvent, options: StepOptions): Promise<void> {
-    await this.#note(event);
+    this.#journal.onWaiting = (waiting) =>
+      options.onProgress?.(
+        waiting ? `${this.folder}: the disk is full, the pipeline waits for space` : 'there is space again',
+      );
+    try {
+      await this.#note(event);
+    } catch (error) {
+      await this.#leave();
+      throw error;
+    }
     this.#result = this.#run(options);
     // whoever asks gets it
     this.#result.catch(() => undefined);
@@ -148,7 +162,19 @@ export class LivePipeline implements PipelineHandle {
   cancel(how: 'orderly' | 'now' = 'orderly', by: 'SIGINT' | 'SIGTERM' | 'command' = 'command'): void {
     const exitCode = this.#canceled?.exitCode ?? (by === 'SIGTERM' ? 143 : 130);
     this.#canceled = { how, exitCode };
+    this.#journal.giveUp();
     for (const step of this.#running.values()) step.cancel(how, by);
+  }
+
+  /** What can't be recorded mustn't go on. */
+  #breakOff(error: unknown): void {
+    this.#broken ??= error instanceof Error ? error : new Error(String(error));
+    for (const step of this.#running.values()) step.cancel('now', 'command');
+  }
+
+  async #leave(): Promise<void> {
+    await this.#journal.close().catch(() => undefined);
+    await this.#lock.release();
   }
 
   async #run(options: StepOptions): Promise<PipelineResult> {
@@ -156,21 +182,24 @@ export class LivePipeline implements PipelineHandle {
     try {
       const under = new Map<string, Promise<void>>();
       for (;;) {
-        for (const { name } of stepsToBegin(this.plan, this.#phases, this.#canceled !== undefined)) {
+        const stops = this.#canceled !== undefined || this.#broken !== undefined;
+        for (const { name } of stepsToBegin(this.plan, this.#phases, stops)) {
           this.#phases.set(name, { phase: 'running' });
-          const ended = this.#runStep(name, options).finally(() => under.delete(name));
+          const ended = this.#runStep(name, options)
+            .catch((error: unknown) => this.#breakOff(error))
+            .finally(() => under.delete(name));
           under.set(name, ended);
         }
         if (under.size === 0) break;
         await Promise.race(under.values());
       }
+      if (this.#broken) throw this.#broken;
       const { state, exitCode } = pipelineVerdict(this.plan, this.#phases, this.#canceled?.exitCode);
       await this.#note({ type: 'pipeline-ended', at: systemClock.now(), state, exitCode });
       return { runId: this.runId, folder: this.folder, state, exitCode, status: this.status() };
     } finally {
       unwatch();
-      await this.#journal.close();
-      await this.#lock.release();
+      await this.#leave();
     }
   }
 
@@ -189,6 +218,7 @@ export class LivePipeline implements PipelineHandle {
       this.#running.set(name, step);
       const canceled = this.#canceled;
       if (canceled) step.cancel(canceled.how, canceled.exitCode === 143 ? 'SIGTERM' : 'SIGINT');
+      else if (this.#broken) step.cancel('now', 'command');
       ended = await step.ended;
       this.#running.delete(name);
     } else if (step.kind === 'reused') {

@@ -1,13 +1,44 @@
 /** Reads what scripts recorded, file by file: a run may have recorded more than memory holds, its fold is small. */
 import { createReadStream } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
+import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
+import type { CommandPlan } from '../domain/pipeline.ts';
 import type { Plan } from '../domain/plan.ts';
+import { lockHolder } from '../environment/lock.ts';
 import { RecordsFold, toPipeline } from '../views/records.ts';
 import type { AllRecords } from '../views/records.ts';
 
-export async function readRecords({ runId, rootRunId }: Plan, layout: RunLayout): Promise<AllRecords> {
+type Whose = Pick<Plan, 'runId' | 'rootRunId'>;
+
+/** A run, or a step of a pipeline, with what its scripts recorded so far. */
+export interface Recorded {
+  readonly plan: Whose;
+  live(): Promise<boolean>;
+  records(): Promise<AllRecords>;
+}
+
+/**
+ * Of a command, which has no plan of mini-batches.
+ * @returns undefined where the folder is none of a command
+ */
+export async function openCommandRecords(root: string, runId: string): Promise<Recorded | undefined> {
+  const layout = runLayout(`${root}/${runId}`);
+  const text = await readFile(layout.command, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
+  const command = JSON.parse(text) as CommandPlan;
+  const plan = { runId: command.runId, rootRunId: command.pipeline.runId };
+  const pipeline = runLayout(dirname(root));
+  return {
+    plan,
+    records: () => readRecords(plan, layout),
+    live: async () => (await lockHolder(pipeline.state, 'run')) !== undefined,
+  };
+}
+
+export async function readRecords({ runId, rootRunId }: Whose, layout: RunLayout): Promise<AllRecords> {
   const fold = new RecordsFold(runId, rootRunId ?? runId);
   await eachLine(layout, (line) => fold.line(line));
   return fold.records();

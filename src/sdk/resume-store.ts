@@ -22,7 +22,8 @@ export async function keepJobFile(jobFile: string, layout: RunLayout): Promise<v
   if (text !== undefined) await storeJobFile(layout, redact(text));
 }
 
-async function replace(
+/** There as a whole or not at all, whatever is killed, for this account alone. */
+export async function replace(
   path: string,
   text: string,
   finish: (file: FileHandle) => Promise<void> = () => Promise.resolve(),

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import path, { dirname } from 'node:path';
 import type { RunId } from '../domain/ids.ts';
 import type { Fingerprint, PipelineEvent, StepOutputPlace } from '../domain/pipeline.ts';
+import type { Plan } from '../domain/plan.ts';
 import type { CompiledStep } from '../job/index.ts';
 import { snapshotCode } from '../environment/index.ts';
 import { pipelineLayout, readPipelineEvents, readPipelinePlan } from './pipeline-store.ts';
@@ -48,6 +49,7 @@ export async function fingerprintOf(compiled: CompiledStep, runId: RunId): Promi
     'environment variables': neutral(step.plan.environmentVariables),
     outputs: neutral(compiled.outputs),
     ...(await inputsOf(compiled.inputs)),
+    ...(await modelsOf(step.plan.models ?? {})),
   };
   if (step.type === 'command') {
     const { command } = step.plan;
@@ -82,6 +84,13 @@ async function codeOf(folder: string, exclude: readonly string[]): Promise<strin
 async function inputsOf(inputs: Readonly<Record<string, string>>): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
   for (const [name, place] of Object.entries(inputs)) found[`input ${name}`] = await stampOf(place);
+  return found;
+}
+
+async function modelsOf(models: NonNullable<Plan['models']>): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const [name, { path: place, version }] of Object.entries(models))
+    found[`model ${name}`] = hash(`${version ?? ''} ${await stampOf(place)}`);
   return found;
 }
 

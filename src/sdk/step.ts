@@ -96,11 +96,12 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
   return runningRun(resumed.run, outputs, print, turn);
 }
 
-/** Whether there is anything to go on with: a run that was killed while its folder was made has no event. */
+/** Whether there is anything to go on with: a run that was killed while its folder was made has no copy of its code. */
 async function hasBegun(root: string, runId: RunId): Promise<boolean> {
   try {
     const stored = await openRun(root, runId);
-    for await (const events of readLedger(stored.layout.ledger)) if (events.length > 0) return true;
+    for await (const events of readLedger(stored.layout.ledger))
+      if (events.some((event) => event.type === 'code-snapshotted')) return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'ENOENT' && !(error instanceof ParallelRunError && error.exitCode === 2)) throw error;

@@ -17,7 +17,8 @@ import type { AllRecords } from '../views/records.ts';
 import { writeCancelRequest } from './cancel.ts';
 import { openPipeline } from './pipeline-open.ts';
 import { readPlan } from './folder.ts';
-import { readRecords } from './records.ts';
+import { openCommandRecords, readRecords } from './records.ts';
+import type { Recorded } from './records.ts';
 
 const FOLLOW_POLL_MS = 200;
 
@@ -121,6 +122,11 @@ function noSuchMiniBatch({ runId }: Plan, index: number, count: number): Paralle
     ],
     2,
   );
+}
+
+/** Of a run or of a step that is a command. @throws as `openRun` does */
+export async function openRecords(root: string, runId: string): Promise<Recorded> {
+  return (await openCommandRecords(root, runId)) ?? openRun(root, runId);
 }
 
 /** @throws ParallelRunError PR5002, exit code 2, where the root has no such run or it can't be read */

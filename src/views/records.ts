@@ -13,7 +13,19 @@ export interface Fact {
   readonly error?: string;
 }
 
-const KINDS = ['metric', 'row', 'list', 'table', 'tag', 'property', 'file', 'child', 'child-end', 'model'] as const;
+const KINDS = [
+  'metric',
+  'row',
+  'list',
+  'table',
+  'tag',
+  'property',
+  'file',
+  'child',
+  'child-end',
+  'model',
+  'dropped',
+] as const;
 export type FactKind = (typeof KINDS)[number];
 const isKind = (kind: unknown): kind is FactKind => KINDS.some((known) => known === kind);
 
@@ -93,6 +105,8 @@ export interface AllRecords extends RunRecords {
   readonly facts: number;
   /** Lines that can't be read. */
   readonly unreadable: number;
+  /** Bounds that were reached, `records` or `files`: what came after that is dropped. `why` is in words. */
+  readonly dropped: readonly { readonly what: string; readonly why: string; readonly since: string }[];
 }
 
 /** Facts may come in any order; of several the latest counts, and of those at the same time the last given. */
@@ -102,6 +116,7 @@ export class RecordsFold {
   private readonly runs = new Map<string, OneRun>();
   private facts = 0;
   private unreadable = 0;
+  private readonly dropped = new Map<string, Fact>();
 
   constructor(runId: string, rootRunId: string) {
     this.runId = runId;
@@ -117,6 +132,11 @@ export class RecordsFold {
 
   apply(fact: Fact): void {
     this.facts += 1;
+    if (fact.kind === 'dropped') {
+      const before = this.dropped.get(fact.name);
+      if (before === undefined || fact.at < before.at) this.dropped.set(fact.name, fact);
+      return;
+    }
     let run = this.runs.get(fact.run);
     if (run === undefined) this.runs.set(fact.run, (run = new OneRun(fact.run)));
     run.apply(fact);
@@ -129,7 +149,10 @@ export class RecordsFold {
       .filter(({ id }) => id !== this.runId && id !== this.rootRunId)
       .map((run) => run.childRecords())
       .sort((a, b) => compare(a.startedAt, b.startedAt) || compare(a.id, b.id));
-    return { ...own, ...(parent && { parent }), children, facts: this.facts, unreadable: this.unreadable };
+    const dropped = [...this.dropped.values()]
+      .map(({ name, value, at }) => ({ what: name, why: typeof value === 'string' ? value : '', since: at }))
+      .sort((a, b) => compare(a.what, b.what));
+    return { ...own, ...(parent && { parent }), children, facts: this.facts, unreadable: this.unreadable, dropped };
   }
 }
 
@@ -181,6 +204,8 @@ class OneRun {
       case 'model':
         // Each version is one of its own.
         this.keep(fact, `model ${fact.name} ${String(fact.value)}`);
+        return;
+      case 'dropped':
         return;
       default:
         return fact.kind satisfies never;

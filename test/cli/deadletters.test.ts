@@ -53,7 +53,6 @@ function worldOf(events: readonly RunEvent[]): { world: FakeWorld; looks: () => 
     },
     live: () => Promise.resolve(false),
     requestCancel: () => Promise.resolve(),
-    records: () => Promise.reject(new Error('not expected')),
     manifestEntry: () => {
       looks += 1;
       return Promise.resolve({ source, items: 10 });

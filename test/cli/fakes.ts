@@ -53,6 +53,7 @@ const NO_SDK: CliSdk = {
   previewPlan: refuse('previewPlan'),
   listRuns: refuse('listRuns'),
   openRun: refuse('openRun'),
+  openRecords: refuse('openRecords'),
   testJob: refuse('testJob'),
   replay: refuse('replay'),
   resume: refuse('resume'),

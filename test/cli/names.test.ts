@@ -13,7 +13,6 @@ function names(
     events: refuse('events'),
     live: refuse('live'),
     requestCancel: refuse('requestCancel'),
-    records: refuse('records'),
     manifestEntry: (index) =>
       look(index) ??
       Promise.resolve({ source: { kind: 'files', root: '/data', files: [`${index}.png`, 'b.png'] }, items: 2 }),

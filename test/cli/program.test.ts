@@ -38,7 +38,6 @@ function stored(story: Story, over: Partial<StoredRun> = {}): StoredRun {
     },
     live: () => Promise.resolve(false),
     requestCancel: refuse('requestCancel'),
-    records: refuse('records'),
     manifestEntry: (index) =>
       Promise.resolve({ source: { kind: 'files', root: '/data', files: [`${index}.png`, 'b.png'] }, items: 2 }),
     ...over,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { NewModel } from '../../src/sdk/index.ts';
 import { RecordsFold } from '../../src/views/records.ts';
-import { FakeWorld, NOW, planFor, refuse } from './fakes.ts';
+import { FakeWorld, NOW, planFor } from './fakes.ts';
 
 let world: FakeWorld;
 let root: string;
@@ -38,13 +38,9 @@ function recorded(facts: readonly object[], live = false, lines: readonly string
   for (const fact of facts) fold.line(JSON.stringify({ at: AT, ...fact }));
   for (const line of lines) fold.line(line);
   world.sdk = {
-    openRun: () =>
+    openRecords: () =>
       Promise.resolve({
         plan: { ...planFor('demo', root), rootRunId },
-        status: refuse('status'),
-        events: refuse('events'),
-        requestCancel: refuse('requestCancel'),
-        manifestEntry: refuse('manifestEntry'),
         live: () => Promise.resolve(live),
         records: () => Promise.resolve(fold.records()),
       }),
@@ -66,6 +62,19 @@ describe('metrics', () => {
     expect(text).toMatch(/train +Failed +c1 +loss=7 +ValueError: no\n/);
     expect(text).toMatch(/open +Unfinished +c2/);
     expect(text).toMatch(/1 line of .*records can't be read/);
+  });
+
+  it('says what was dropped since when, the first of several processes', async () => {
+    const drop = { kind: 'dropped', run: 'demo', name: 'records', value: 'more than 9 bytes' };
+    recorded([
+      ...FACTS,
+      { ...drop, at: '2026-11-23T12:00:09.000000Z' },
+      { ...drop, at: '2026-11-23T12:00:05.000000Z' },
+    ]);
+    await world.main('metrics', 'demo');
+    expect(world.stdout.text).toMatch(
+      /\n\nPR2912 records: more than 9 bytes; what came after 2026-11-23T12:00:05\.000000Z was dropped\n$/,
+    );
   });
 
   it('of a run that goes on, an open child is running', async () => {

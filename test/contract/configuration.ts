@@ -57,6 +57,7 @@ const JOB_FILES: readonly Line[] = [
   held('1.2 input: literals keep their type', [YAML, 'resolves expressions: side inputs, outputs, literals with their type, optional groups']),
   held('1.2 input types uri_folder, uri_file', [BAD, EACH, "'a folder as file'"], [BAD, EACH, "'a file as folder'"], [BAD, EACH, "'an unknown type'"]),
   held('1.2 input type mltable', ['job/mltable', 'with delimited files: paths, delimiter, header, encoding']),
+  held('1.2 inputs that are registered models or data: azureml:NAME:VERSION, azureml:NAME@latest, azureml:NAME/versions/N', ['job/assets', '%s is that of the registry'], ['job/assets', '%s is not there'], ['job/assets', '%s is what the profile says'], ['job/assets', 'one that is not known: the line to put into the profile']),
   held('1.2 input types mlflow_model, custom_model, string, number, integer, boolean', ['contract/forms', 'inputs of every type and mode reach the arguments: %s']),
   held('1.2 input modes ro_mount, download, direct, eval_mount, eval_download: the path of the data as it is', ['contract/forms', 'inputs of every type and mode reach the arguments: %s']),
   held('1.2 input optional, default', ['job/forms', 'its paths count from its own file, those of the job from the job file'], ['job/forms', '%s', 'an input too few']),
@@ -105,7 +106,7 @@ const DEPLOYMENTS: readonly Line[] = [
   held('1.4 settings: mini_batch_size, max_concurrency_per_instance, retry_settings.max_retries, retry_settings.timeout, output_file_name, environment_variables', ['job/forms', 'settings, also those of older files at the root']),
   held('1.4 settings: error_threshold, logging_level, output_action', ['contract/forms', 'settings of a deployment: %s']),
   held('1.4 code_configuration.code, code_configuration.scoring_script', ['contract/forms', 'a deployment with a model: AZUREML_MODEL_DIR and AZUREML_BI_OUTPUT_PATH']),
-  held('1.4 model, in AZUREML_MODEL_DIR', ['contract/forms', 'a deployment with a model: AZUREML_MODEL_DIR and AZUREML_BI_OUTPUT_PATH']),
+  held('1.4 model, in AZUREML_MODEL_DIR', ['job/assets', 'the model of a batch deployment goes by its own name'], ['contract/forms', 'a deployment with a model: AZUREML_MODEL_DIR and AZUREML_BI_OUTPUT_PATH']),
   held('1.4 output folder, in AZUREML_BI_OUTPUT_PATH', ['contract/forms', 'a deployment with a model: AZUREML_MODEL_DIR and AZUREML_BI_OUTPUT_PATH']),
   partly('1.4 resources.instance_count', 'one node is used, with a warning', ['contract/forms', 'a deployment on several nodes: one is used, and it is said']),
 ]; // prettier-ignore

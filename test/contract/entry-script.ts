@@ -4,6 +4,7 @@ import { held } from './line.ts';
 
 const SDK = 'e2e/entry';
 const JOB = 'models, side inputs, metrics, files and child runs of a job';
+const COMMANDS = 'e2e/commands';
 const NODE = 'node/environment';
 const VARIABLES = 'the variables of the contract, the job and the machine, but nothing that is ours';
 
@@ -71,7 +72,10 @@ const API: readonly Line[] = [
   held('2.6 AZ_BATCH_NODE_LIST, AZ_BATCHAI_JOB_MASTER_NODE_IP, AZ_BATCHAI_WORKER_IP, AZ_BATCH_IS_CURRENT_NODE_MASTER, AZ_BATCHAI_GPU_COUNT_FOUND', [NODE, VARIABLES], [NODE, 'one GPU per worker, none for those beyond; the user may switch the fault handler off']),
   held('2.6 CUDA_VISIBLE_DEVICES: one GPU per worker, none for those beyond; a successor gets that of the one before', [NODE, 'the successor of a worker that died has its GPU'], [NODE, 'one GPU per worker, none for those beyond; the user may switch the fault handler off']),
   held('2.6 PYTHONFAULTHANDLER: 1 unless it is set', [NODE, VARIABLES], [NODE, 'one GPU per worker, none for those beyond; the user may switch the fault handler off']),
+  held('2.6 what scripts record and upload is bounded, and what is dropped is told', ['py/shims', 'test_more_than_is_kept_is_dropped_and_told'], ['py/shims', 'test_what_others_have_kept_counts_too']),
+  held('2.6 the same modules, variables and models for scripts that a command of a pipeline starts; records kept with its step', [COMMANDS, 'a script finds the helper modules, the variables, the model; its records stay with its step'], [COMMANDS, 'in every process of the command, whatever it makes of PYTHONPATH; modules of its own come first'], [COMMANDS, 'the interpreter is the environment that was built for it; packages and sitecustomize of it work beside ours']),
   held('2.7 enqueue, get_processing_batch_number, check_all_tasks_processed, get_finished_batch_result', ['e2e/inflight', 'works on several at once; the rows stand in order, each once'], ['py/inflight', 'test_results_leave_in_order'], ['e2e/inflight', 'an exception of one, told or raised, is the failure of that one']),
+  held('2.7 a death with several under way uses up no try; each runs again alone, so that the next one names its culprit', ['core/alone', 'the next one names its culprit, and only that one uses up its tries'], ['e2e/inflight', 'a death names its culprit: those that were under way beside it lose no try'], ['py/inflight', 'test_begun_before_enqueue_takes_the_process_down']),
   held('2.8 what a worker and its children write to descriptors 1 and 2 is captured per process, C and subprocesses too', ['py/runs', 'test_lines_of_c'], ['contract/ranks', 'what a script, its children and bare descriptors print reaches the driver log']),
   held('2.8 a script may close, redirect or flood them', ['py/runs', 'test_streams_replaced_closed_or_gone'], ['e2e/faults', '100 MB of prints: the run goes on, the log is bounded and keeps its end'], ['e2e/hostile', 'a mini-batch that closes standard output spoils only its own prints']),
 ]; // prettier-ignore

@@ -54,8 +54,9 @@ test('every mini-batch ends done, partial or failed exactly once, tries stay wit
       fc.array(action, { maxLength: 120, size: 'max' }),
       fc.integer({ min: 1, max: 4 }),
       fc.constantFrom('auto' as const, 'on' as const, 'off' as const),
-      (actions, maxTries, isolate) => {
-        const world = new World({ maxTries, isolate });
+      fc.boolean(),
+      (actions, maxTries, isolate, inFlight) => {
+        const world = new World({ maxTries, isolate, inFlight });
         world.node(4);
         world.ready();
         world.create(15);

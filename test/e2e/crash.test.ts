@@ -23,6 +23,7 @@ describe.skipIf(!HAVE_STRACE)('killed at system calls (skipped where strace is m
   test.each([
     ['run', 8],
     ['resume', 4],
+    ['pipeline', 12],
   ])(
     '%s, %d points',
     async (scenario, points) => {

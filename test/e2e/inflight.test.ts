@@ -85,6 +85,24 @@ describe('in-flight mode', () => {
     expect(space.rows('r')).toEqual([...names(5), 'f_die', 'g', 'h']);
   });
 
+  it('a death names its culprit: those that were under way beside it lose no try', async () => {
+    const script = SCRIPT.replace('if "die" in names[0] and context.try_number == 1', 'if "die" in names[0]');
+    const files = [...names(5), 'f_die', 'g', 'h', 'i_die', 'j'];
+    const { code, stdout } = await run(script, files, '--max-retries', '0', '--isolate', 'false');
+    expect([code, stdout]).toEqual([0, expect.stringContaining('2 failed')]);
+    expect(space.rows('r')).toEqual([...names(5), 'g', 'h', 'j']);
+    const { stdout: told } = await space.cli('status', 'r', '--json');
+    expect((JSON.parse(told) as { requeues: number }).requeues).toBeGreaterThan(0);
+    expect(space.read('r', 'logs/master.txt')).toContain('several were under way');
+  });
+
+  it('a death within enqueue, each time and at once, comes to an end', async () => {
+    const script = SCRIPT.replace('    if "refuse"', '    if "die" in names[0]:\n        os._exit(7)\n    if "refuse"');
+    const { code } = await run(script, ['a', 'b_die', 'c'], '--max-retries', '1', '--isolate', 'false');
+    expect(code).toBe(0);
+    expect(space.rows('r')).toEqual(['a', 'c']);
+  });
+
   it('one that never gives a result is ended by its time limit, or as soon as the script says it has all', async () => {
     const silent = SCRIPT.replace(
       'done[index] =',

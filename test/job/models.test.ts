@@ -70,7 +70,8 @@ it.each([
   ['m: azureml:m', 'PR3702:17'],
   ['m: azureml:m:v1', 'PR3702:17'],
   ['m: https://example.org/m.pkl', 'PR3702:17'],
-  ['m: azureml://registries/r/models/m/versions/1', 'PR3702:17'],
+  ['m: azureml://registries/r/models/m/versions/1', 'PR3701:17'],
+  ['m: azureml:m/versions/v1', 'PR3702:17'],
   ['"../m": ./images', 'PR3702:17'],
   ['m: [1]', 'PR1010:17'],
   ['m: ""', 'PR1010:17'],
@@ -86,7 +87,10 @@ it('says what would do', async () => {
   const env = { PATH: '/usr/bin', PARALLELRUN_MODELS: `${cwd}/registry` };
   await addModel(`${cwd}/registry`, { name: 'digits', path: `${cwd}/score.py`, created });
   const told = await problemsOf(cwd, { jobFile: 'job.yml', env });
-  expect(told.map(({ next }) => next)).toEqual(['did you mean digits?', 'write azureml:digits@latest']);
+  expect(told.map(({ next }) => next)).toEqual([
+    'did you mean digits? else: parallelrun models add digts PATH',
+    'write azureml:digits@latest',
+  ]);
 });
 
 it('models of another kind than a map, and an unreadable registry', async () => {

@@ -96,11 +96,14 @@ it('lists and finds, the latest by number', async () => {
     ['m/2', undefined],
   ] as const)
     expect(await findModel(registry, name, version)).toBeUndefined();
-  expect(await missingModel(registry, 'm', 3)).toMatchObject({
+  const all = await listModels(registry);
+  expect(missingModel(registry, all, 'm', 3)).toMatchObject({
     code: 'PR3701',
     why: 'there are the versions 2, 9, 10',
   });
-  expect(await missingModel(registry, 'bb', undefined)).toMatchObject({ next: 'did you mean b?' });
+  expect(missingModel(registry, all, 'bb', undefined)).toMatchObject({
+    next: 'did you mean b? else: parallelrun models add bb PATH',
+  });
 });
 
 it('a model whose facts are damaged is a model still', async () => {

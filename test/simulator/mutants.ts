@@ -253,7 +253,7 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'a requeue at recovery costs a try',
     rule: 'losses of ours are not the script’s',
     file: core('recover'),
-    from: "      if (failure.kind === 'node-lost') trouble.infraLosses += 1;\n      return;",
+    from: "      if (failure.kind === 'node-lost') trouble.infraLosses += 1;\n      if (failure.kind === 'worker-lost') trouble.alone = true;\n      return;",
     to: '',
   },
   {

@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { PipelineHandle } from '../../sdk/index.ts';
 import { countsSentence } from '../../views/text/verdict.ts';
 import { eventLine, pipelineEndLines } from '../../views/text/pipeline.ts';
-import { safeText } from '../../views/text/words.ts';
+import { counted, safeText } from '../../views/text/words.ts';
 import type { CommandInput } from '../command.ts';
 import { stepLines } from '../render/pipeline.ts';
 
@@ -14,7 +14,7 @@ export async function followPipeline(input: CommandInput, handle: PipelineHandle
   const { deps, console } = input;
   await console.problems(handle.warnings);
   console.say([
-    `pipeline ${handle.runId}  (${handle.plan.steps.length} steps)`,
+    `pipeline ${handle.runId}  (${counted(handle.plan.steps.length, 'step')})`,
     `logs     ${safeText(handle.folder)}/logs`,
   ]);
   handle.listen((event) => {

@@ -17,11 +17,17 @@ export function metricsLines(
   live: boolean,
   screen: Screen,
 ): readonly string[] {
-  const { parent, children, unreadable } = records;
-  const lost =
-    unreadable === 0
+  const { parent, children, unreadable, dropped } = records;
+  const remarks = [
+    ...(unreadable === 0
       ? []
-      : ['', `${counted(unreadable, 'line')} of ${safeText(folder)}/records can't be read, left out`];
+      : [`${counted(unreadable, 'line')} of ${safeText(folder)}/records can't be read, left out`]),
+    ...dropped.map(
+      ({ what, why, since }) =>
+        `PR2912 ${safeText(what)}: ${safeText(why)}; what came after ${safeText(since)} was dropped`,
+    ),
+  ];
+  const lost = remarks.length === 0 ? [] : ['', ...remarks];
   if (records.facts === 0) return [nothing(plan, live), ...lost];
   const blocks = [
     ...recordBlocks(records, `${folder}/files`, screen),
@@ -128,6 +134,7 @@ export function* recordsJson(
     run: runId,
     facts: records.facts,
     unreadable: records.unreadable,
+    dropped: records.dropped,
     children: records.children.length,
   };
 }

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 
-from _parallelrun_records import add, fact, facts, files_folder, keep, plain_name
+from _parallelrun_records import add, fact, facts, files_folder, keep, keeps_file, plain_name
 from _parallelrun_shim import Local, NotLocal, RealModule, azure_error, real_is_wanted, run_folder
 
 _CHILD_ID = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$")
@@ -57,6 +57,11 @@ class Run(Local):
         if run_id != current.id:
             raise NotLocal("Run.get(%r)" % (run_id,), "only the run itself, %s, is here" % current.id)
         return current
+
+    @classmethod
+    def start_logging(cls, experiment=None, name=None, outputs=None, **_):
+        """A child of the run of this process, as `Experiment.start_logging` gives it."""
+        return cls.get_context().child_run(name)
 
     @property
     def number(self):
@@ -163,6 +168,8 @@ class Run(Local):
                 source = os.path.abspath(source)
                 os.stat(source)
             return add(fact("file", self.id, name, None if hasattr(source, "read") else source))
+        if not keeps_file(name, self.id, _size_of(source)):
+            return None
         size = keep(source, os.path.join(folder, *parts))
         return add(fact("file", self.id, name, size))
 
@@ -307,6 +314,19 @@ class Run(Local):
         raise azure_error(["UserErrorException", "WebserviceException"],
                           "PR2909 register_model: there is no %r among the files of the run %s, nor as a local path; "
                           "upload_file or upload_folder comes first" % (path, self.id))
+
+
+def _size_of(source):
+    """Bytes of a file or stream, as far as that can be told beforehand."""
+    if not hasattr(source, "read"):
+        return os.stat(source).st_size
+    try:
+        at = source.tell()
+        end = source.seek(0, 2)
+        source.seek(at)
+        return max(end - at, 0)
+    except Exception:
+        return 0
 
 
 class _OfflineRun(Run):
