@@ -19,6 +19,8 @@ export type { CopyOptions } from './query/copy.ts';
 export { relist } from './relist.ts';
 export { decideSchema } from './table/schema.ts';
 export type { SchemaOptions } from './table/schema.ts';
+export { gapsOf, withSteps } from './transform/columns.ts';
+export { checkPaths } from './transform/paths.ts';
 export { Stamps } from './stamps.ts';
 export { ensureCopies } from './unpack.ts';
 export { withCopy } from './readable.ts';

@@ -51,6 +51,8 @@ export type MiniBatchSource =
        * and `start` and `end` are a range of its bytes.
        */
       readonly keys?: KeyValues;
+      /** Columns that the path of `file` names, with their values. */
+      readonly paths?: KeyValues;
     }
   | { readonly kind: 'rank'; readonly rank: number };
 

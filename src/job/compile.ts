@@ -174,9 +174,7 @@ async function contextOf(
   const places = new Places({ env, datastores, inputsFolder, offline: request.offline === true });
   const read = readParts(request, job, dataBase, place, profile, places, problems);
   const table = await splitTable(job, request, read.references, dataBase, problems);
-  const parts = table
-    ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request), problems) }
-    : read;
+  const parts = table ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request)) } : read;
   const base = job?.codeBase ?? dataBase;
   const { runFolder } = place;
   const context: JobContext = {

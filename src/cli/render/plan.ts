@@ -68,10 +68,11 @@ function valueText(value: string): string {
 
 function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {
   const titles = [{ title: '  COLUMN' }, { title: 'TYPE' }];
-  const rows = schema.map((column) => [`  ${safeText(column.name)}`, column.native ?? column.type]);
-  if (schema.every(({ lacking }) => lacking === undefined))
+  const shown = schema.filter(({ hidden }) => hidden !== true);
+  const rows = shown.map((column) => [`  ${safeText(column.name)}`, column.native ?? column.type]);
+  if (shown.every(({ lacking }) => lacking === undefined))
     return ['', screen.paint('strong', 'Columns'), ...tableLines(titles, rows)];
-  const lacking = schema.map(({ lacking: files }, i) => [...(rows[i] ?? []), files ? lackingText(files) : '']);
+  const lacking = shown.map(({ lacking: files }, i) => [...(rows[i] ?? []), files ? lackingText(files) : '']);
   return ['', screen.paint('strong', 'Columns'), ...tableLines([...titles, { title: 'MISSING IN' }], lacking)];
 }
 
