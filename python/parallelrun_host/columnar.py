@@ -112,7 +112,7 @@ def _files_of(source, start, end):
         at += behind - first
         if rows[0] >= rows[1]:
             continue
-        path = source["file"].rstrip("/") + "/" + below
+        path = source["file"].rstrip("/") + "/" + below if below else source["file"]
         if not found or found[-1][0]["file"] != path:
             found.append(({"file": path, "firstRow": rows[0], "rows": behind - rows[0]}, []))
         found[-1][1].append(rows)

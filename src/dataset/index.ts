@@ -11,6 +11,8 @@ export { InputCheck } from './inputcheck.ts';
 export { ListingDiffers } from './known.ts';
 export type { ListingDifference, SomeFiles } from './known.ts';
 export { ensureGroups } from './group/regroup.ts';
+export { gathering } from './group/groups.ts';
+export type { GroupCutting } from './group/groups.ts';
 export { isLongToGroup, pathColumns } from './group/check.ts';
 export { createManifest, openManifest, reopenManifest } from './manifest.ts';
 export type { Manifest, ManifestEntry, ManifestPaths, ManifestReader } from './manifest.ts';

@@ -4,6 +4,7 @@
  */
 import { parseDecimal, parseTruth, parseWhole } from './cells.ts';
 import type { TableCell } from './entry.ts';
+import type { Column } from './plan.ts';
 import type { Conversion } from './transform.ts';
 
 /** A time without zone, as the milliseconds of UTC; `Date` where a script gets it. */
@@ -30,6 +31,10 @@ export function convert(value: Value, to: Conversion, isFloat = false): Value | 
       return toTime(value, to.formats);
   }
 }
+
+/** A whole number in such a column has a fraction of zero. */
+export const isFloat = ({ type, native = '' }: Column): boolean =>
+  type === 'float64' || (type === 'native' && /^(?:float|double)/.test(native));
 
 function textOf(value: Value, isFloat: boolean): string | undefined {
   if (typeof value === 'string') return value;

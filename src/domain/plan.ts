@@ -319,6 +319,8 @@ export interface Column {
   readonly hidden?: true;
   /** Its values are read as those of the column `from`, and converted then. */
   readonly convert?: { readonly from: Column; readonly to: Conversion };
+  /** Of CSV that is read as text to be converted: the type that was found. */
+  readonly found?: Column['type'];
   /** Of texts in CSV: an empty field is an empty text, and nothing is missing. */
   readonly empty?: true;
   /** Files that don't have the column, which is missing in all their rows, and the first of them. */

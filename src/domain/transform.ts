@@ -1,5 +1,5 @@
 /** What an MLTable does with the rows that its files hold: steps, carried out in their order. */
-import type { Column } from './plan.ts';
+import type { Column, InputSpec } from './plan.ts';
 import type { SourceLocation } from './problem.ts';
 
 export type TableStep = { readonly at: SourceLocation } & (
@@ -47,7 +47,11 @@ export function fileColumns(columns: readonly Column[]): readonly Column[] {
   return columns.filter(({ path }) => path !== true).map(readAs);
 }
 
-/** Whether a step decides which rows there are. */
-export function picksRows({ step }: TableStep): boolean {
-  return step === 'filter' || step === 'skip' || step === 'take';
+/** Of an MLTable: the same in all inputs of a run. */
+export function stepsOf([input]: readonly InputSpec[]): readonly TableStep[] {
+  return input?.kind === 'table' ? (input.steps ?? []) : [];
 }
+
+/** Whether some rows are left out, or may be. */
+export const picksRowsOf = (inputs: readonly InputSpec[]): boolean =>
+  stepsOf(inputs).some(({ step }) => step === 'filter' || step === 'skip' || step === 'take');

@@ -31,7 +31,7 @@ const READERS = new Map<string, 'csv' | 'parquet' | 'jsonl'>([
   ['read_json_lines', 'jsonl'],
 ]);
 /** Known, and changing rows in ways of their own: leaving them out would give another result. */
-const NOT_CARRIED_OUT = ['read_delta_lake', 'take_random_sample', 'filter', 'skip', 'take'];
+const NOT_CARRIED_OUT = ['read_delta_lake', 'take_random_sample'];
 
 const ENCODINGS: Readonly<Record<string, string>> = {
   utf8: 'utf-8',
@@ -129,7 +129,7 @@ function transformationsOf(node: WrittenNode | undefined, paths: number, problem
       settings = { ...settings, inputFormat: given(format, at()), ...(name === 'read_delimited' && delimited(body, paths, problems)) }; // prettier-ignore
       if (isTrue(body, 'empty_as_string', problems)) steps.push({ step: 'empty', at: placeOf(at()) });
       if (isTrue(body, 'include_path_column', problems)) steps.push({ step: 'path', at: placeOf(at()) });
-    } else if (STEP_NAMES.includes(name) && !NOT_CARRIED_OUT.includes(name)) {
+    } else if (STEP_NAMES.includes(name)) {
       const read = readSteps(name, body, at(), problems);
       for (const { at: place, ...found } of read)
         if (found.step === 'extract') settings = { ...settings, partitionFormat: given(found.format, place) };

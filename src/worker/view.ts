@@ -1,5 +1,5 @@
 /** What an MLTable makes of the columns that were read: some are converted, others stand in the path of the file. */
-import { convert } from '../domain/convert.ts';
+import { convert, isFloat } from '../domain/convert.ts';
 import type { TableCell } from '../domain/entry.ts';
 import type { Column } from '../domain/plan.ts';
 import { SliceError, pathValue } from './slice.ts';
@@ -28,10 +28,7 @@ export function constantsOf(
     .map((column) => [column, convertedCells(column, [pathValue(source, column.name)], 0)[0] ?? null]);
 }
 
-/** A whole number of such a column has a fraction of zero. */
-const isFloat = ({ type, native = '' }: Column): boolean => type === 'float64' || /^(?:float|double)/.test(native);
-
 function shown(cell: TableCell): string {
-  const text = typeof cell === 'bigint' ? String(cell) : ((JSON.stringify(cell) as string | undefined) ?? String(cell));
+  const text = typeof cell === 'bigint' ? String(cell) : JSON.stringify(cell);
   return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

@@ -8,7 +8,7 @@ import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
 import { joinText } from '../bytepath.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { isQuery } from '../query/copy.ts';
-import { stepsOf } from '../transform/columns.ts';
+import { stepsOf } from '../../domain/transform.ts';
 import { matchPath } from '../transform/paths.ts';
 
 export type KeyCutting = Extract<Cutting, { by: 'keys' }>;

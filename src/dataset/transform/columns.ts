@@ -2,17 +2,13 @@
 import { nearest } from '../../domain/nearest.ts';
 import { parsePathFormat } from '../../domain/pathformat.ts';
 import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
+import { stepsOf } from '../../domain/transform.ts';
 import type { Condition, Conversion, TableStep } from '../../domain/transform.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { checkCondition } from './filter.ts';
 
 /** The column that `include_path_column` makes. */
 export const PATH_COLUMN = 'Path';
-
-/** The same in all inputs of a run. */
-export function stepsOf([input]: readonly InputSpec[]): readonly TableStep[] {
-  return input?.kind === 'table' ? (input.steps ?? []) : [];
-}
 
 /** Columns of which it matters whether values are missing: their type depends on it when they are converted. */
 export function gapsOf(inputs: readonly InputSpec[]): ReadonlySet<string> {
@@ -38,7 +34,8 @@ export function withSteps(
   return found;
 }
 
-function afterStep(
+/** @param keys of the run; undefined: it has none */
+export function afterStep(
   columns: readonly Column[],
   step: TableStep,
   isCsv: boolean,
@@ -99,11 +96,12 @@ function afterConversion(column: Column, to: Conversion, isCsv: boolean): Column
   const { empty: _, native: __, ...rest } = column;
   // Of CSV the text as it stands: 007 is a text, too, and a number only where that is wanted.
   const isText = isCsv && column.path !== true;
-  const from: Column = isText ? { ...column, type: 'string' } : column;
+  const from: Column = isText ? { ...column, type: 'string', found: column.type } : column;
   const hasGaps = column.missing === true;
   const isNative = column.type === 'native';
   const keepsEmpty = column.empty === true && to.type === 'string';
-  if (isText && to.type === 'string') return { ...rest, type: 'string', ...(keepsEmpty && { empty: true as const }) };
+  if (isText && to.type === 'string')
+    return { ...rest, type: 'string', found: column.type, ...(keepsEmpty && { empty: true as const }) };
   return { ...rest, type: typeOf(to, hasGaps && !isNative, hasGaps), convert: { from: withoutEmpty(from), to } };
 }
 

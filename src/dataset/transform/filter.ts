@@ -3,7 +3,7 @@
  * compared by the type of their column. Pure.
  */
 import { parseDecimal, parseTruth } from '../../domain/cells.ts';
-import { convert } from '../../domain/convert.ts';
+import { convert, isFloat } from '../../domain/convert.ts';
 import type { Column } from '../../domain/plan.ts';
 import type { Comparison, Condition, Conversion, Operand } from '../../domain/transform.ts';
 
@@ -27,7 +27,7 @@ export function kindOf({ type, native = '' }: Column): Kind {
       return 'other';
     case 'native':
       if (/^(?:u?int|float|double|decimal)/.test(native)) return 'number';
-      if (/^bool/.test(native)) return 'truth';
+      if (native.startsWith('bool')) return 'truth';
       if (/^(?:timestamp|date)/.test(native)) return 'time';
       return /^(?:large )?(?:string|utf8|enum|json)/.test(native) ? 'text' : 'other';
   }
@@ -210,12 +210,14 @@ function valueOf(operand: Operand, columns: ReadonlyMap<string, Column>, kind: K
   }
   const { column: name } = operand;
   const column = columns.get(name);
-  const to = column?.convert?.to;
+  const conversion = column?.convert;
   return (row) => {
     const text = row(name);
     if (text === null) return null;
-    if (!to) return typed(text, kind);
-    const value = convert(text, to, column.convert?.from.type === 'float64');
+    if (!conversion) return typed(text, kind);
+    const { from, to } = conversion;
+    const read = typed(text, kindOf(from));
+    const value = convert(kindOf(from) === 'time' ? new Date(Number(read)) : (read ?? text), to, isFloat(from));
     return value instanceof Date ? value.getTime() : (value as Value);
   };
 }

@@ -8,7 +8,8 @@ import { joinText } from '../bytepath.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { walk } from '../walk.ts';
 import type { WalkOptions } from '../walk.ts';
-import { PATH_COLUMN, stepsOf } from './columns.ts';
+import { stepsOf } from '../../domain/transform.ts';
+import { PATH_COLUMN } from './columns.ts';
 
 /**
  * Values by name; undefined where the path is not of this form. A format begins with the first name and goes to the end of
