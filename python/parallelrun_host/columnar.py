@@ -5,10 +5,11 @@ doesn't show in what the script gets.
 import collections
 import os
 
+from .convert import Misfit
 from .frames import from_json
 from .handover import TypeChanged
 from .minibatch import InputError
-from .slices import changed, is_failure, path_of, read_slice, reason, system_error
+from .slices import changed, is_failure, path_of, read_slice, reason, row_error, system_error
 
 #: So many files are kept open: a worker's mini-batches come from one, or from a few in turn.
 _OPEN_FILES_MAX = 4
@@ -41,6 +42,8 @@ class Numbered:
             return self._convert(pieces[0] if len(pieces) == 1 else self._join(pieces))
         except InputError:
             raise
+        except Misfit as error:
+            raise row_error(source, start + error.row, str(error)) from None
         except TypeChanged as error:
             raise changed(source, str(error)) from error
         except BaseException as error:
@@ -109,7 +112,7 @@ def _files_of(source, start, end):
         at += behind - first
         if rows[0] >= rows[1]:
             continue
-        path = source["file"].rstrip("/") + "/" + below
+        path = source["file"].rstrip("/") + "/" + below if below else source["file"]
         if not found or found[-1][0]["file"] != path:
             found.append(({"file": path, "firstRow": rows[0], "rows": behind - rows[0]}, []))
         found[-1][1].append(rows)

@@ -18,6 +18,7 @@ _DTYPES = {
     "bool": "bool",
     "nullable-bool": object,
     "string": object,
+    "text": object,
 }
 _QUOTE_NONE = 3  # csv.QUOTE_NONE
 _BEGINS_WITH_MINUS = re.compile(rb"(?:\A|[^-\w.])-[0-9]")
@@ -38,7 +39,7 @@ class CsvFrames:
 
     def read(self, source):
         """All rows of a source. Raises InputError."""
-        return handed_over(source, self._convert, self._frame(source))
+        return handed_over(source, 0, self._convert, self._frame(source))
 
     def _layout(self, source):
         places = tuple(source.get("fields", ()))
@@ -58,7 +59,7 @@ class CsvFrames:
             if smaller is None:
                 raise
             return self._read_narrowed(smaller, start)
-        return handed_over(source, self._convert, frame.iloc[start:end].reset_index(drop=True))
+        return handed_over(source, start, self._convert, frame.iloc[start:end].reset_index(drop=True))
 
     def _read_narrowed(self, source, first):
         try:
@@ -196,7 +197,7 @@ class CsvRows:
         columns = [converted(source, first, texts[place] if place >= 0 else nothing, name, kind,
                              _mixed if name in self._mixed else CONVERTERS[kind])
                    for place, (name, kind) in zip(places, self._columns)]
-        return handed_over(source, self._convert, columns, len(rows))
+        return handed_over(source, first, self._convert, columns, len(rows))
 
 
 def _own_types(values):
@@ -259,7 +260,7 @@ def _options(columns, dialect):
         "header": 0,
         "names": [name for name, _ in columns],
         "keep_default_na": False,
-        "na_values": list(MISSING),
+        "na_values": _missing(columns),
         "dtype": {name: _DTYPES[kind] for name, kind in columns},
         "encoding": "utf-8",
         "engine": "c",
@@ -273,6 +274,13 @@ def _options(columns, dialect):
     if dialect.comment:
         options["comment"] = dialect.comment
     return options, header
+
+
+def _missing(columns):
+    """Texts that stand for "no value", by column where these differ."""
+    if all(kind != "text" for _, kind in columns):
+        return list(MISSING)
+    return {name: [text for text in MISSING if text or kind != "text"] for name, kind in columns}
 
 
 def _with_line_feeds(data, dialect):

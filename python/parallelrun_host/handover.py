@@ -5,7 +5,7 @@ Table or of a polars DataFrame: the same values and types whatever it is made of
 """
 import json
 
-_NAN = float("nan")
+from .view import arrow_type, polars_type, series_of
 
 
 class TypeChanged(ValueError):
@@ -40,9 +40,11 @@ class ToList:
     def of_polars(self, frame):
         return self.of_columns([column.to_list() for column in frame.get_columns()], frame.height)
 
-    def with_texts(self, rows, columns):
+    def with_constants(self, rows, columns):
+        """With columns of one value each, behind the others: (name, type, value)."""
+        constants = {name: value for name, _, value in columns}
         for row in rows:
-            row.update(columns)
+            row.update(constants)
         return rows
 
     def first_value(self, rows, name):
@@ -58,13 +60,9 @@ class ToPandas:
         self._text = self._pandas.Series(["text"]).dtype  # object, of its own since pandas 3
 
     def of_columns(self, columns, rows):
-        series = {name: self._series(values, kind) for values, (name, kind) in zip(columns, self._kinds.items())}
+        series = {name: series_of(self._pandas, values, kind)
+                  for values, (name, kind) in zip(columns, self._kinds.items())}
         return self._pandas.DataFrame(series, index=self._pandas.RangeIndex(rows))
-
-    def _series(self, values, kind):
-        if kind in ("string", "nullable-bool"):
-            values = [_NAN if value is None else value for value in values]
-        return self._pandas.Series(values, dtype=object if kind in ("string", "nullable-bool", "json") else kind)
 
     def of_frame(self, frame):
         return frame
@@ -88,9 +86,9 @@ class ToPandas:
             {column.name: self._of_polars(column) for column in frame.get_columns()},
             index=self._pandas.RangeIndex(frame.height))
 
-    def with_texts(self, frame, columns):
-        for name, value in columns:
-            frame[name] = self._pandas.Series([_NAN if value is None else value] * len(frame), dtype=object)
+    def with_constants(self, frame, columns):
+        for name, kind, value in columns:
+            frame[name] = series_of(self._pandas, [value] * len(frame), kind)
         return frame
 
     def first_value(self, frame, name):
@@ -146,9 +144,9 @@ class ToArrow:
     def of_arrow(self, table):
         return table
 
-    def with_texts(self, table, columns):
-        for name, value in columns:
-            table = table.append_column(name, self._arrow.array([value] * table.num_rows, self._arrow.string()))
+    def with_constants(self, table, columns):
+        for name, kind, value in columns:
+            table = table.append_column(name, self._arrow.array([value] * table.num_rows, self._type(kind)))
         return table
 
     def first_value(self, table, name):
@@ -158,8 +156,7 @@ class ToArrow:
         return self._arrow.Table.from_arrays(arrays, [name for name, _ in self._columns])
 
     def _type(self, kind):
-        names = {"bool": "bool_", "nullable-bool": "bool_", "string": "string", "json": "string"}
-        return getattr(self._arrow, names.get(kind, kind))()
+        return arrow_type(self._arrow, kind)
 
 
 class ToPolars:
@@ -188,9 +185,9 @@ class ToPolars:
     def of_polars(self, frame):
         return frame
 
-    def with_texts(self, frame, columns):
+    def with_constants(self, frame, columns):
         return frame.with_columns([
-            self._polars.Series(name, [value] * frame.height, self._polars.Utf8) for name, value in columns])
+            self._polars.Series(name, [value] * frame.height, self._type(kind)) for name, kind, value in columns])
 
     def first_value(self, frame, name):
         return frame.get_column(name)[0]
@@ -207,8 +204,7 @@ class ToPolars:
             for values, (name, kind) in zip(columns, self._columns)])
 
     def _type(self, kind):
-        names = {"bool": "Boolean", "nullable-bool": "Boolean", "string": "Utf8", "json": "Utf8", "uint64": "UInt64"}
-        return getattr(self._polars, names.get(kind, kind.capitalize()))
+        return polars_type(self._polars, kind)
 
 
 def _texts(values, kind):

@@ -31,7 +31,7 @@ class JsonLines:
         for name, kind in self._columns:
             values = [row.get(name) for row in rows]
             columns.append(converted(source, start, values, name, kind, _CONVERTERS[kind]))
-        return handed_over(source, self._convert, columns, len(rows))
+        return handed_over(source, start, self._convert, columns, len(rows))
 
     def _row(self, line, source, number):
         try:

@@ -2,6 +2,7 @@
 import errno as errno_names
 import os
 
+from .convert import Misfit
 from .minibatch import InputError
 
 _MARK = b"\xef\xbb\xbf"
@@ -21,10 +22,15 @@ def reason(what, source, error):
     return "%s %s: %s: %s" % (what, where(source), type(error).__name__, str(error)[:500].strip())
 
 
-def handed_over(source, make, *arguments):
-    """What `make` makes of rows that could be read. Raises InputError where a library refuses to."""
+def handed_over(source, first, make, *arguments):
+    """
+    What `make` makes of the rows from `first` on, which could be read. Raises InputError where a library refuses to, or a
+    value can't be converted.
+    """
     try:
         return make(*arguments)
+    except Misfit as error:
+        raise row_error(source, first + error.row, str(error)) from None
     except BaseException as error:
         if not is_failure(error):
             raise

@@ -8,8 +8,11 @@ import sys
 from .columnar import Numbered
 from .columnarfiles import ArrowParts, ParquetParts, polars_arrow, polars_parquet
 from .csvtable import CsvFrames, CsvRows
+from .convert import Misfit
 from .handover import ToArrow, ToList, ToPandas, ToPolars
 from .jsontable import JsonLines
+from .minibatch import InputError
+from .view import constants, read_columns, visible, with_view
 
 _HAND_OVERS = {"pandas": ToPandas, "pyarrow": ToArrow, "polars": ToPolars, "list": ToList}
 _RECEIVED = {"pandas": "a pandas DataFrame", "pyarrow": "a pyarrow Table", "polars": "a polars DataFrame"}
@@ -44,29 +47,34 @@ class Tables:
             raise ModuleNotFoundError(LIBRARY_MISSING.format(
                 library=hand_over, python=sys.executable, received=_RECEIVED[hand_over]), name=hand_over)
         readers = {"csv": self._csv, "jsonl": self._jsonl, "parquet": self._numbered, "arrow": self._numbered}
-        self._tables = [readers[table["format"]](_in_file(table)) for table in tables]
+        self._tables = [readers[table["format"]](table) for table in tables]
         self._targets = [self._target(table) for table in tables]
-        self._in_path = [[column["name"] for column in table["schema"]["columns"] if column.get("path")]
+        self._in_path = [[column for column in visible(table["schema"]["columns"]) if column.get("path")]
                          for table in tables]
 
     def read(self, source):
         """The rows of one source. Raises InputError."""
-        return self._with_path_keys(source, self._tables[source["table"]].read(source))
+        return self._with_paths(source, self._tables[source["table"]].read(source))
 
     def read_part(self, source, start, end):
         """Only the rows `start` to `end` of one source, as if they were a source of their own. Raises InputError."""
-        return self._with_path_keys(source, self._tables[source["table"]].read_part(source, start, end))
+        return self._with_paths(source, self._tables[source["table"]].read_part(source, start, end))
 
     def first_value(self, source, batch, name):
         """The value of a column in the first row of what `read` gave; None where it is missing."""
         return self._targets[source["table"]].first_value(batch, name)
 
-    def _with_path_keys(self, source, batch):
-        names = self._in_path[source["table"]]
-        if not names:
+    def _with_paths(self, source, batch):
+        columns = self._in_path[source["table"]]
+        if not columns:
             return batch
-        values = dict(source["keys"])
-        return self._targets[source["table"]].with_texts(batch, [(name, values[name]) for name in names])
+        values = dict(source.get("keys", ()))
+        values.update(source.get("paths", ()))
+        try:
+            found = constants(columns, values)
+        except Misfit as error:
+            raise InputError(source["file"], "of its path, " + str(error)) from None
+        return self._targets[source["table"]].with_constants(batch, found)
 
     def _find(self, library):
         """The module, imported; None where it is not installed."""
@@ -80,19 +88,22 @@ class Tables:
         return self._libraries[library]
 
     def _target(self, table):
-        return _HAND_OVERS[self._hand_over](table["schema"]["columns"], self._libraries)
+        columns = visible(table["schema"]["columns"])
+        own = [column for column in columns if not column.get("path")]
+        target = _HAND_OVERS[self._hand_over](own, self._libraries)
+        return with_view(target, table["schema"]["columns"], self._libraries)
 
     def _csv(self, table):
-        target = self._target(table)
+        target, table = self._target(table), _in_file(table)
         if self._hand_over != "list" and self._find("pandas"):
             return CsvFrames(table, self._libraries["pandas"], target.of_frame)
         return CsvRows(table, target.of_columns)
 
     def _jsonl(self, table):
-        return JsonLines(table, self._target(table).of_columns)
+        return JsonLines(_in_file(table), self._target(table).of_columns)
 
     def _numbered(self, table):
-        target = self._target(table)
+        target, table = self._target(table), _in_file(table)
         for library, method in (("pyarrow", "of_arrow"), ("polars", "of_polars")):
             if self._find(library):
                 opener = _OPENERS[table["format"], library]
@@ -104,5 +115,4 @@ class Tables:
 
 def _in_file(table):
     """The table with the columns that its files have: values of the others stand in the source."""
-    columns = [column for column in table["schema"]["columns"] if not column.get("path")]
-    return dict(table, schema=dict(table["schema"], columns=columns))
+    return dict(table, schema=dict(table["schema"], columns=read_columns(table["schema"]["columns"])))

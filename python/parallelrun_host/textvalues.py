@@ -54,6 +54,15 @@ def _float64(texts):
         float(text) if _number(text) else None if text in _MISSING else _refuse(text) for text in texts]
 
 
+def whole_of(text):
+    """Raises ValueError where the text is no whole number, `1.0` and `1e3` among them."""
+    return int(text) if _whole(text) else _rounded(text)
+
+
+def number_of(text):
+    return float(text) if _number(text) else _refuse(text)
+
+
 def _bool(texts):
     return [TRUTH[text] if text in TRUTH else _refuse(text) for text in texts]
 
@@ -74,6 +83,11 @@ def own_type(text):
         return text
 
 
+def _text(texts):
+    """Empty ones are texts too."""
+    return [None if text in _MISSING and text else text for text in texts]
+
+
 def _refuse(text):
     raise ValueError(text)
 
@@ -86,4 +100,5 @@ CONVERTERS = {
     "bool": _bool,
     "nullable-bool": _nullable_bool,
     "string": _string,
+    "text": _text,
 }

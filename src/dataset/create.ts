@@ -2,7 +2,7 @@ import { unreachable } from '../domain/assert.ts';
 import type { Column, Cutting, InputSpec } from '../domain/plan.ts';
 import type { MiniBatchDraft } from './draft.ts';
 import { cutFiles } from './files.ts';
-import { cutGroups } from './group/groups.ts';
+import { cutGroups, gathering } from './group/groups.ts';
 import type { KnownFiles } from './known.ts';
 import { cutTables } from './tables.ts';
 
@@ -45,6 +45,8 @@ export function createMiniBatches(
   cutting: Cutting,
   options: CreationOptions,
 ): AsyncGenerator<MiniBatchDraft[], void, undefined> {
+  const gathered = gathering(inputs, cutting);
+  if (gathered) return cutGroups(inputs, gathered, options);
   switch (cutting.by) {
     case 'files':
       return cutFiles(inputs, cutting.files, options);

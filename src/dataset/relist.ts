@@ -5,6 +5,7 @@ import { createMiniBatches } from './create.ts';
 import type { CreationOptions } from './create.ts';
 import type { MiniBatchDraft } from './draft.ts';
 import { hasItems } from './empty.ts';
+import { gathering } from './group/groups.ts';
 import { regroup } from './group/regroup.ts';
 import { FileCount, KnownFiles, ListingDiffers } from './known.ts';
 import type { ListingDifference } from './known.ts';
@@ -45,9 +46,10 @@ export async function* relist(
   options: RelistOptions,
 ): AsyncGenerator<readonly MiniBatchDraft[], void, undefined> {
   if (cutting.by === 'rank') return yield* ranksFrom(inputs, cutting, options);
-  if (cutting.by === 'keys') {
+  const gathered = gathering(inputs, cutting);
+  if (gathered) {
     const { copies = '', groupedFiles = '', listing } = options;
-    return yield* regroup(inputs, cutting, listing === 'complete', { ...options, stamps: true, copies, groupedFiles });
+    return yield* regroup(inputs, gathered, listing === 'complete', { ...options, stamps: true, copies, groupedFiles });
   }
   const known = new KnownFiles({
     manifest: options.manifest,

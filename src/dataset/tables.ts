@@ -8,6 +8,8 @@ import { cutFile } from './table/cut.ts';
 import { placesOf } from './table/drift.ts';
 import { readHead } from './table/head.ts';
 import type { RangeLimits } from './table/ranges.ts';
+import { fileColumns } from '../domain/transform.ts';
+import { pathValues } from './transform/paths.ts';
 import { Stamper, UNKNOWN } from './stamp.ts';
 import { copyOf } from './unpack.ts';
 import { walk } from './walk.ts';
@@ -35,6 +37,7 @@ export async function* cutTables(
         // Rows of a query have a mark of their own that they are whole, and move with the run folder.
         const [stamp] = query ? [UNKNOWN] : ((await stamper?.stamps([bytesOf(file)])) ?? []);
         const data = copyOf(options.copies, file, encodingOf(input.table));
+        const paths = pathValues(input, name);
         const fields = await fieldsOf(file, input.table, options.columns);
         for await (const found of cutFile(file, input.table, limits, { ...options, copyTo: data })) {
           const ranges = tail ? tail.unknown(found) : found;
@@ -46,6 +49,7 @@ export async function* cutTables(
               table,
               ...(data !== undefined && { data }),
               ...(fields && { fields }),
+              ...(paths.length > 0 && { paths }),
               ...(input.origin !== undefined && { origin: `${input.origin}/${name}` }),
               ...query,
             },
@@ -70,7 +74,7 @@ async function fieldsOf(
   return (
     head &&
     placesOf(
-      columns.map(({ name }) => name),
+      fileColumns(columns).map(({ name }) => name),
       head.names,
     )
   );

@@ -57,6 +57,7 @@ export function parseCell(text: string, type: Column['type']): TableCell | undef
     // these are of formats that have values, not texts
     case 'json':
     case 'native':
+    case 'datetime':
       return undefined;
   }
 }

@@ -67,7 +67,7 @@ export interface EnvironmentReady extends At {
 /** Column types of the table input were decided. */
 export interface SchemaDecided extends At {
   readonly type: 'schema-decided';
-  readonly columns: readonly { readonly name: string; readonly type: string }[];
+  readonly columns: readonly { readonly name: string; readonly type: string; readonly hidden?: true }[];
 }
 export interface CreationProgress extends At {
   readonly type: 'creation-progress';

@@ -48,9 +48,12 @@ export type MiniBatchSource =
       /**
        * Of a mini-batch by partition keys, whose rows come from anywhere in the input: `file` is then the folder of it.
        * Of rows that are found by their number, `data` holds lines `["path below the folder",first row,row behind the last]`
-       * and `start` and `end` are a range of its bytes.
+       * and `start` and `end` are a range of its bytes. Without any key: rows that steps of an MLTable have left of one
+       * `file`, whose path is empty in these lines; `firstRow` is the number of the first among these.
        */
       readonly keys?: KeyValues;
+      /** Columns that the path of `file` names, with their values. */
+      readonly paths?: KeyValues;
     }
   | { readonly kind: 'rank'; readonly rank: number };
 
@@ -78,6 +81,7 @@ export function describeSource(source: MiniBatchSource, part?: ItemRange): strin
     case 'rows': {
       const first = source.firstRow + (part?.from ?? 0);
       const last = source.firstRow + (part?.to ?? source.rows) - 1;
+      if (source.keys?.length === 0) return `${describeTaken(first, last)} that are taken of ${describeFile(source)}`;
       if (source.keys) return `${describeKeys(source.keys)}${describeGroup(source, part)}`;
       const from = describeFile(source);
       return first === last ? `${from} row ${first}` : `${from} rows ${first} to ${last}`;
@@ -99,6 +103,9 @@ function describeValue(value: string | null): string {
   const cut = value.length > KEY_CHARACTERS_MAX ? `${value.slice(0, KEY_CHARACTERS_MAX)}...` : value;
   return /^[\p{L}\p{N}_.:/+-]+$/u.test(cut) && cut !== 'null' ? cut : JSON.stringify(cut);
 }
+
+const describeTaken = (first: number, last: number): string =>
+  first === last ? `row ${first} of those` : `rows ${first} to ${last} of those`;
 
 function describeFile({ file, origin, query }: Extract<MiniBatchSource, { kind: 'rows' }>): string {
   return query === undefined ? (origin ?? file) : `${query} query`;

@@ -1,4 +1,5 @@
 import type { RunId } from './ids.ts';
+import type { Conversion, TableStep } from './transform.ts';
 
 /** Where an effective setting came from; `plan` shows it next to each value. In falling precedence. */
 export type Origin = 'command line' | 'environment variable' | 'profile' | 'program arguments' | 'job file' | 'default';
@@ -205,6 +206,8 @@ export type InputSpec =
       readonly origin?: string;
       /** Of a query: that of the file its rows are written to. */
       readonly table: TableFormat;
+      /** Of an MLTable: what is done with the rows of the files, in this order. The same in all inputs of a run. */
+      readonly steps?: readonly TableStep[];
       /** The rows are those of a query, and `root` and `select` stand for the database. */
       readonly query?: QuerySpec;
     };
@@ -309,15 +312,23 @@ export interface Column {
   readonly name: string;
   /**
    * pandas: int64, uint64, float64, bool, object of True/False/NaN, object of str/NaN. `json`: objects, lists, or values
-   * of several kinds, as they are. `native`: as the file says (Parquet, Arrow).
+   * of several kinds, as they are. `native`: as the file says (Parquet, Arrow). `datetime`: of a conversion, without zone.
    */
-  readonly type: 'int64' | 'uint64' | 'float64' | 'bool' | 'nullable-bool' | 'string' | 'json' | 'native';
+  readonly type: 'int64' | 'uint64' | 'float64' | 'bool' | 'nullable-bool' | 'string' | 'json' | 'native' | 'datetime';
   /** Of `native`: the type in the words of its format, for a person. */
   readonly native?: string;
   /** Of `native`: somewhere in the input a value is missing, so whole numbers are floats in every slice, as in pandas. */
   readonly missing?: boolean;
-  /** A partition key that paths name: it isn't in the files, and has one value in all rows of a mini-batch. */
+  /** What paths name, such as a partition key: it isn't in the files, and has one value in all rows of a mini-batch. */
   readonly path?: true;
+  /** Read with the others, and not handed to the script. */
+  readonly hidden?: true;
+  /** Its values are read as those of the column `from`, and converted then. */
+  readonly convert?: { readonly from: Column; readonly to: Conversion };
+  /** Of CSV that is read as text to be converted: the type that was found. */
+  readonly found?: Column['type'];
+  /** Of texts in CSV: an empty field is an empty text, and nothing is missing. */
+  readonly empty?: true;
   /** Files that don't have the column, which is missing in all their rows, and the first of them. */
   readonly lacking?: { readonly files: number; readonly example: string };
   /** Of `native` where files are matched by name: a file, absolute, that has the column in the type of all; */

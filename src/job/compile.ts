@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { CommandPlan, StepOutputPlace } from '../domain/pipeline.ts';
 import type { Plan } from '../domain/plan.ts';
+import { picksRowsOf } from '../domain/transform.ts';
 import { runLayout } from '../domain/layout.ts';
 import { redact } from '../domain/redact.ts';
 import { RUN_FORMAT } from '../domain/plan.ts';
@@ -184,9 +185,7 @@ async function contextOf(
   const assets = await readAssets(named, profile, env);
   const read = readParts(request, job, { base: dataBase, place, profile, places, assets }, problems);
   const table = await splitTable(job, request, read.references, dataBase, problems);
-  const parts = table
-    ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request), problems) }
-    : read;
+  const parts = table ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request)) } : read;
   const base = job?.codeBase ?? dataBase;
   const { runFolder } = place;
   const context: JobContext = {
@@ -350,7 +349,7 @@ async function finish(
     tries: { maxTries: (settings.maxRetries.value ?? 2) + 1 },
     isolate: compileIsolate(settings, inputs.cutting),
     ...compileWorkerLife(settings),
-    limits: compileLimits(settings, inputs.cutting),
+    limits: compileLimits(settings, inputs.cutting, picksRowsOf(inputs.inputs)),
     processesPerNode,
     nodeCount: 1,
     loggingLevel: settings.loggingLevel.value ?? 'INFO',

@@ -5,6 +5,7 @@ import type { JobContext } from './context.ts';
 import type { SeenPath } from './table-format.ts';
 import { cutInputs } from './cutting.ts';
 import { similarName, wholeExpression } from './expressions.ts';
+import { fittingSteps } from './mltable-steps.ts';
 import { entriesIn } from './paths.ts';
 import { queryOn, wantedQuery } from './queries.ts';
 import { listed, onCommandLine } from './problems.ts';
@@ -62,9 +63,11 @@ export async function compileInputs(context: JobContext, partition: Partition): 
       ...DEFAULTS,
     };
   const cut = cutInputs(seen, settings, problems, partition.cutting);
+  const steps = context.table ? fittingSteps(context.table.steps, cut, problems) : [];
   const inputs = cut.inputs.map((input): InputSpec => {
     const origin = places.originOf(input.root);
-    return origin === undefined ? input : { ...input, origin };
+    const placed = origin === undefined ? input : { ...input, origin };
+    return placed.kind === 'table' && steps.length > 0 ? { ...placed, steps } : placed;
   });
   return { ...cut, inputs, written, origin: split.origin };
 }

@@ -20,7 +20,8 @@ const PROCESSES_PER_CORE_UNUSUAL = 16;
 /** All of an input is grouped before the first mini-batch. */
 const FIRST_GROUP_TIMEOUT_MS = 24 * 3_600_000;
 
-export function compileLimits(settings: Settings, cutting: Cutting): Limits {
+/** @param isGathered all of the input is gone through before there is a mini-batch, whatever the cutting */
+export function compileLimits(settings: Settings, cutting: Cutting, isGathered: boolean): Limits {
   const run = settings.timeout.value ?? 60_000;
   const overhead = settings.taskOverheadTimeout.value ?? 30_000;
   const limits: Limits = {
@@ -30,7 +31,7 @@ export function compileLimits(settings: Settings, cutting: Cutting): Limits {
     shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS,
     progressTimeoutMs: settings.progressUpdateTimeout.value ?? 3 * (run + overhead),
     firstMiniBatchTimeoutMs:
-      cutting.by === 'keys' && settings.firstTaskCreationTimeout.origin === 'default'
+      (cutting.by === 'keys' || isGathered) && settings.firstTaskCreationTimeout.origin === 'default'
         ? FIRST_GROUP_TIMEOUT_MS
         : (settings.firstTaskCreationTimeout.value ?? 600_000),
     captureBytesPerTry: CAPTURE_BYTES_PER_TRY,

@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { SourceLocation } from '../domain/problem.ts';
 import { nearest } from '../domain/nearest.ts';
+import type { TableStep } from '../domain/transform.ts';
+import { STEP_NAMES, readSteps } from './mltable-steps.ts';
 import { toLocalPath } from './paths.ts';
 import type { Problems } from './problems.ts';
 import { listed, reasonOf } from './problems.ts';
@@ -10,13 +12,15 @@ import type { SplitPath } from './selection.ts';
 import type { Setting, Settings } from './settings.ts';
 import { parseValue } from './values.ts';
 import type { WrittenEntry, WrittenNode } from './written.ts';
-import { child, describeNode, entriesOf, textOf } from './written.ts';
+import { child, describeNode, entriesOf, isNull, textOf } from './written.ts';
 
 export interface MlTable {
   /** What is split, in the order in which it stands there. */
   readonly paths: readonly SplitPath[];
   /** Settings that it gives, where nobody else does. */
   readonly settings: Partial<Settings>;
+  /** What is done with the rows, in this order. */
+  readonly steps: readonly TableStep[];
 }
 
 const FILE = 'MLTable';
@@ -26,12 +30,8 @@ const READERS = new Map<string, 'csv' | 'parquet' | 'jsonl'>([
   ['read_parquet', 'parquet'],
   ['read_json_lines', 'jsonl'],
 ]);
-const PARTITION = 'extract_columns_from_partition_format';
-/** Known, and changing rows or columns: leaving them out would give another result. */
-const NOT_CARRIED_OUT = [
-  'read_delta_lake', 'drop_columns', 'keep_columns', 'convert_column_types', 'filter', 'skip', 'take',
-  'take_random_sample',
-]; // prettier-ignore
+/** Known, and changing rows in ways of their own: leaving them out would give another result. */
+const NOT_CARRIED_OUT = ['read_delta_lake', 'take_random_sample'];
 
 const ENCODINGS: Readonly<Record<string, string>> = {
   utf8: 'utf-8',
@@ -58,22 +58,15 @@ export async function readMlTable(input: SplitPath, problems: Problems): Promise
   const tree = readYaml(text, file, problems);
   if (tree === undefined) return undefined;
   const paths = pathsOf(tree, input, local.value, problems);
-  const settings = settingsOf(child(tree, 'transformations'), paths.length, problems);
-  return paths.length === 0 ? undefined : { paths, settings };
+  const found = transformationsOf(child(tree, 'transformations'), paths.length, problems);
+  return paths.length === 0 ? undefined : { paths, ...found };
 }
 
 /**
  * What the command line, the profile or the job says wins.
  * @param keyed the job has partition keys, which the format of the paths is for
  */
-export function withMlTable(settings: Settings, table: MlTable, keyed: boolean, problems: Problems): Settings {
-  const format = table.settings.partitionFormat;
-  if (format && !keyed)
-    problems.warning('PR1036', `${PARTITION} has no effect`, {
-      ...(format.at && { where: format.at }),
-      why: 'the job has no partition_keys: what the paths name is not added to the rows',
-      next: 'add partition_keys with the names of the format, or read them from the paths in run()',
-    });
+export function withMlTable(settings: Settings, table: MlTable, keyed: boolean): Settings {
   const given = Object.entries(table.settings).filter(([key]) => settings[key as keyof Settings].origin === 'default');
   const { partitionFormat, ...others } = Object.fromEntries(given) as Partial<Settings>;
   return { ...settings, ...others, ...(keyed && partitionFormat && { partitionFormat }) };
@@ -113,10 +106,15 @@ function pathsOf(tree: WrittenNode, input: SplitPath, folder: string, problems: 
   });
 }
 
-function settingsOf(node: WrittenNode | undefined, paths: number, problems: Problems): Partial<Settings> {
-  const steps = node?.kind === 'list' ? node.items : [];
+interface Transformations {
+  readonly settings: Partial<Settings>;
+  readonly steps: readonly TableStep[];
+}
+
+function transformationsOf(node: WrittenNode | undefined, paths: number, problems: Problems): Transformations {
   let settings: Partial<Settings> = { inputFormat: given('files', (node ?? { at: () => ({ file: FILE }) }).at()) };
-  for (const item of steps) {
+  const steps: TableStep[] = [];
+  for (const item of node?.kind === 'list' ? node.items : []) {
     const step = stepOf(item);
     if (step === undefined) {
       problems.error('PR1036', 'a transformation of the MLTable has a form that is not known', {
@@ -127,12 +125,33 @@ function settingsOf(node: WrittenNode | undefined, paths: number, problems: Prob
     }
     const { name, at, body } = step;
     const format = READERS.get(name);
-    if (format !== undefined) settings = { ...settings, inputFormat: given(format, at()) };
-    if (name === 'read_delimited') settings = { ...settings, ...delimited(body, paths, problems) };
-    else if (name === PARTITION) settings = { ...settings, ...partition(body, at(), problems) };
-    else if (format === undefined) refuseStep(name, at(), problems);
+    if (format !== undefined) {
+      settings = { ...settings, inputFormat: given(format, at()), ...(name === 'read_delimited' && delimited(body, paths, problems)) }; // prettier-ignore
+      if (isTrue(body, 'empty_as_string', problems)) steps.push({ step: 'empty', at: placeOf(at()) });
+      if (isTrue(body, 'include_path_column', problems)) steps.push({ step: 'path', at: placeOf(at()) });
+    } else if (STEP_NAMES.includes(name)) {
+      const read = readSteps(name, body, at(), problems);
+      for (const { at: place, ...found } of read)
+        if (found.step === 'extract') settings = { ...settings, partitionFormat: given(found.format, place) };
+      steps.push(...read);
+    } else refuseStep(name, at(), problems);
   }
-  return settings;
+  return { settings, steps };
+}
+
+/** What a plan keeps of a place. */
+const placeOf = ({ file, line }: SourceLocation): SourceLocation => ({ file, ...(line !== undefined && { line }) });
+
+/** Of an option of a reader. */
+function isTrue(body: WrittenNode | undefined, key: string, problems: Problems): boolean {
+  const node = child(body, key);
+  if (node === undefined || isNull(node)) return false;
+  if (node.kind === 'scalar' && typeof node.value === 'boolean') return node.value;
+  problems.error('PR1036', `${key} has a value that is not possible`, {
+    where: node.at(),
+    why: `found ${describeNode(node)}; allowed: true or false`,
+  });
+  return false;
 }
 
 interface Step {
@@ -149,12 +168,12 @@ function stepOf(item: WrittenNode): Step | undefined {
 }
 
 function refuseStep(name: string, at: SourceLocation, problems: Problems): void {
-  const known = [...READERS.keys(), PARTITION];
+  const known = [...READERS.keys(), ...STEP_NAMES];
   const meant = nearest(name, [...known, ...NOT_CARRIED_OUT]);
   problems.error('PR1036', `the transformation ${name} is not carried out`, {
     where: at,
     why: NOT_CARRIED_OUT.includes(name)
-      ? `without it the script would see other rows or columns; carried out: ${listed(known)}`
+      ? `without it the script would see other rows; carried out: ${listed(known)}`
       : `known are ${listed([...known, ...NOT_CARRIED_OUT])}`,
     next: meant === undefined || meant === name ? 'remove it, and do it in run(), which gets a DataFrame' : `did you mean ${meant}?`, // prettier-ignore
   });
@@ -185,7 +204,6 @@ function ofDelimited({ key, keyAt, value }: WrittenEntry, paths: number, problem
     });
     return {};
   };
-  const isTrue = value.kind === 'scalar' && value.value === true;
   switch (key) {
     case 'delimiter': {
       const read = parseValue({ type: 'character', orNone: false }, text === '\t' ? 'tab' : (text ?? ''), 'text');
@@ -203,24 +221,12 @@ function ofDelimited({ key, keyAt, value }: WrittenEntry, paths: number, problem
       if (text === 'from_first_file' && paths > 1) return wrong('from_first_file only where there is one path');
       return { csvHeader: given(header, at) };
     }
-    case 'support_multi_line':
-      return {}; // line breaks within quotes are always read
+    case 'support_multi_line': // line breaks within quotes are always read
     case 'empty_as_string':
     case 'include_path_column':
-      if (isTrue) refuseStep(`read_delimited: ${key}`, keyAt(), problems);
       return {};
     default:
       problems.warning('PR1013', `the key ${key} of read_delimited is not known and has no effect`, { where: keyAt() });
       return {};
   }
-}
-
-function partition(body: WrittenNode | undefined, at: SourceLocation, problems: Problems): Partial<Settings> {
-  const text = textOf(child(body, 'partition_format')) ?? textOf(body);
-  if (text !== undefined && text !== '') return { partitionFormat: given(text.replace(/^\/+/, ''), at) };
-  problems.error('PR1036', `${PARTITION} names no format`, {
-    where: at,
-    next: 'write partition_format: {store}/{date}.csv below it',
-  });
-  return {};
 }

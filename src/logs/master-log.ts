@@ -107,7 +107,10 @@ export class MasterLog {
           at,
           'INFO',
           cut(
-            `columns: ${event.columns.map(({ name, type }) => `${safeText(name)} ${safeText(type)}`).join(', ')}`,
+            `columns: ${event.columns
+              .filter(({ hidden }) => hidden !== true)
+              .map(({ name, type }) => `${safeText(name)} ${safeText(type)}`)
+              .join(', ')}`,
             4000,
           ),
         );

@@ -1,7 +1,17 @@
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createMiniBatches, decideSchema, DatasetError, isEmpty, isQuery, pathColumns } from '../dataset/index.ts';
+import {
+  createMiniBatches,
+  decideSchema,
+  DatasetError,
+  checkPaths,
+  gapsOf,
+  isEmpty,
+  isQuery,
+  pathColumns,
+  withSteps,
+} from '../dataset/index.ts';
 import type { Arriving, CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import { pathOfInput } from '../domain/input.ts';
@@ -66,7 +76,10 @@ export async function openInput(
   if (columns || cutting.by === 'keys') {
     const isNothing = (cutting.by === 'keys' || !plan.allowEmpty) && (await hasNothing(plan, exclude, signal));
     const added = isNothing ? [] : await pathColumns(inputs, cutting, options).catch(refuse);
-    return { drafts, skipped, ...(columns && { columns: [...columns, ...added] }) };
+    if (columns && !isNothing) await checkPaths(inputs, columns, { exclude, ...(signal && { signal }) }).catch(refuse);
+    const known = new Set(columns?.map(({ name }) => name));
+    const more = added.filter(({ name }) => !known.has(name));
+    return { drafts, skipped, ...(columns && { columns: [...columns, ...more] }) };
   }
   const first = await drafts.next().catch(refuse);
   if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped.pending);
@@ -105,9 +118,13 @@ async function schemaOf(
   if (tables.length === 0) return undefined;
   // The rows of a query are looked at all: to make them took longer.
   const whole = tables.some(isQuery) ? { wholeBytesMax: Infinity } : {};
-  const schema = await decideSchema(tables, { exclude, ...whole, ...(signal && { signal }) });
+  const schema = await decideSchema(tables, { exclude, gapsOf: gapsOf(tables), ...whole, ...(signal && { signal }) });
   if (!schema.ok) throw refusal(schema.error);
-  return schema.value.columns;
+  try {
+    return withSteps(schema.value.columns, plan.inputs, plan.cutting);
+  } catch (error) {
+    return refuse(error);
+  }
 }
 
 /** Folders below an input that a run itself makes: they would feed it with its own results. */

@@ -2,6 +2,7 @@
 import {
   DatasetError,
   ensureCopies,
+  gathering,
   ensureGroups,
   InputCheck,
   ListingDiffers,
@@ -11,11 +12,11 @@ import {
   openManifest,
   relist,
 } from '../dataset/index.ts';
-import type { ChangedSince, ListingDifference } from '../dataset/index.ts';
+import type { ChangedSince, GroupCutting, ListingDifference } from '../dataset/index.ts';
 import type { Recovery } from '../core/recover.ts';
 import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
-import type { Column, Cutting, Plan } from '../domain/plan.ts';
+import type { Column, Plan } from '../domain/plan.ts';
 import type { Draft, OrchestratorParts } from '../orchestrator/index.ts';
 import { counted } from '../views/text/words.ts';
 import { someFiles } from '../views/text/inputdiffers.ts';
@@ -68,13 +69,13 @@ export async function openPastInput(
   notes: Notes,
 ): Promise<PastInput> {
   const past = openPast(plan, layout, recovery, options);
+  const gathered = gathering(plan.inputs, plan.cutting);
   try {
-    if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0 && plan.cutting.by !== 'keys')
-      notes.tell(NO_STAMPS);
+    if (past.stamps?.at(0)?.index !== 0 && past.kept > 0 && plan.inputs.length > 0 && !gathered) notes.tell(NO_STAMPS);
     else if (!past.inodes && past.stamps) notes.tell(COPIED);
     if (past.stamps && plan.inputs.some((input) => input.kind === 'table'))
       await ensureCopies(past.manifest, past.stamps, { below: past.kept, folder: layout.copies, inputs: plan.inputs });
-    if (plan.cutting.by === 'keys') await checkGroups(plan, plan.cutting, layout, columns, past, options);
+    if (gathered) await checkGroups(plan, gathered, layout, columns, past, options);
     const skipped: OpenedInput['skipped'] = new Notes();
     if (options.strict === true) {
       const found = await lookedAt(past);
@@ -98,7 +99,7 @@ export async function openPastInput(
 /** @throws ParallelRunError exit code 4 */
 async function checkGroups(
   plan: Plan,
-  cutting: Extract<Cutting, { by: 'keys' }>,
+  cutting: GroupCutting,
   { copies, groupedFiles }: RunLayout,
   columns: readonly Column[] | undefined,
   { manifest, kept: count }: OpenPast,

@@ -20,14 +20,15 @@ import { decompressZstd } from 'hyparquet-compressors';
 import { ARROW_TAIL_BYTES, footerBytes, parseBatch, parseFooter } from '../domain/arrowfile.ts';
 import type { TableCell, TableMiniBatch } from '../domain/entry.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
-import type { TableSchema } from '../domain/plan.ts';
+import type { Column } from '../domain/plan.ts';
 import { arrowCell } from './arrowcells.ts';
-import { withRows } from './arrowtable.ts';
+import { vectorOf, withRows } from './arrowtable.ts';
 import { unpackLz4 } from '../domain/lz4frame.ts';
 import { rowsOf } from './grouped.ts';
 import type { Rows } from './grouped.ts';
-import { SliceError, changedCount, keyValue, readAt } from './slice.ts';
+import { SliceError, changedCount, readAt } from './slice.ts';
 import type { RowsSource } from './slice.ts';
+import { constantsOf, convertedCells } from './view.ts';
 
 compressionRegistry.set(CompressionType.LZ4_FRAME, { decode: unpackLz4 });
 // A copy of its own: numbers of eight bytes must lie at multiples of eight.
@@ -36,22 +37,27 @@ compressionRegistry.set(CompressionType.ZSTD, { decode: (bytes) => decompressZst
 /** @throws SliceError, an error of the system */
 export async function arrowSlice(
   source: RowsSource,
-  { columns }: TableSchema,
+  columns: readonly Column[],
   range: ItemRange,
 ): Promise<TableMiniBatch> {
   const inFile = columns.filter(({ path }) => path !== true);
-  const inPath = columns.filter(({ path }) => path === true);
   const pieces: Table[] = [];
   for (const { path, rows } of byFile(rowsOf(source, range))) pieces.push(await piece(path, rows, inFile));
   const [first = new Table(), ...others] = pieces;
   const whole = others.length > 0 ? first.concat(...others) : first;
   if (whole.numRows !== range.to - range.from) throw changedCount(whole.numRows, source);
-  const result = withTexts(
-    whole,
-    inPath.map(({ name }) => [name, keyValue(source, name)]),
-  );
-  const places = [...inFile.keys(), ...inPath.map((_, i) => whole.numCols + i)];
-  return withRows(result, [...inFile, ...inPath], () => places.map((i) => cellsOf(result.getChildAt(i))));
+  const shown = inFile.flatMap((column, i) => (column.hidden === true ? [] : [{ column, i }]));
+  let own = inFile.every(({ hidden }) => hidden !== true) ? whole : whole.selectAt(shown.map(({ i }) => i));
+  for (const [place, { column, i }] of shown.entries()) {
+    if (!column.convert) continue;
+    const cells = convertedCells(column, cellsOf(whole.getChildAt(i)), range.from);
+    own = own.setChildAt(place, vectorOf(column, cells));
+  }
+  const constants = constantsOf(columns, source);
+  const result = withConstants(own, constants);
+  const places = [...shown.keys(), ...constants.map((_, i) => own.numCols + i)];
+  const handed = [...shown, ...constants.map(([column]) => ({ column }))].map(({ column }) => column);
+  return withRows(result, handed, () => places.map((i) => cellsOf(result.getChildAt(i))));
 }
 
 /** Rows that follow each other in one file. */
@@ -66,7 +72,7 @@ function byFile(rows: readonly Rows[]): { readonly path: string; readonly rows: 
 }
 
 /** @param rows of one file, ascending */
-async function piece(path: string, rows: readonly Rows[], columns: TableSchema['columns']): Promise<Table> {
+async function piece(path: string, rows: readonly Rows[], columns: readonly Column[]): Promise<Table> {
   const file = await open(path, 'r');
   const table = await tableOf(file, path, rows)
     .catch((error: unknown) => {
@@ -84,14 +90,20 @@ async function piece(path: string, rows: readonly Rows[], columns: TableSchema['
   return result;
 }
 
-/** With columns of one text each behind the others. */
-function withTexts(table: Table, columns: readonly (readonly [name: string, value: string | null])[]): Table {
+/** With columns of one value each behind the others. */
+function withConstants(table: Table, columns: ReturnType<typeof constantsOf>): Table {
   if (columns.length === 0) return table;
-  const fields = [...table.schema.fields, ...columns.map(([name]) => new Field(name, new Utf8(), true))];
+  const types = columns.map(([column]) => vectorOf(column, []).type as DataType);
+  const fields = [
+    ...table.schema.fields,
+    ...columns.map(([{ name }], i) => new Field(name, types[i] ?? new Utf8(), true)),
+  ];
   const schema = new Schema(fields);
   const batches = table.batches.map(({ data, numRows: length }) => {
-    const texts = columns.flatMap(([, value]) => vectorFromArray(new Array(length).fill(value), new Utf8()).data);
-    const children = [...data.children, ...texts] as Data[];
+    const constants = columns.flatMap(
+      ([column, value]) => vectorOf(column, new Array<TableCell>(length).fill(value)).data,
+    );
+    const children = [...data.children, ...constants] as Data[];
     return new RecordBatch(schema, makeData({ type: new Struct(fields), length, nullCount: 0, children }));
   });
   return new Table(schema, batches);

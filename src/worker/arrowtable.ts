@@ -49,7 +49,8 @@ function arrowTable(columns: readonly Column[], cells: readonly (readonly TableC
   );
 }
 
-function vectorOf({ type, native = '' }: Column, cells: readonly TableCell[]): Vector {
+/** A vector of the type that the column has in every slice. */
+export function vectorOf({ type, native = '' }: Column, cells: readonly TableCell[]): Vector {
   switch (type) {
     case 'int64':
       return vectorFromArray(cells.map(toBigInt), new Int64());
@@ -64,6 +65,8 @@ function vectorOf({ type, native = '' }: Column, cells: readonly TableCell[]): V
       return vectorFromArray(cells, new Utf8());
     case 'json':
       return vectorFromArray(cells.map(toJson), new Utf8());
+    case 'datetime':
+      return vectorFromArray(cells, new TimestampMillisecond());
     case 'native':
       return nativeVector(native, cells);
   }

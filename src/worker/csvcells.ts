@@ -83,6 +83,7 @@ function nextFields(
 }
 
 function cellOf(text: string, column: Column, row: number, number: number): TableCell {
+  if (text === '' && column.empty === true) return text;
   const value = parseCell(text, column.type);
   if (value !== undefined) return value;
   const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);

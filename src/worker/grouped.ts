@@ -18,7 +18,8 @@ function groupedRows(source: RowsSource): Rows[] {
   const lines = readRange(source).toString('utf8').split('\n').slice(0, -1);
   return lines.map((line) => {
     const [below, start, end] = JSON.parse(line) as Rows;
-    return [folder + below, start, end];
+    // of one file
+    return [below === '' ? source.file : folder + below, start, end];
   });
 }
 

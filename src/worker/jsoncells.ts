@@ -94,6 +94,7 @@ function fits(value: JsonValue, type: Column['type']): boolean {
       return value === null || typeof value === 'string';
     case 'json':
     case 'native':
+    case 'datetime':
       return true;
   }
 }

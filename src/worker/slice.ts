@@ -36,9 +36,9 @@ export function readRange(source: RowsSource): Buffer {
   return bytes;
 }
 
-/** Value of a partition key; null where it is missing. */
-export function keyValue({ keys = [] }: RowsSource, wanted: string): string | null {
-  return keys.find(([name]) => name === wanted)?.[1] ?? null;
+/** Value of a column that the path names; null where it is missing. */
+export function pathValue({ keys = [], paths = [] }: RowsSource, wanted: string): string | null {
+  return [...paths, ...keys].find(([name]) => name === wanted)?.[1] ?? null;
 }
 
 const LINES_CHUNK_BYTES = 1024 * 1024;

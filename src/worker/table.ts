@@ -3,13 +3,15 @@ import { unreachable } from '../domain/assert.ts';
 import type { TableCell, TableMiniBatch } from '../domain/entry.ts';
 import type { ItemRange } from '../domain/minibatch.ts';
 import type { WorkerTable } from '../domain/protocol.ts';
+import { fileColumns } from '../domain/transform.ts';
 import { tableOf } from './arrowtable.ts';
 import { csvCells } from './csvcells.ts';
 import { inputError } from './input.ts';
 import type { ReadItems } from './input.ts';
 import { jsonCells } from './jsoncells.ts';
-import { SliceError, keyValue, readRange } from './slice.ts';
+import { SliceError, readRange } from './slice.ts';
 import type { RowsSource } from './slice.ts';
+import { constantsOf, convertedCells } from './view.ts';
 
 /** Only the rows of `range`: others of the slice, also such as can't be read, are passed over. */
 export async function readTableSlice(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<ReadItems> {
@@ -23,16 +25,22 @@ export async function readTableSlice(source: RowsSource, table: WorkerTable, ran
 }
 
 async function itemsOf(source: RowsSource, table: WorkerTable, range: ItemRange): Promise<TableMiniBatch> {
-  const { schema } = table;
+  const { columns } = table.schema;
   if (table.format === 'arrow') {
     const { arrowSlice } = await import('./arrowslice.ts');
-    return arrowSlice(source, schema, range);
+    return arrowSlice(source, columns, range);
   }
-  const inFile = schema.columns.filter(({ path }) => path !== true);
-  const inPath = schema.columns.filter(({ path }) => path === true);
-  const cells = await cellsOf(source, { ...table, schema: { columns: inFile } }, range);
-  for (const { name } of inPath) cells.push(new Array<TableCell>(range.to - range.from).fill(keyValue(source, name)));
-  return tableOf([...inFile, ...inPath], cells);
+  const inFile = columns.filter(({ path }) => path !== true);
+  const read = await cellsOf(source, { ...table, schema: { columns: fileColumns(columns) } }, range);
+  const own = inFile.map((column, i) => convertedCells(column, read[i] ?? [], range.from));
+  const constants = constantsOf(columns, source);
+  const shown = inFile.flatMap((column, i) => (column.hidden === true ? [] : [{ column, cells: own[i] ?? [] }]));
+  for (const [column, value] of constants)
+    shown.push({ column, cells: new Array<TableCell>(range.to - range.from).fill(value) });
+  return tableOf(
+    shown.map(({ column }) => column),
+    shown.map(({ cells }) => cells),
+  );
 }
 
 type TableOfCells = Exclude<WorkerTable, { readonly format: 'arrow' }>;

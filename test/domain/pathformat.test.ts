@@ -19,6 +19,8 @@ describe('a format', () => {
     ['{a}_{b}.csv', 'x_y_z.csv', { a: 'x', b: 'y_z' }],
     ['data?/{a}-*', 'data1/q-r-s', { a: 'q' }],
     ['(x)[1]/{a}.$', '(x)[1]/é\n.$', { a: 'é\n' }],
+    ['{d:yyyy/MM/dd}/{a}.csv', '2020/01/02/x.csv', { d: '2020-01-02T00:00:00', a: 'x' }],
+    ['{a}_{d:yyyyMMdd-HHmm}.csv', 'x_20200102-0304.csv', { a: 'x', d: '2020-01-02T03:04:00' }],
     ['{a b}/f', '\udcff/f', { 'a b': '\udcff' }],
   ])('%s takes %s', (format, path, expected) => {
     expect(values(format, path)).toEqual(expected);
@@ -30,11 +32,12 @@ describe('a format', () => {
     ['{a}.csv', '.csv'],
     ['{a}/f', '/f'],
     ['{a}.csv', 'x.csvx'],
+    ['{d:yyyy/MM}/f', '2020/1/f'],
   ])('%s does not take %s', (format, path) => {
     expect(values(format, path)).toBeUndefined();
   });
 
-  test.each(['', '/{a}', '{a}/', 'a//{b}', 'a/*', '{a}/{a}', '{a}{b}', '{a', 'a}', '{date:yyyy}', '{}'])(
+  test.each(['', '/{a}', '{a}/', 'a//{b}', 'a/*', '{a}/{a}', '{a}{b}', '{a', 'a}', '{date:long}', '{a}{date:yyyy}', '{date:yyyy}/{date}', '{date:yyyy}/{date:yyyy}', '{}'])(
     '%j is none',
     (format) => {
       expect(parsePathFormat(format)).toBeTypeOf('string');

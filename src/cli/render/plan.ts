@@ -1,5 +1,7 @@
 import { shownOutput } from '../../domain/input.ts';
 import type { Column } from '../../domain/plan.ts';
+import { stepsOf } from '../../domain/transform.ts';
+import type { TableStep } from '../../domain/transform.ts';
 import { count, counted, miniBatches, safeText } from '../../views/text/words.ts';
 import type { PlanPreview } from '../../sdk/index.ts';
 import type { EffectiveSetting } from '../../job/index.ts';
@@ -29,6 +31,7 @@ export function planLines(preview: PlanPreview, screen: Screen): readonly string
     screen.paint('strong', 'Settings'),
     ...settingLines(preview.settings, screen),
     ...(preview.schema === undefined ? [] : schemaLines(preview.schema, screen)),
+    ...stepLines(preview, screen),
     '',
     screen.paint('strong', 'Mini-batches'),
     ...miniBatchLines(preview, screen),
@@ -66,12 +69,43 @@ function valueText(value: string): string {
   return value === '' ? '-' : safeText(value);
 }
 
+/** What an MLTable does with the rows, in its order. */
+function stepLines({ plan }: PlanPreview, screen: Screen): readonly string[] {
+  const lines = stepsOf(plan.inputs).map((step) => `  ${safeText(stepText(step))}`);
+  if (lines.length === 0) return [];
+  return ['', screen.paint('strong', 'Transformations of the MLTable'), ...lines.map((line) => cutEnd(line, screen.columns, ellipsisOf(screen)))]; // prettier-ignore
+}
+
+function stepText(step: TableStep): string {
+  switch (step.step) {
+    case 'drop':
+    case 'keep':
+      return `${step.step}_columns ${step.columns.join(', ')}`;
+    case 'convert': {
+      const formats = step.to.type === 'datetime' ? step.to.formats : [];
+      return `convert_column_types ${step.columns.join(', ')} to ${step.to.type}${formats.length > 0 ? ` (${formats.join(', ')})` : ''}`;
+    }
+    case 'extract':
+      return `extract_columns_from_partition_format ${step.format}`;
+    case 'path':
+      return 'include_path_column';
+    case 'empty':
+      return 'empty_as_string';
+    case 'filter':
+      return `filter ${step.text}`;
+    case 'skip':
+    case 'take':
+      return `${step.step} ${count(step.count)}`;
+  }
+}
+
 function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {
   const titles = [{ title: '  COLUMN' }, { title: 'TYPE' }];
-  const rows = schema.map((column) => [`  ${safeText(column.name)}`, column.native ?? column.type]);
-  if (schema.every(({ lacking }) => lacking === undefined))
+  const shown = schema.filter(({ hidden }) => hidden !== true);
+  const rows = shown.map((column) => [`  ${safeText(column.name)}`, column.native ?? column.type]);
+  if (shown.every(({ lacking }) => lacking === undefined))
     return ['', screen.paint('strong', 'Columns'), ...tableLines(titles, rows)];
-  const lacking = schema.map(({ lacking: files }, i) => [...(rows[i] ?? []), files ? lackingText(files) : '']);
+  const lacking = shown.map(({ lacking: files }, i) => [...(rows[i] ?? []), files ? lackingText(files) : '']);
   return ['', screen.paint('strong', 'Columns'), ...tableLines([...titles, { title: 'MISSING IN' }], lacking)];
 }
 
@@ -87,7 +121,7 @@ function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[]
     return ['  the input is remote, and not listed before the run begins:', ...urls];
   }
   if (preview.uncounted === true)
-    return ['  one for each combination of the partition keys; not counted: the table is larger than 256 MiB'];
+    return ['  not counted: all rows would have to be read, and the table is larger than 256 MiB'];
   const atLeast = preview.truncated === true ? 'at least ' : '';
   const spread =
     sizes.min === sizes.max

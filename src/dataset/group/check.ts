@@ -5,7 +5,7 @@ import { sizeOf } from '../read.ts';
 import { walk } from '../walk.ts';
 import { readHead } from '../table/head.ts';
 import { checkColumns, checkOneDialect } from './feed.ts';
-import { keysOf } from './groups.ts';
+import { gathering, keysOf } from './groups.ts';
 import type { GroupOptions } from './groups.ts';
 import type { Keys } from './keys.ts';
 
@@ -67,7 +67,7 @@ export async function isLongToGroup(
   exclude: readonly string[],
 ): Promise<boolean> {
   let bytes = 0;
-  for (const input of cutting.by === 'keys' ? inputs : []) {
+  for (const input of gathering(inputs, cutting) ? inputs : []) {
     if (input.kind === 'files') continue;
     for await (const names of walk(input, { exclude }))
       for (const name of names) {

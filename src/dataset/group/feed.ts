@@ -15,18 +15,28 @@ import { readFacts } from '../table/numbered.ts';
 import type { NumberedFormat } from '../table/numbered.ts';
 import { EvenRows } from '../table/ragged.ts';
 import { scanRows } from '../table/sample.ts';
+import type { RowPicker } from '../transform/pick.ts';
+import { pathValues } from '../transform/paths.ts';
 import { walk } from '../walk.ts';
 import type { WalkOptions } from '../walk.ts';
+import type { GatheredFile } from './gather.ts';
 import { keyOf, listed } from './keys.ts';
+import type { VisitKeys } from './notplain.ts';
 import type { Keys } from './keys.ts';
 import { csvValue, jsonValue } from './values.ts';
 
 /** Takes items in their order; those of one call lie in `bytes` from `from` up to `to`. */
 export interface ItemSink {
-  add(key: string, bytes: Uint8Array, from: number, to: number, items?: number): void;
+  add(key: string, bytes: Uint8Array, from: number, to: number, items?: number, cost?: number): void;
+  /** Rows of this file are next. Lines of rows that are found by their number have an empty path then. */
+  begin?(file: GatheredFile): void;
+  /** So many rows are taken at once, where each counts so many bytes. Absent: any number. */
+  room?(rowBytes: number): number;
 }
 
 export interface FeedOptions extends WalkOptions {
+  /** Decides which rows count; absent: all. */
+  readonly picker?: RowPicker | undefined;
   /** A file is next. @param path absolute, as text */
   readonly onFile?: (path: string, input: InputSpec) => Promise<void>;
 }
@@ -44,14 +54,29 @@ export async function feed(
   sink: ItemSink,
   options: FeedOptions,
 ): Promise<void> {
-  for (const input of inputs) {
+  const { picker } = options;
+  for (const [table, input] of inputs.entries()) {
     for await (const names of walk(input, options)) {
       for (const name of names) {
         const path = joinText(input.root, name);
         await options.onFile?.(path, input);
+        if (picker?.ended === true) continue;
+        picker?.begin(input, name);
         const values = keys.ofPath(input, name);
         const below = path.slice(folder === '/' ? 1 : folder.length + 1);
-        if (input.kind === 'table') await feedTable({ path, below, values, table: input.table, keys, sink, options });
+        const origin = input.origin === undefined ? {} : { origin: `${input.origin}/${name}` };
+        const file: GatheredFile = { path, table, ...origin, paths: pathValues(input, name) };
+        if (input.kind === 'table')
+          await feedSome({
+            path,
+            below: sink.begin ? '' : below,
+            file,
+            values,
+            table: input.table,
+            keys,
+            sink,
+            options,
+          });
         else {
           const bytes = Buffer.from(`${bytesOf(below)}\0`, 'latin1');
           sink.add(keyOf(values), bytes, 0, bytes.length);
@@ -64,6 +89,7 @@ export async function feed(
 interface TableFile {
   readonly path: string;
   readonly below: string;
+  readonly file: GatheredFile;
   /** Of the keys that the path names. */
   readonly values: readonly (string | null)[];
   readonly table: TableFormat;
@@ -72,16 +98,28 @@ interface TableFile {
   readonly options: FeedOptions;
 }
 
+async function feedSome(file: TableFile): Promise<void> {
+  try {
+    await feedTable(file);
+  } catch (error) {
+    if (!(error instanceof AllTaken)) throw error;
+  }
+}
+
 async function feedTable(file: TableFile): Promise<void> {
-  const { path, table, options } = file;
+  const { path, table, options, sink: items } = file;
   const { signal } = options;
+  if (table.format !== 'csv') items.begin?.(file.file);
   switch (table.format) {
     case 'csv': {
       const head = await readHead(path, table);
-      if (head) checkColumns(path, head, file.keys);
+      if (items.begin) {
+        const fields = head && placesOf(file.keys.tableColumns, head.names);
+        items.begin({ ...file.file, ...(fields && { fields }) });
+      } else if (head) checkColumns(path, head, file.keys);
       // Rows of another width are refused or told where tables are cut.
       if (table.ragged) for await (const _ of cutFile(path, table, WHOLE, options));
-      const rows = new CsvRows(file, table.escape);
+      const rows = new CsvRows(file, head?.names ?? [], table.escape);
       const sink = head && table.ragged === 'skip' ? new EvenRows(head.names.length, rows) : rows;
       if (head) await scanRows(path, table, sink, { start: head.dataStart, signal });
       if (rows.count === 0 && !table.ragged)
@@ -101,6 +139,9 @@ async function feedTable(file: TableFile): Promise<void> {
       return unreachable(table);
   }
 }
+
+/** No row behind this one counts: the rest of the file isn't read. */
+class AllTaken extends Error {}
 
 const WHOLE = { bytes: Infinity, rows: Infinity };
 
@@ -165,8 +206,17 @@ class CsvRows implements FieldSink {
   readonly #escape: number;
   readonly #slots: Int32Array;
   readonly #raws: string[];
+  readonly #picker: RowPicker | undefined;
+  /** Of the columns that the picker looks at. */
+  readonly #pickSlots: Int32Array;
+  readonly #picked: string[];
 
-  constructor(file: TableFile, escape = '') {
+  /** @param names of the columns of the file */
+  constructor(file: TableFile, names: readonly string[], escape = '') {
+    this.#picker = file.options.picker;
+    const looked = this.#picker?.columns.map(({ name }) => name) ?? [];
+    this.#pickSlots = Int32Array.from(looked.length > 0 ? names : [], (name) => looked.indexOf(name));
+    this.#picked = looked.map(() => '');
     this.#keys = new RawKeys(file, csvValue);
     this.#sink = file.sink;
     this.#escape = escape === '' ? -1 : escape.charCodeAt(0);
@@ -176,20 +226,25 @@ class CsvRows implements FieldSink {
 
   beginRow(): void {
     this.#raws.fill('');
+    this.#picked.fill('');
   }
 
   field(column: number, bytes: Buffer, start: number, end: number): void {
     const slot = column < this.#slots.length ? (this.#slots[column] as number) : -1;
     if (slot >= 0) this.#raws[slot] = bytes.toString('latin1', start, end);
+    const pick = column < this.#pickSlots.length ? (this.#pickSlots[column] as number) : -1;
+    if (pick >= 0) this.#picked[pick] = bytes.toString('latin1', start, end);
   }
 
   endRow(_fields: number, bytes: Buffer, start: number, end: number): boolean {
     this.count += 1;
+    if (this.#picker?.takes(this.#picked) === false) return true;
     const key = this.#keys.of(this.#raws);
     // One that is escaped ends no row; a line break too many makes a blank line, which is none either.
     if (bytes[end - 1] === LF && (end - start < 2 || bytes[end - 2] !== this.#escape))
       this.#sink.add(key, bytes, start, end);
     else addEnded(this.#sink, key, bytes, start, end);
+    if (this.#picker?.ended === true) throw new AllTaken();
     return true;
   }
 }
@@ -207,12 +262,20 @@ class JsonRows implements LineSink {
   readonly #sink: ItemSink;
   readonly #slots: ReadonlyMap<string, number>;
   readonly #raws: string[];
+  readonly #picker: RowPicker | undefined;
+  readonly #pickSlots: ReadonlyMap<string, number>;
+  readonly #picked: string[];
   readonly #members = new MemberScanner((name, bytes, start, end) => {
     const slot = this.#slots.get(name);
     if (slot !== undefined) this.#raws[slot] = bytes.toString('latin1', start, end);
+    const pick = this.#pickSlots.get(name);
+    if (pick !== undefined) this.#picked[pick] = bytes.toString('latin1', start, end);
   });
 
   constructor(file: TableFile) {
+    this.#picker = file.options.picker;
+    this.#pickSlots = new Map(this.#picker?.columns.map(({ name }, slot) => [name, slot]));
+    this.#picked = [...this.#pickSlots].map(() => '');
     this.#keys = new RawKeys(file, jsonValue);
     this.#sink = file.sink;
     this.#slots = new Map(file.keys.columns.map(({ column }, slot) => [column.name, slot]));
@@ -222,11 +285,14 @@ class JsonRows implements LineSink {
   line(bytes: Buffer, from: number, to: number): void {
     this.count += 1;
     this.#raws.fill('');
+    this.#picked.fill('');
     // A line that is no object doesn't share the mini-batch of the rows without a key: it would fail them all.
     if (!this.#members.scan(bytes, from, to)) this.#raws.fill(NO_OBJECT);
+    if (this.#picker?.takes(this.#picked) === false) return;
     const key = this.#keys.of(this.#raws);
     if (bytes[to] === LF && to < bytes.length) this.#sink.add(key, bytes, from, to + 1);
     else addEnded(this.#sink, key, bytes, from, to);
+    if (this.#picker?.ended === true) throw new AllTaken();
   }
 }
 
@@ -236,48 +302,66 @@ async function feedNumbered(
   { path, below, values, keys, sink, options }: TableFile,
   table: NumberedFormat,
 ): Promise<void> {
-  const put = (key: string, start: number, end: number): void => {
-    const line = Buffer.from(`${JSON.stringify([below, start, end])}\n`);
-    sink.add(key, line, 0, line.length, end - start);
-  };
+  const { picker } = options;
   const { columns } = keys;
-  if (columns.length === 0) {
-    const rows = (await readFacts(path, table)).groups.reduce((sum, group) => sum + group.rows, 0);
-    if (rows > 0) put(keyOf(values), 0, rows);
-    else options.onSkip?.(path, 'the table has no rows');
+  const { groups } = await readFacts(path, table);
+  const [rowsTotal, bytesTotal] = [sumOf(groups, 'rows'), sumOf(groups, 'bytes')];
+  const rowBytes = rowsTotal > 0 ? bytesTotal / rowsTotal : 0;
+  const put = (key: string, start: number, end: number): void => {
+    for (let from = start; from < end;) {
+      const to = Math.min(end, from + (sink.room?.(rowBytes) ?? Infinity));
+      const line = Buffer.from(`${JSON.stringify([below, from, to])}\n`);
+      sink.add(key, line, 0, line.length, to - from, (to - from) * rowBytes);
+      from = to;
+    }
+  };
+  if (rowsTotal === 0) options.onSkip?.(path, 'the table has no rows');
+  const looked = picker?.columns ?? [];
+  if (columns.length === 0 && !picker) {
+    if (rowsTotal > 0) put(keyOf(values), 0, rowsTotal);
     return;
   }
+  const row = [...values];
+  const visit: VisitKeys = (firstRow, rows, found) => {
+    options.signal?.throwIfAborted();
+    let from = 0;
+    let last: string | undefined;
+    const end = (at: number): void => {
+      if (last !== undefined) put(last, firstRow + from, firstRow + at);
+      last = undefined;
+    };
+    const picked: (string | null)[] = [];
+    for (let i = 0; i < rows; i++) {
+      for (const slot of looked.keys()) picked[slot] = found[columns.length + slot]?.[i] ?? null;
+      if (picker?.takes(picked) === false) {
+        end(i);
+        if (picker.ended) return;
+        continue;
+      }
+      for (const [slot, { key }] of columns.entries()) row[key] = found[slot]?.[i] ?? null;
+      const key = keyOf(row);
+      if (key !== last) {
+        end(i);
+        from = i;
+      }
+      last = key;
+    }
+    end(rows);
+  };
+  if (columns.length + looked.length === 0) return visit(0, rowsTotal, []);
   const readKeys =
     table.format === 'parquet'
       ? (await import('./parquetkeys.ts')).readParquetKeys
       : (await import('./arrowkeys.ts')).readArrowKeys;
-  const row = [...values];
-  let seen = 0;
-  await readKeys(
-    path,
-    columns.map(({ column }) => column),
-    (firstRow, rows, found) => {
-      options.signal?.throwIfAborted();
-      let from = 0;
-      let last: string | undefined;
-      for (let i = 0; i < rows; i++) {
-        for (const [slot, { key }] of columns.entries()) row[key] = found[slot]?.[i] ?? null;
-        const key = keyOf(row);
-        if (last !== undefined && key !== last) {
-          put(last, firstRow + from, firstRow + i);
-          from = i;
-        }
-        last = key;
-      }
-      if (last !== undefined) put(last, firstRow + from, firstRow + rows);
-      seen += rows;
-    },
-  ).catch((error: unknown) => {
+  const read = [...columns.map(({ column }) => column), ...looked];
+  await readKeys(path, read, visit).catch((error: unknown) => {
     options.signal?.throwIfAborted();
     throw error;
   });
-  if (seen === 0) options.onSkip?.(path, 'the table has no rows');
 }
+
+const sumOf = <K extends string>(of: readonly Readonly<Record<K, number>>[], key: K): number =>
+  of.reduce((sum, one) => sum + one[key], 0);
 
 /** @throws DatasetError PR3305 where rows of the inputs can't lie in one file */
 export function checkOneDialect(inputs: readonly InputSpec[]): void {

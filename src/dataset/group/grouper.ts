@@ -264,7 +264,7 @@ function groupOf({ key, first, items, content }: SpilledRecord): Group {
 }
 
 /** A file written front to back; without a path only the position moves. */
-class Output {
+export class Output {
   position = 0;
   readonly #block: Buffer;
   #file: number | undefined;

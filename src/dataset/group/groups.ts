@@ -7,7 +7,7 @@ import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { MiniBatchSource } from '../../domain/minibatch.ts';
-import type { Column, InputSpec } from '../../domain/plan.ts';
+import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
 import { bytesOf, textOf } from '../bytepath.ts';
 import type { CreationOptions } from '../create.ts';
 import type { MiniBatchDraft } from '../draft.ts';
@@ -17,6 +17,11 @@ import { isQuery } from '../query/copy.ts';
 import { Stamper, UNKNOWN } from '../stamp.ts';
 import { markWhole } from '../unpack.ts';
 import { checkOneDialect, feed } from './feed.ts';
+import { picksRowsOf } from '../../domain/transform.ts';
+import { RowPicker } from '../transform/pick.ts';
+import type { RangeLimits } from '../table/ranges.ts';
+import { Gather } from './gather.ts';
+import type { Slice } from './gather.ts';
 import { Grouper } from './grouper.ts';
 import type { Group } from './grouper.ts';
 import { Keys } from './keys.ts';
@@ -38,7 +43,7 @@ export const groupedCopy = (copies: string): string => `${copies}/groups`;
  */
 export async function* cutGroups(
   inputs: readonly InputSpec[],
-  cutting: KeyCutting,
+  cutting: GroupCutting,
   options: GroupOptions,
 ): AsyncGenerator<MiniBatchDraft[], void, undefined> {
   const grouping = await Grouping.open(inputs, cutting, options);
@@ -53,13 +58,45 @@ export async function* cutGroups(
   }
 }
 
+/** By keys; or by size where steps decide which rows there are. */
+export type GroupCutting = Exclude<Cutting, { by: 'rank' | 'files' }>;
+const NO_KEYS: KeyCutting = { by: 'keys', keys: [] };
+
+/** The cutting, where all of the input is gone through before there is a mini-batch. */
+export function gathering(inputs: readonly InputSpec[], cutting: Cutting): GroupCutting | undefined {
+  if (cutting.by === 'keys') return cutting;
+  return (cutting.by === 'rows' || cutting.by === 'bytes') && picksRowsOf(inputs) ? cutting : undefined;
+}
+
+function limitsOf(cutting: Exclude<GroupCutting, KeyCutting>): RangeLimits {
+  return cutting.by === 'rows' ? { rows: cutting.rows, bytes: Infinity } : { rows: Infinity, bytes: cutting.bytes };
+}
+
+function sliceSource({ file, first, start, end, items }: Slice, data: string | undefined): MiniBatchSource {
+  const { path, table, origin, paths, fields } = file;
+  return {
+    kind: 'rows',
+    file: path,
+    start,
+    end,
+    ...(data !== undefined && { data }),
+    firstRow: first,
+    rows: items,
+    table,
+    keys: [],
+    ...(origin !== undefined && { origin }),
+    ...(paths.length > 0 && { paths }),
+    ...(fields && { fields }),
+  };
+}
+
 export class Grouping {
   readonly #inputs: readonly InputSpec[];
   readonly #keys: Keys;
   readonly #options: GroupOptions;
   readonly #folder: string;
   readonly #scratch: string;
-  readonly #grouper: Grouper;
+  readonly #grouper: Grouper | Gather;
   readonly #isTable: boolean;
   /** Where items are put together; undefined: they are only counted. */
   readonly #output: string | undefined;
@@ -67,7 +104,7 @@ export class Grouping {
   #listing: GroupedFilesWriter | undefined;
   #published = false;
 
-  static async open(inputs: readonly InputSpec[], cutting: KeyCutting, options: GroupOptions): Promise<Grouping> {
+  static async open(inputs: readonly InputSpec[], cutting: GroupCutting, options: GroupOptions): Promise<Grouping> {
     const { copies } = options;
     if (copies !== undefined) await mkdir(copies, { recursive: true, mode: 0o700 });
     const scratch = copies === undefined ? await mkdtemp(`${tmpdir()}/parallelrun-groups-`) : `${copies}/grouping`;
@@ -82,10 +119,10 @@ export class Grouping {
     }
   }
 
-  private constructor(inputs: readonly InputSpec[], cutting: KeyCutting, scratch: string, options: GroupOptions) {
+  private constructor(inputs: readonly InputSpec[], cutting: GroupCutting, scratch: string, options: GroupOptions) {
     this.#inputs = inputs;
     this.#isTable = inputs.some((input) => input.kind === 'table');
-    if (this.#isTable) checkOneDialect(inputs);
+    if (this.#isTable && cutting.by === 'keys') checkOneDialect(inputs);
     this.#keys = keysOf(inputs, cutting, options.columns);
     this.#options = options;
     this.#folder = folderOf(inputs);
@@ -94,11 +131,14 @@ export class Grouping {
     this.#scratch = scratch;
     const countsOnly = this.#isTable && (options.copies === undefined || options.counting === true);
     this.#output = countsOnly ? undefined : `${scratch}/output`;
-    this.#grouper = new Grouper({
-      scratch: `${scratch}/parts`,
-      ...(this.#output !== undefined && { output: this.#output }),
-      ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
-    });
+    this.#grouper =
+      cutting.by === 'keys'
+        ? new Grouper({
+            scratch: `${scratch}/parts`,
+            ...(this.#output !== undefined && { output: this.#output }),
+            ...(options.memoryBytes !== undefined && { memoryBytes: options.memoryBytes }),
+          })
+        : new Gather(limitsOf(cutting), this.#output);
   }
 
   /**
@@ -138,12 +178,13 @@ export class Grouping {
   }
 
   async #feed(signal: AbortSignal): Promise<void> {
-    const { exclude, onSkip, groupedFiles } = this.#options;
+    const { exclude, onSkip, groupedFiles, columns } = this.#options;
     if (groupedFiles !== undefined) this.#listing = new GroupedFilesWriter(groupedFiles);
     const listing = this.#listing;
     await feed(this.#inputs, this.#folder, this.#keys, this.#grouper, {
       exclude,
       signal,
+      picker: RowPicker.of(this.#inputs, columns),
       ...(onSkip && { onSkip }),
       // Rows of a query have a mark of their own that they are whole, and move with the run folder.
       ...(listing && { onFile: (path, input) => listing.add(path, !isQuery(input)) }),
@@ -167,7 +208,9 @@ export class Grouping {
     await rm(this.#scratch, { recursive: true, force: true });
   }
 
-  #rowsOf({ key, start, end, items }: Group, data: string | undefined): MiniBatchSource {
+  #rowsOf(group: Group | Slice, data: string | undefined): MiniBatchSource {
+    const { key, start, end, items } = group;
+    if ('file' in group) return sliceSource(group, data);
     const place = { file: this.#folder, start, end, ...(data !== undefined && { data }), ...this.#query };
     return { kind: 'rows', ...place, firstRow: 0, rows: items, table: 0, keys: this.#keys.named(key) };
   }
@@ -176,11 +219,14 @@ export class Grouping {
 /** @param columns of the tables, with or without those that paths name */
 export function keysOf(
   inputs: readonly InputSpec[],
-  cutting: KeyCutting,
+  cutting: GroupCutting,
   columns: readonly Column[] | undefined,
 ): Keys {
   const isTable = inputs.some((input) => input.kind === 'table');
-  return new Keys(cutting, isTable ? (columns ?? []).filter(({ path }) => path !== true) : undefined);
+  return new Keys(
+    cutting.by === 'keys' ? cutting : NO_KEYS,
+    isTable ? (columns ?? []).filter(({ path }) => path !== true) : undefined,
+  );
 }
 
 /** The deepest folder that holds all inputs. */

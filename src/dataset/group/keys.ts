@@ -8,6 +8,8 @@ import type { Column, Cutting, InputSpec } from '../../domain/plan.ts';
 import { joinText } from '../bytepath.ts';
 import { DatasetError, datasetProblem } from '../error.ts';
 import { isQuery } from '../query/copy.ts';
+import { stepsOf } from '../../domain/transform.ts';
+import { matchPath } from '../transform/paths.ts';
 
 export type KeyCutting = Extract<Cutting, { by: 'keys' }>;
 
@@ -72,7 +74,8 @@ export class Keys {
     if (!this.needPaths) return this.places.map(() => null);
     if (isQuery(input)) throw this.#noColumn(input.query.database);
     const { root } = input;
-    const matched = this.#format?.match(file);
+    const format = this.#format;
+    const matched = format && (stepsOf([input]).length > 0 ? matchPath(format, root, file) : format.match(file));
     const path = joinText(root, file);
     if (this.#format && !matched) throw noMatch(path, file, this.#formatText);
     return this.places.map(({ name, column }) => {

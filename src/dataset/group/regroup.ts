@@ -13,8 +13,7 @@ import { sourceAt } from '../storedfiles.ts';
 import { isWhole } from '../unpack.ts';
 import { walk } from '../walk.ts';
 import { Grouping, groupedCopy } from './groups.ts';
-import type { GroupOptions } from './groups.ts';
-import type { KeyCutting } from './keys.ts';
+import type { GroupCutting, GroupOptions } from './groups.ts';
 import { groupedFiles } from './listing.ts';
 import type { GroupedFile } from './listing.ts';
 
@@ -35,7 +34,7 @@ export interface RegroupOptions extends GroupOptions {
  */
 export async function* regroup(
   inputs: readonly InputSpec[],
-  cutting: KeyCutting,
+  cutting: GroupCutting,
   complete: boolean,
   options: RegroupOptions,
 ): AsyncGenerator<readonly MiniBatchDraft[], void, undefined> {
@@ -62,7 +61,7 @@ export async function* regroup(
  */
 export async function ensureGroups(
   inputs: readonly InputSpec[],
-  cutting: KeyCutting,
+  cutting: GroupCutting,
   options: RegroupOptions,
 ): Promise<void> {
   const { count, copies } = options;

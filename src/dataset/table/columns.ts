@@ -6,9 +6,13 @@ import type { FieldSink } from '../../domain/dialect.ts';
 export class ColumnFacts implements FieldSink {
   rows = 0;
   readonly #seen: Uint16Array;
+  /** 1: whether a value is missing matters also among texts. */
+  readonly #gaps: Uint8Array;
 
-  constructor(columns: number) {
+  /** @param gaps for each column, whether it is to be said that values are missing */
+  constructor(columns: number, gaps: readonly boolean[] = []) {
     this.#seen = new Uint16Array(columns);
+    this.#gaps = Uint8Array.from({ length: columns }, (_, i) => Number(gaps[i] === true));
   }
 
   beginRow(): void {
@@ -17,7 +21,7 @@ export class ColumnFacts implements FieldSink {
 
   field(column: number, bytes: Buffer, start: number, end: number): void {
     const seen = this.#seen[column];
-    if (seen === undefined || seen & Seen.text) return;
+    if (seen === undefined || (seen & Seen.text && this.#gaps[column] === 0)) return;
     const found = classify(bytes, start, end);
     // pandas stops at the first field that is no whole number in range: a float before a huge number makes floats
     if (found === Seen.huge && seen & Seen.float) return;
@@ -34,7 +38,11 @@ export class ColumnFacts implements FieldSink {
 
   /** @param sampled not every row was looked at: a column without a value so far may hold anything */
   columns(names: readonly string[], sampled: boolean): Column[] {
-    return names.map((name, i) => ({ name, type: typeFor(this.#seen[i] ?? 0, sampled) }));
+    return names.map((name, i) => {
+      const seen = this.#seen[i] ?? 0;
+      const missing = this.#gaps[i] === 1 && (seen & Seen.missing) !== 0;
+      return { name, type: typeFor(seen, sampled), ...(missing && { missing }) };
+    });
   }
 }
 

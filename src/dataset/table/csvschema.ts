@@ -32,7 +32,10 @@ export async function csvSchema(tables: readonly CsvInput[], options: SchemaOpti
   if (!survey) return { columns: [] };
   const { columns, bytes } = survey;
   const sampled = isSampled(bytes, options);
-  const facts = new ColumnFacts(columns.names.length);
+  const facts = new ColumnFacts(
+    columns.names.length,
+    columns.names.map((name) => options.gapsOf?.has(name) === true),
+  );
   const sinkOf = (table: Table): FieldSink => sinkFor(table, columns, facts);
   if (sampled) await readSamples(tables, bytes, sinkOf, options);
   else await readAll(tables, sinkOf, options);

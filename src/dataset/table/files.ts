@@ -19,6 +19,8 @@ export interface SchemaOptions extends WalkOptions {
   /** and so many samples of this size each. */
   readonly samples?: number;
   readonly sampleBytes?: number;
+  /** Columns of text formats of which it is to be said whether values are missing. */
+  readonly gapsOf?: ReadonlySet<string>;
 }
 
 export const isSampled = (bytes: number, { wholeBytesMax = 256 * MIB }: SchemaOptions): boolean =>

@@ -19,12 +19,16 @@ export class JsonFacts {
     this.#members.scan(bytes, from, to);
   }
 
-  /** @param sampled not every row was looked at */
-  columns(sampled: boolean): Column[] {
-    return [...this.#columns].map(([name, { flags, rows }]) => ({
-      name,
-      type: typeFor(rows < this.rows ? flags | Seen.missing : flags, sampled),
-    }));
+  /**
+   * @param sampled not every row was looked at
+   * @param gapsOf columns of which it is said whether values are missing
+   */
+  columns(sampled: boolean, gapsOf?: ReadonlySet<string>): Column[] {
+    return [...this.#columns].map(([name, { flags, rows }]) => {
+      const seen = rows < this.rows ? flags | Seen.missing : flags;
+      const missing = gapsOf?.has(name) === true && (seen & Seen.missing) !== 0;
+      return { name, type: typeFor(seen, sampled), ...(missing && { missing }) };
+    });
   }
 
   #note(key: string, flags: number): void {

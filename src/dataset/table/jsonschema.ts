@@ -32,5 +32,5 @@ export async function jsonSchema(
       }
     }
   }
-  return { columns: facts.columns(sampled), ...(sampled && { sampled }) };
+  return { columns: facts.columns(sampled, options.gapsOf), ...(sampled && { sampled }) };
 }
