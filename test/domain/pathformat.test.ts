@@ -37,12 +37,24 @@ describe('a format', () => {
     expect(values(format, path)).toBeUndefined();
   });
 
-  test.each(['', '/{a}', '{a}/', 'a//{b}', 'a/*', '{a}/{a}', '{a}{b}', '{a', 'a}', '{date:long}', '{a}{date:yyyy}', '{date:yyyy}/{date}', '{date:yyyy}/{date:yyyy}', '{}'])(
-    '%j is none',
-    (format) => {
-      expect(parsePathFormat(format)).toBeTypeOf('string');
-    },
-  );
+  test.each([
+    '',
+    '/{a}',
+    '{a}/',
+    'a//{b}',
+    'a/*',
+    '{a}/{a}',
+    '{a}{b}',
+    '{a',
+    'a}',
+    '{date:long}',
+    '{a}{date:yyyy}',
+    '{date:yyyy}/{date}',
+    '{date:yyyy}/{date:yyyy}',
+    '{}',
+  ])('%j is none', (format) => {
+    expect(parsePathFormat(format)).toBeTypeOf('string');
+  });
 
   test('what is put together of values is taken apart into them', () => {
     const value = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !text.includes('/'));
