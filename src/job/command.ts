@@ -49,7 +49,7 @@ function refuseElsewhere({ references, places, dataBase, problems }: JobContext)
     tell(`the input ${input.name} of a command lies elsewhere`, input.node.at(), problems);
   }
   for (const output of references.outputs.values()) {
-    if (output.path === undefined || places.placeOf(output.path.text, dataBase).kind !== 'remote') continue;
+    if (output.path === undefined || places.placeOf(output.path.text, dataBase, 'output').kind !== 'remote') continue;
     tell(`the output ${output.name} of a command goes elsewhere`, output.path.at(), problems);
   }
 }

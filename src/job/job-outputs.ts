@@ -100,7 +100,7 @@ function outputType(
 export function outputLocation({ path: written, home, file, type }: JobOutput, base: string, places: Places): string {
   const here = path.join(home, file);
   if (written === undefined || written.text === '') return here;
-  const place = places.placeOf(written.text, base);
+  const place = places.placeOf(written.text, base, 'output');
   if (place.kind === 'local') return place.path;
   return place.kind === 'remote' && type === 'uri_file' ? path.join(here, fileName(place.location)) : here;
 }

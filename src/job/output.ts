@@ -112,7 +112,7 @@ function outputFolder(context: JobContext, rowOutput: JobOutput | undefined): st
   const { settings, cwd, runFolder, places } = context;
   const written = settings.output.value;
   if (written !== undefined) {
-    const place = places.placeOf(written === '' ? '.' : written, cwd);
+    const place = places.placeOf(written === '' ? '.' : written, cwd, 'output');
     if (place.kind === 'local') return place.path;
     if (place.kind === 'remote') return remoteTarget(runFolder);
     refuseForm('the output folder', place, settings.output.at ?? onCommandLine('--output', written), context);
@@ -125,7 +125,7 @@ function outputFolder(context: JobContext, rowOutput: JobOutput | undefined): st
 }
 
 function checkForm(output: JobOutput, context: JobContext): void {
-  const place = context.places.placeOf(output.path?.text ?? '', context.dataBase);
+  const place = context.places.placeOf(output.path?.text ?? '', context.dataBase, 'output');
   if (place.kind !== 'local' && place.kind !== 'remote')
     refuseForm(`the output ${output.name}`, place, output.path?.at() ?? output.at(), context);
 }

@@ -1,8 +1,9 @@
 /** Where paths of a job lead: here, or elsewhere; and what of a job lies elsewhere. I/O: asks stores, fetches nothing. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { RemoteInput, RemoteOutput, RemotePlaces } from '../domain/plan.ts';
 import type { Problem, SourceLocation } from '../domain/problem.ts';
-import { isDatastorePath, resolveDatastore } from '../remote/datastore.ts';
+import { isDatastorePath, resolveDatastore, sayWhere } from '../remote/datastore.ts';
 import type { Datastores } from '../remote/datastore.ts';
 import { fileName, isRemoteScheme, localName, parseLocation } from '../remote/location.ts';
 import type { Env, RemoteLocation } from '../remote/location.ts';
@@ -24,9 +25,18 @@ export type Asked =
   | { readonly kind: 'glob'; readonly root: Place & { kind: 'remote' }; readonly pattern: string }
   | { readonly kind: 'refused' };
 
+/** A folder instead of a datastore that nobody knows here: outputs may go there, inputs only where it has them. */
+export interface StandIn {
+  readonly datastore: string;
+  /** Absolute. */
+  readonly folder: string;
+}
+
 export interface PlacesOptions {
   readonly env: Env;
   readonly datastores: Datastores;
+  /** The default datastore, where no profile says what it is. */
+  readonly standIn?: StandIn;
   /** Links to inputs lie here; see `runLayout`. */
   readonly inputsFolder: string;
   /** Nothing is asked: places are what they are declared to be. */
@@ -40,16 +50,19 @@ export class Places {
   readonly #outputs = new Map<string, RemoteOutput>();
   readonly #secrets = new Map<string, string>();
   readonly #asked = new Map<string, Promise<Peeked>>();
+  #hasStoodIn = false;
 
   constructor(options: PlacesOptions) {
     this.#options = options;
   }
 
-  placeOf(text: string, base: string): Place {
+  placeOf(text: string, base: string, use: 'input' | 'output' = 'input'): Place {
     const { env, datastores } = this.#options;
     let written = text;
     if (isDatastorePath(text)) {
       const resolved = resolveDatastore(text, datastores);
+      const standIn = resolved.ok ? undefined : this.#standIn(text, use);
+      if (standIn !== undefined) return { kind: 'local', path: standIn };
       if (!resolved.ok) return { kind: 'refused', problem: resolved.error };
       written = resolved.value;
     }
@@ -67,6 +80,21 @@ export class Places {
         next: 'allowed: https://account.blob.core.windows.net/container/path, wasbs://, abfss://, s3://bucket/path, https://',
       },
     };
+  }
+
+  /** Path in the folder that stands for the default datastore. */
+  #standIn(text: string, use: 'input' | 'output'): string | undefined {
+    const { standIn } = this.#options;
+    if (standIn === undefined) return undefined;
+    const resolved = resolveDatastore(text, new Map([[standIn.datastore, standIn.folder]]));
+    if (!resolved.ok || (use === 'input' && !existsSync(resolved.value))) return undefined;
+    this.#hasStoodIn = true;
+    return path.resolve(resolved.value);
+  }
+
+  /** Where outputs went into it, or inputs came from it. */
+  get usedStandIn(): StandIn | undefined {
+    return this.#hasStoodIn ? this.#options.standIn : undefined;
   }
 
   /** Absolute path of what an input will be, once it is fetched. */
@@ -173,6 +201,15 @@ export class Places {
       throw error;
     }
   }
+}
+
+export function tellStandIn(standIn: StandIn | undefined, where: SourceLocation | undefined, problems: Problems): void {
+  if (standIn === undefined) return;
+  problems.warning('PR3609', `a folder stands for the default datastore ${standIn.datastore}: ${standIn.folder}`, {
+    ...(where && { where }),
+    why: 'no profile says what it is',
+    next: `to have it elsewhere, ${sayWhere(standIn.datastore)}`,
+  });
 }
 
 /** Cuts a URL with a pattern behind its longest literal folder. */

@@ -7,6 +7,7 @@ import { bindingOf, outputLocation, readOutputs } from './job-outputs.ts';
 import type { Places } from './places.ts';
 import type { ParallelJob } from './pipeline.ts';
 import { jobEntries, parentEntries } from './pipeline.ts';
+import type { SourceLocation } from '../domain/problem.ts';
 import type { Problems } from './problems.ts';
 import { listed } from './problems.ts';
 import type { PipelinePlace, StepOutput } from './request.ts';
@@ -65,8 +66,7 @@ export function resolveReferences(job: ParallelJob | undefined, around: Around, 
     [...parentInputs].map(([name, input]) => [`parent.inputs.${name}`, meaningOf(input, base, places)]),
   );
   parentNames.set('name', textMeaning(runName));
-  const datastore = textOf(child(child(job?.pipeline, 'settings'), 'default_datastore'))?.replace(/^azureml:/, '');
-  if (datastore !== undefined) parentNames.set('default_datastore', textMeaning(datastore));
+  parentNames.set('default_datastore', textMeaning(defaultDatastore(job).name));
   for (const [name, { path }] of stepOutputs) parentNames.set(`parent.jobs.${name}`, textMeaning(path));
   const own = jobEntries(job, 'inputs').filter(({ key }) => key !== around.given);
   const inputs = new Map(readInputs(own, parentInputs, parentNames, given, problems));
@@ -86,6 +86,18 @@ export function resolveReferences(job: ParallelJob | undefined, around: Around, 
     names.set(`parent.outputs.${name}`, textMeaning(outputLocation(own, base, places)));
   }
   return { inputs, parentInputs, outputs, parentOutputs, names };
+}
+
+/** Named by the job; else as the cloud service calls that of every workspace. */
+export function defaultDatastore(job: ParallelJob | undefined): {
+  readonly name: string;
+  readonly at?: SourceLocation;
+} {
+  const node = child(child(job?.pipeline, 'settings'), 'default_datastore');
+  const name = textOf(node)?.replace(/^azureml:/, '');
+  return node === undefined || name === undefined || name === ''
+    ? { name: 'workspaceblobstore' }
+    : { name, at: node.at() };
 }
 
 /** Name of the job's output that is bound to `${{parent.outputs.<name>}}`. */

@@ -47,14 +47,14 @@ export async function compileRemoteOutputs(
   const { settings, cwd, dataBase: base, runFolder, places, references } = context;
   const flag = settings.output.value;
   if (flag !== undefined && flag !== '') {
-    const place = places.placeOf(flag, cwd);
+    const place = places.placeOf(flag, cwd, 'output');
     const at = settings.output.at ?? onCommandLine('--output', flag);
     if (place.kind === 'remote') await add('output', 'folder', remoteTarget(runFolder), place, at, result, context);
   }
   const outputs = new Set(references.outputs.values());
   if (rowOutput !== undefined) outputs.add(rowOutput);
   for (const output of outputs) {
-    const place = places.placeOf(output.path?.text ?? '', base);
+    const place = places.placeOf(output.path?.text ?? '', base, 'output');
     // With --output its rows go there.
     if (place.kind !== 'remote' || (output === rowOutput && flag !== undefined)) continue;
     const local = outputLocation(output, base, places);

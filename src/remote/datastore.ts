@@ -30,7 +30,7 @@ export function resolveDatastore(text: string, datastores: Datastores): Result<s
       code: 'PR3609',
       what: `the datastore ${name} is not known`,
       why: known.length === 0 ? 'no datastores are named in a profile' : `known are: ${known.join(', ')}`,
-      next: `say in parallelrun.config.yml where it is:\ndatastores:\n  ${name}: /a/folder or https://account.blob.core.windows.net/container`,
+      next: sayWhere(name),
     });
   }
   if (path === '') return ok(target);
@@ -39,3 +39,7 @@ export function resolveDatastore(text: string, datastores: Datastores): Result<s
   const [base, query] = at < 0 ? [target, ''] : [target.slice(0, at), target.slice(at)];
   return ok(`${base.replace(/\/+$/, '')}/${path.replace(/^\/+/, '')}${query}`);
 }
+
+/** What to do about a name that isn't known. */
+export const sayWhere = (name: string): string =>
+  `say in parallelrun.config.yml where it is:\ndatastores:\n  ${name}: /a/folder or https://account.blob.core.windows.net/container`;

@@ -1,5 +1,6 @@
 /** Forms of job file that people have beside a pipeline with one parallel job, and the kinds of inputs and outputs. */
 import { readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Workspace } from '../e2e/rig.ts';
@@ -217,6 +218,45 @@ describe('inputs and outputs', () => {
     expect(warnings).toEqual([]);
     expect(plan.scriptArguments).toEqual([path.join(plan.runFolder, place)]);
     expect([plan.sideOutputs, plan.sideOutputFiles]).toEqual([{ out: path.join(plan.runFolder, place) }, files]);
+  });
+});
+
+describe('the default datastore', () => {
+  const OUT = 'out: { path: "azureml://datastores/${{default_datastore}}/paths/results/${{name}}" }';
+  const named = (text: string, name: string): string =>
+    text.replace('type: pipeline\n', `type: pipeline\nsettings: { default_datastore: ${name} }\n`);
+
+  it.each([
+    ['that of every workspace', job('', OUT, '${{outputs.out}}'), 'workspaceblobstore'],
+    ['named by the job', named(job('', OUT, '${{outputs.out}}'), 'azureml:blobs'), 'blobs'],
+  ])('%s: without a profile a folder stands for it, and it is said once', async (_, text, name) => {
+    const cwd = await workspace({ 'job.yml': text });
+    const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml', flags: { name: 'r1' } });
+    const store = path.join(path.dirname(plan.runFolder), 'datastores', name);
+    expect(plan.sideOutputs).toEqual({ out: path.join(store, 'results/r1') });
+    expect(plan.scriptArguments).toEqual([path.join(store, 'results/r1')]);
+    expect(short(warnings).map((each) => each.split(':')[0])).toEqual(['PR3609']);
+    expect(warnings[0]?.what).toContain(store);
+    expect(warnings[0]?.next).toContain(`  ${name}: `);
+  });
+
+  it('is what the profile says', async () => {
+    const files = { 'job.yml': job('', OUT, '${{outputs.out}}'), 'parallelrun.config.yml': 'datastores: { workspaceblobstore: ./store }\n' }; // prettier-ignore
+    const cwd = await workspace(files);
+    const { plan, warnings } = await compiled(cwd, { jobFile: 'job.yml', flags: { name: 'r1' } });
+    expect(plan.sideOutputs).toEqual({ out: path.join(cwd, 'store/results/r1') });
+    expect(warnings).toEqual([]);
+  });
+
+  it('inputs come from the folder only where it has them', async () => {
+    const text = job('', '', '').replace('path: ./images', 'path: "azureml://datastores/workspaceblobstore/paths/in"');
+    const cwd = await workspace({ 'job.yml': text });
+    const request = { jobFile: 'job.yml' };
+    expect((await problemsOf(cwd, request)).map(({ code }) => code)).toContain('PR3609');
+    await mkdir(path.join(cwd, 'runs/datastores/workspaceblobstore/in'), { recursive: true });
+    await writeFile(path.join(cwd, 'runs/datastores/workspaceblobstore/in/a.txt'), 'x');
+    const { plan } = await compiled(cwd, request);
+    expect(plan.inputs[0]?.root).toBe(path.join(cwd, 'runs/datastores/workspaceblobstore/in'));
   });
 });
 
