@@ -183,6 +183,7 @@ async function compileOne(
     flags: { ...request.flags, root: stepsFolder(pipeline.folder), name, ...(attempt.goesOn && { overwrite: true }) },
     pipeline: {
       runId: pipeline.runId,
+      root: path.dirname(pipeline.folder),
       outputs: runLayout(pipeline.folder).outputs,
       stepOutputs,
       goesOn: attempt.goesOn,

@@ -181,7 +181,7 @@ async function contextOf(
   const datastores = new Map([...(profile?.datastores ?? []), ...(request.datastores ?? [])]);
   const inputsFolder = runLayout(place.runFolder).inputs;
   const { name: datastore, at: datastoreAt } = defaultDatastore(job);
-  const standIn = { datastore, folder: path.join(place.root, 'datastores', datastore) };
+  const standIn = { datastore, folder: path.join(request.pipeline?.root ?? place.root, 'datastores', datastore) };
   const places = new Places({ env, datastores, standIn, inputsFolder, offline: request.offline === true });
   const named = [...jobEntries(job, 'inputs'), ...parentEntries(job, 'inputs')].map(({ value }) => value);
   const assets = await readAssets(named, profile, env);

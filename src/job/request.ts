@@ -32,6 +32,8 @@ export interface JobRequest {
 /** Where a step finds the pipeline it belongs to. */
 export interface PipelinePlace {
   readonly runId: RunId;
+  /** Holds the folder of the pipeline's run; absolute. */
+  readonly root: string;
   /** For outputs of the pipeline that have no path of their own; absolute. */
   readonly outputs: string;
   /** Outputs of other steps by `<step>.outputs.<name>`. */

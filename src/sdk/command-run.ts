@@ -19,6 +19,7 @@ import { findAddress } from '../node/address.ts';
 import { commandEnvironment } from '../node/environment.ts';
 import { countGpus } from '../node/gpus.ts';
 import { findOrphans, killTree } from '../node/tree.ts';
+import { rootOfStep } from './folder.ts';
 import { prepareInterpreter, refusal } from './host.ts';
 import { linkModels } from './models.ts';
 import { pythonSites } from './package.ts';
@@ -47,7 +48,7 @@ export async function startCommand(plan: CommandPlan, onProgress: (line: string)
   const interpreter = await prepareInterpreter(plan.environment, onProgress);
   await makeFolders(plan, layout);
   if (plan.codeFolder !== undefined) {
-    const options = { exclude: [dirname(dirname(dirname(plan.runFolder)))], keep: '' };
+    const options = { exclude: [rootOfStep(plan.runFolder)], keep: '' };
     const copied = await snapshotCode(plan.codeFolder, layout.code, options);
     if (!copied.ok) throw refusal(copied.error);
   }

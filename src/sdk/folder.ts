@@ -86,9 +86,12 @@ export async function readPlan(folder: string): Promise<Plan> {
   return inPresentWords(plan);
 }
 
+/** What holds the run folder of a step's pipeline. */
+export const rootOfStep = (runFolder: string): string => dirname(dirname(dirname(runFolder)));
+
 /** What a snapshot of the code leaves out (runs, data and results that lie in the code folder) and what it always takes. */
 export function notCode(plan: Plan): { readonly exclude: readonly string[]; readonly keep: string } {
-  const root = dirname(plan.runFolder);
+  const root = plan.rootRunId === undefined ? dirname(plan.runFolder) : rootOfStep(plan.runFolder);
   const { codeFolder, file } = plan.entry;
   return {
     exclude: [root, plan.outputFolder, ...plan.inputs.map((input) => input.root)].filter((path) => path !== codeFolder),

@@ -226,6 +226,25 @@ describe('a pipeline', () => {
   });
 });
 
+it('a parallel step whose code folder holds the runs takes none of them into the copy of its code', async () => {
+  workspace.write('data/x', 'hello');
+  workspace.write('score.py', 'def run(paths): return [1 for _ in paths]\n');
+  workspace.write('runs/datastores/blobs/large', 'data');
+  workspace.write(
+    'job.yml',
+    `jobs:
+  other: { type: command, command: "true" }
+  only:
+    type: parallel
+    inputs: { data: { type: uri_folder, path: ./data } }
+    input_data: \${{inputs.data}}
+    task: { code: ., entry_script: score.py }
+`,
+  );
+  expect((await workspace.cli('run', 'job.yml', '--name', 'pipe')).code).toBe(0);
+  expect(workspace.list('pipe', 'steps/pipe.only/state/code').sort()).toEqual(['job.yml', 'score.py']);
+});
+
 describe('reuse', () => {
   it('of a step whose code folder holds runs, inputs and results', async () => {
     workspace.write('data/x', 'hello');
