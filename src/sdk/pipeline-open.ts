@@ -11,7 +11,7 @@ import { writeCancelRequest } from './cancel.ts';
 import { readPlan } from './folder.ts';
 import { pipelineLayout, readPipelineEvents, readPipelinePlan } from './pipeline-store.ts';
 import type { PipelineLayout } from './pipeline-store.ts';
-import { readPipelineRecords } from './records.ts';
+import { readCommandPlan, readPipelineRecords } from './records.ts';
 import type { StepRecords } from './records.ts';
 
 export interface StoredPipeline {
@@ -45,7 +45,7 @@ export async function openPipeline(root: string, runId: string): Promise<StoredP
   };
 }
 
-/** Of the latest run of each step that has mini-batches; of a reused one of the run that made its result. */
+/** Of the latest run of each step; of a reused one of the run that made its result. */
 async function stepRecords(
   root: string,
   own: string,
@@ -58,9 +58,10 @@ async function stepRecords(
   }
   const found = await Promise.all(
     [...latest.values()].map(async ({ folder, pipeline }): Promise<StepRecords[]> => {
-      // a command has no plan of this kind, and an earlier pipeline may be gone
-      const plan = await readPlan(folder).catch(() => undefined);
-      return plan ? [{ plan, layout: runLayout(folder), pipeline }] : [];
+      const layout = runLayout(folder);
+      // an earlier pipeline may be gone
+      const plan = await readPlan(folder).catch(() => readCommandPlan(layout));
+      return plan ? [{ plan, layout, pipeline }] : [];
     }),
   );
   return found.flat();

@@ -26,9 +26,8 @@ export interface Recorded {
  */
 export async function openCommandRecords(root: string, runId: string): Promise<Recorded | undefined> {
   const layout = runLayout(`${root}/${runId}`);
-  const text = await readFile(layout.command, 'utf8').catch(() => undefined);
-  if (text === undefined) return undefined;
-  const command = JSON.parse(text) as CommandPlan;
+  const command = await readCommandPlan(layout);
+  if (command === undefined) return undefined;
   const plan = { runId: command.runId, rootRunId: command.pipeline.runId };
   const pipeline = runLayout(dirname(root));
   return {
@@ -36,6 +35,12 @@ export async function openCommandRecords(root: string, runId: string): Promise<R
     records: () => readRecords(plan, layout),
     live: async () => (await lockHolder(pipeline.state, 'run')) !== undefined,
   };
+}
+
+/** @returns undefined where the folder is none of a command */
+export async function readCommandPlan(layout: RunLayout): Promise<CommandPlan | undefined> {
+  const text = await readFile(layout.command, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : (JSON.parse(text) as CommandPlan);
 }
 
 export async function readRecords({ runId, rootRunId }: Whose, layout: RunLayout): Promise<AllRecords> {
@@ -57,7 +62,7 @@ export async function readPipelineRecords(runId: string, steps: readonly StepRec
 }
 
 export interface StepRecords {
-  readonly plan: Plan;
+  readonly plan: Pick<Plan, 'runId' | 'toParent'>;
   readonly layout: RunLayout;
   /** The one it was a step of: of a reused step an earlier one. */
   readonly pipeline: string;

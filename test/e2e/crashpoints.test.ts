@@ -168,7 +168,9 @@ test('resume, killed at twenty random moments in a row, then left alone', async 
   expect(await run.settled()).toBe(10);
   run.allow(COUNT);
   await run.endsExactly(run.resume(), ROW_BYTES);
-  const settled = before.slice(0, 10);
+  // those that were allowed to: a worker may have begun a later one before
+  const settled = before.filter((name) => Number(name.slice(1)) < 10);
+  expect(settled).toHaveLength(10);
   expect(
     executions()
       .slice(before.length)
