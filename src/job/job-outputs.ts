@@ -6,7 +6,7 @@ import type { Names } from './expressions.ts';
 import { resolveScalar, wholeExpression } from './expressions.ts';
 import type { Places } from './places.ts';
 import type { Problems } from './problems.ts';
-import { listed } from './problems.ts';
+import { ifMeant, listed } from './problems.ts';
 import { OUTPUT_TYPES } from './shape.ts';
 import type { WrittenEntry, WrittenNode, WrittenScalar } from './written.ts';
 import { child, describeNode, isNull, textOf } from './written.ts';
@@ -89,6 +89,7 @@ function outputType(
   problems.error('PR1011', `the output ${name} has an unknown type`, {
     where: node.at(),
     why: `found ${describeNode(node)}; allowed: ${listed(OUTPUT_TYPES)}`,
+    ...ifMeant(type ?? '', OUTPUT_TYPES),
   });
   return 'uri_folder';
 }

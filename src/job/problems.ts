@@ -1,5 +1,6 @@
 /** Collects what is wrong with a job, so that one look shows all of it. */
 import type { Problem, ProblemCode, SourceLocation } from '../domain/problem.ts';
+import { nearest } from '../domain/nearest.ts';
 import { redact } from '../domain/redact.ts';
 
 export class Problems {
@@ -64,6 +65,12 @@ export function onCommandLine(flag: string, value?: unknown): SourceLocation {
     keyPath: flag,
     ...(value === undefined ? {} : { excerpt: `${flag} ${typeof value === 'string' ? value : JSON.stringify(value)}` }),
   };
+}
+
+/** What to do about a word that isn't known, where one that is looks like it. */
+export function ifMeant(word: string, known: readonly string[]): Pick<Details, 'next'> {
+  const meant = nearest(word, known);
+  return meant === undefined ? {} : { next: `did you mean ${meant}?` };
 }
 
 /** `a, b and c`. */

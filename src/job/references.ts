@@ -9,7 +9,7 @@ import type { ParallelJob } from './pipeline.ts';
 import { jobEntries, parentEntries } from './pipeline.ts';
 import type { SourceLocation } from '../domain/problem.ts';
 import type { Problems } from './problems.ts';
-import { listed } from './problems.ts';
+import { ifMeant, listed } from './problems.ts';
 import type { PipelinePlace, StepOutput } from './request.ts';
 import { INPUT_TYPES } from './shape.ts';
 import { describeFound } from './values.ts';
@@ -177,6 +177,7 @@ function readInputMap(name: string, node: WrittenNode, names: Names, assets: Ass
     problems.error('PR1011', `the input ${name} has an unknown type`, {
       where: typeNode.at(),
       why: `found ${describeNode(typeNode)}; allowed: ${listed(INPUT_TYPES)}`,
+      ...ifMeant(type ?? '', INPUT_TYPES),
     });
     return broken;
   }

@@ -156,6 +156,15 @@ describe('bad values', () => {
     ]);
   });
 
+  it.each([
+    ['an input', 'uri_folder, path', 'uri_foldr, path'],
+    ['an output', 'scores: { type: uri_folder }', 'scores: { type: uri_foldr }'],
+  ])('names the type that %s may be meant to have', async (_, from, to) => {
+    const cwd = await workspace({ 'job.yml': swap(from, to) });
+    const [problem] = await problemsOf(cwd, { jobFile: 'job.yml' });
+    expect(problem).toMatchObject({ code: 'PR1011', next: 'did you mean uri_folder?' });
+  });
+
   it('places a wrong flag on the command line', async () => {
     const cwd = await workspace();
     const [problem] = await problemsOf(cwd, { flags: { entryScript: 'score.py', input: 'images', maxRetries: '-1' } });
