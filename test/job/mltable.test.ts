@@ -87,14 +87,23 @@ transformations:
       keys: ['store'],
       format: '{store}/{date}.txt',
     });
-    const plain = await at(mltable);
-    expect((await compiled(plain.cwd, plain.request)).warnings.map(({ code }) => code)).toContain('PR1036');
+    // of the names that are no keys there is no one value in a mini-batch
+    const told = (await compiled(keyed.cwd, keyed.request)).warnings.map(({ code, what }) => [code, what]);
+    expect(told).toContainEqual(['PR1036', expect.stringContaining('date of the paths is not added to the rows')]);
+    const plain = await compiled((await at(mltable)).cwd, keyed.request);
+    expect(plain.warnings).toEqual([]);
+    expect(plain.plan.inputs[0]).toMatchObject({ steps: [{ step: 'extract', format: '{store}/{date}.txt' }] });
   });
 
   it.each([
-    ['what would change the rows', '- drop_columns: [x]', ['PR1036:3']],
+    ['what would change the rows in ways of its own', '- take_random_sample: { probability: 0.1 }', ['PR1036:3']],
     ['what is misspelt', '- read_delimitd: {}', ['PR1036:3']],
-    ['a column of paths', '- read_delimited: { include_path_column: true }', ['PR1036:3']],
+    ['a column of paths that is neither wanted nor not', '- read_delimited: { include_path_column: maybe }', ['PR1036:3']],
+    ['columns that are none', '- drop_columns: { a: b }', ['PR1036:3']],
+    ['a type that is none', '- convert_column_types: [{ columns: x, column_type: money }]', ['PR1036:3']],
+    ['a format that is none', "- convert_column_types: [{ columns: x, column_type: { datetime: { formats: ['%Q'] } } }]", ['PR1036:3']],
+    ['a filter that is none', "- filter: 'x > 1'", ['PR1036:3']],
+    ['a count that is none', '- take: -1', ['PR1036:3']],
     ['a bad header', '- read_delimited: { header: maybe }', ['PR1036:3']],
     ['a bad delimiter', '- read_delimited: { delimiter: ab }', ['PR1036:3']],
     ['two in one', '- { read_parquet: {}, take: 3 }', ['PR1036:3']],
