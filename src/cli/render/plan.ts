@@ -122,6 +122,8 @@ function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[]
   }
   if (preview.uncounted === true)
     return ['  not counted: all rows would have to be read, and the table is larger than 256 MiB'];
+  if (preview.items === 0 && stepsOf(preview.plan.inputs).length > 0)
+    return ['  none: no row of the table is left by its transformations'];
   const atLeast = preview.truncated === true ? 'at least ' : '';
   const spread =
     sizes.min === sizes.max

@@ -17,7 +17,7 @@ import { isQuery } from '../query/copy.ts';
 import { Stamper, UNKNOWN } from '../stamp.ts';
 import { markWhole } from '../unpack.ts';
 import { checkOneDialect, feed } from './feed.ts';
-import { picksRowsOf } from '../../domain/transform.ts';
+import { picksRowsOf, stepsOf } from '../../domain/transform.ts';
 import { RowPicker } from '../transform/pick.ts';
 import type { RangeLimits } from '../table/ranges.ts';
 import { Gather } from './gather.ts';
@@ -181,14 +181,18 @@ export class Grouping {
     const { exclude, onSkip, groupedFiles, columns } = this.#options;
     if (groupedFiles !== undefined) this.#listing = new GroupedFilesWriter(groupedFiles);
     const listing = this.#listing;
+    const picker = RowPicker.of(this.#inputs, columns);
     await feed(this.#inputs, this.#folder, this.#keys, this.#grouper, {
       exclude,
       signal,
-      picker: RowPicker.of(this.#inputs, columns),
+      picker,
       ...(onSkip && { onSkip }),
       // Rows of a query have a mark of their own that they are whole, and move with the run folder.
       ...(listing && { onFile: (path, input) => listing.add(path, !isQuery(input)) }),
     });
+    const [step] = stepsOf(this.#inputs);
+    if (picker?.taken === 0 && step)
+      onSkip?.(step.at.file, `its transformations leave none of the rows that were looked at, ${picker.seen} of them`);
   }
 
   /** Everything is where the mini-batches say; workers may go there. */

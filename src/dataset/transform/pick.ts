@@ -27,6 +27,9 @@ const READ: Readonly<Record<'csv' | 'jsonl' | 'parquet' | 'arrow', ReadValue>> =
 type Stage = (row: RowValues) => boolean;
 
 export class RowPicker {
+  /** Rows so far. */
+  seen = 0;
+  taken = 0;
   /** Columns of the files that are looked at, as they are read. */
   readonly columns: readonly Column[];
   readonly #stages: readonly Stage[];
@@ -49,7 +52,7 @@ export class RowPicker {
     const wanted = new Set(steps.flatMap((step) => (step.step === 'filter' ? columnsIn(step.condition) : [])));
     this.columns = fileColumns(columns).filter(({ name }) => wanted.has(name));
     this.#slots = new Map(this.columns.map(({ name }, slot) => [name, slot]));
-    let here: readonly Column[] = fileColumns(columns).map(({ found, ...column }) => ({ ...column, ...(found && { type: found }) })); // prettier-ignore
+    let here: readonly Column[] = fileColumns(columns).map(before);
     this.#stages = steps.flatMap((step): readonly Stage[] => {
       here = afterStep(here, step, format === 'csv', undefined);
       if (step.step === 'filter') return [this.#filter(new Filter(step.condition, byName(here)), byName(here))];
@@ -71,7 +74,10 @@ export class RowPicker {
   /** @param raws values of `columns` as they are stored; null: missing. The rows come in the order of the input */
   takes(raws: readonly (string | null)[]): boolean {
     this.#raws = raws;
-    return this.#stages.every((stage) => stage(this.#row));
+    this.seen += 1;
+    const taken = this.#stages.every((stage) => stage(this.#row));
+    if (taken) this.taken += 1;
+    return taken;
   }
 
   readonly #row: RowValues = (name) => {
@@ -99,6 +105,11 @@ export class RowPicker {
       return true;
     };
   }
+}
+
+/** The column as the files have it, before the first step. */
+function before({ found, hidden: _, empty: __, ...column }: Column): Column {
+  return found ? { ...column, type: found } : column;
 }
 
 function skipping(count: number): Stage {
