@@ -1,6 +1,6 @@
 /** Words of a pipeline: jobs that hand their outputs on, each of which is a run of its own. */
 import type { RunId } from './ids.ts';
-import type { EnvironmentSpec, ModelSpec } from './plan.ts';
+import type { EnvironmentSpec, ModelSpec, RemotePlaces } from './plan.ts';
 import type { ExitCode } from './problem.ts';
 
 export const PIPELINE_FORMAT = 1;
@@ -50,6 +50,8 @@ export interface CommandPlan {
   /** As `Plan` has them. */
   readonly models?: Readonly<Record<string, ModelSpec>>;
   readonly dataInputs: Readonly<Record<string, string>>;
+  /** As `Plan` has it: fetched before it runs, uploaded once it has ended well. */
+  readonly remote?: RemotePlaces;
 }
 
 export interface StepOutputPlace {

@@ -1,12 +1,12 @@
 /** A job of `type: command`: one line for the shell, run once. I/O: looks at the files it names. */
 import type { CommandPlan } from '../domain/pipeline.ts';
 import { runLayout } from '../domain/layout.ts';
-import type { SourceLocation } from '../domain/problem.ts';
 import type { JobContext } from './context.ts';
 import type { ResolvedPiece } from './expressions.ts';
 import { resolveTemplate } from './expressions.ts';
 import { outputLocation } from './job-outputs.ts';
 import { look, toLocalPath } from './paths.ts';
+import { compileRemoteOutputs } from './remote-outputs.ts';
 import type { Problems } from './problems.ts';
 import { checkSideInput } from './selection.ts';
 import { parseDurationMs } from './values.ts';
@@ -29,7 +29,11 @@ export async function compileCommand(context: JobContext): Promise<Parts | undef
       problems,
     );
   }
-  refuseElsewhere(context);
+  await compileRemoteOutputs(context, undefined, {
+    folder: runLayout(runFolder).outputs,
+    result: undefined,
+    overwrite: false,
+  });
   if (command === undefined) return undefined;
   const outputs = [...references.outputs.values()];
   return {
@@ -40,26 +44,6 @@ export async function compileCommand(context: JobContext): Promise<Parts | undef
     outputFiles: outputs.filter((output) => output.type === 'uri_file').map((output) => output.name),
     outputFolder: runLayout(runFolder).outputs,
   };
-}
-
-/** What a command reads and writes is not carried for it. */
-function refuseElsewhere({ references, places, dataBase, problems }: JobContext): void {
-  for (const input of references.inputs.values()) {
-    if (input.kind !== 'data' || places.placeOf(input.path, dataBase).kind !== 'remote') continue;
-    tell(`the input ${input.name} of a command lies elsewhere`, input.node.at(), problems);
-  }
-  for (const output of references.outputs.values()) {
-    if (output.path === undefined || places.placeOf(output.path.text, dataBase, 'output').kind !== 'remote') continue;
-    tell(`the output ${output.name} of a command goes elsewhere`, output.path.at(), problems);
-  }
-}
-
-function tell(what: string, where: SourceLocation, problems: Problems): void {
-  problems.error('PR1007', what, {
-    where,
-    why: 'only the data of parallel jobs is fetched and uploaded',
-    next: 'give the URL as a text (a literal input), and let the command fetch or upload it itself',
-  });
 }
 
 function commandOf(node: WrittenNode | undefined, { job, problems, references }: JobContext): string | undefined {

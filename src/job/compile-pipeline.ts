@@ -190,8 +190,8 @@ async function compileOne(
     },
   };
   if (step.type === 'command') {
-    const { plan, outputs, inputs } = await compileCommandJob(step, asStep, surroundings, problems);
-    return { ...(plan && { step: { type: 'command', plan } }), outputs, inputs, secrets: new Map() };
+    const { plan, ...others } = await compileCommandJob(step, asStep, surroundings, problems);
+    return { ...(plan && { step: { type: 'command', plan } }), ...others };
   }
   const compiled = await compileParallel(step, asStep, surroundings, problems);
   return {

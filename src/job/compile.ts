@@ -120,13 +120,19 @@ export async function compileCommandJob(
   request: JobRequest,
   surroundings: Surroundings,
   problems: Problems,
-): Promise<{ readonly plan?: CommandPlan; readonly outputs: Outputs; readonly inputs: Inputs }> {
+): Promise<{
+  readonly plan?: CommandPlan;
+  readonly outputs: Outputs;
+  readonly inputs: Inputs;
+  readonly secrets: Places['secrets'];
+}> {
   const { context, parts, place } = await contextOf(job, request, surroundings, problems);
   const { compileCommand } = await import('./command.ts');
   const command = await compileCommand(context);
   const environment = await compileEnvironment(context, undefined);
   const { models } = await compileModels(context);
-  const made = { outputs: outputsOf(context), inputs: inputsOf(context) };
+  const { places } = context;
+  const made = { outputs: outputsOf(context), inputs: inputsOf(context), secrets: places.secrets };
   if (command === undefined || request.pipeline === undefined || problems.hasErrors) return made;
   const plan: CommandPlan = {
     runId: place.runId,
@@ -139,6 +145,7 @@ export async function compileCommandJob(
     environmentVariables: { ...environment.variables, ...parts.variables.values },
     ...(Object.keys(models).length > 0 && { models }),
     dataInputs: made.inputs,
+    ...(places.all && { remote: places.all }),
   };
   return { plan, ...made };
 }

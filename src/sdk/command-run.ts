@@ -22,6 +22,8 @@ import { findOrphans, killTree } from '../node/tree.ts';
 import { rootOfStep } from './folder.ts';
 import { prepareInterpreter, refusal } from './host.ts';
 import { linkModels } from './models.ts';
+import { fetchWhole, uploadOutputs } from './remote.ts';
+import type { Release, Secrets } from './remote.ts';
 import { pythonSites } from './package.ts';
 import { replace } from './resume-store.ts';
 
@@ -42,11 +44,71 @@ const LINE_LENGTH_MAX = 16 * 1024;
 /** Between SIGTERM and SIGKILL. */
 const GRACE_MS = 5_000;
 
-/** @throws ParallelRunError where it could not be started; exit code 2 */
-export async function startCommand(plan: CommandPlan, onProgress: (line: string) => void): Promise<RunningCommand> {
+export interface CommandOptions {
+  readonly onProgress: (line: string) => void;
+  readonly secrets: Secrets;
+  /** Until it has been started. */
+  readonly signal: AbortSignal;
+}
+
+/** @throws ParallelRunError where it could not be started; exit code 2, or 3 where its inputs can't be fetched now */
+export async function startCommand(plan: CommandPlan, options: CommandOptions): Promise<RunningCommand> {
+  const { onProgress, secrets, signal } = options;
   const layout = runLayout(plan.runFolder);
-  const interpreter = await prepareInterpreter(plan.environment, onProgress);
+  const interpreter = await prepareInterpreter(plan.environment, onProgress, signal);
   await makeFolders(plan, layout);
+  // What has been written by one attempt the next one may write again.
+  const carried = { ...plan, runId: plan.pipeline.runId };
+  const release = await fetchWhole(carried, { secrets, signal, onProgress });
+  try {
+    signal.throwIfAborted();
+    const running = await startShell(plan, layout, interpreter, onProgress);
+    const upload = (stop: AbortSignal) => uploadOutputs(carried, { secrets, onProgress, signal: stop });
+    return withUploads(running, release, upload);
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+/** It has ended well once its outputs are where they belong. */
+function withUploads(
+  running: RunningCommand,
+  release: Release,
+  upload: (stop: AbortSignal) => Promise<unknown>,
+): RunningCommand {
+  const stop = new AbortController();
+  let canceled: 130 | 143 | undefined;
+  let hasExited = false;
+  const ended = running.ended.then(async (end): Promise<CommandEnd> => {
+    hasExited = true;
+    await release();
+    if (end.state !== 'Completed') return end;
+    try {
+      await upload(stop.signal);
+      return end;
+    } catch (error) {
+      if (canceled !== undefined) return { state: 'Canceled', exitCode: canceled, cause: ['it was canceled'] };
+      const cause = `its outputs could not be uploaded: ${error instanceof Error ? error.message : String(error)}`;
+      return { state: 'Failed', exitCode: 3, cause: [redact(cause)] };
+    }
+  });
+  return {
+    ended,
+    cancel: (how, exitCode) => {
+      canceled ??= exitCode;
+      stop.abort();
+      if (!hasExited) running.cancel(how, exitCode);
+    },
+  };
+}
+
+async function startShell(
+  plan: CommandPlan,
+  layout: RunLayout,
+  interpreter: string,
+  onProgress: (line: string) => void,
+): Promise<RunningCommand> {
   if (plan.codeFolder !== undefined) {
     const options = { exclude: [rootOfStep(plan.runFolder)], keep: '' };
     const copied = await snapshotCode(plan.codeFolder, layout.code, options);

@@ -92,6 +92,8 @@ export class LivePipeline implements PipelineHandle {
   readonly #lock: Lock;
   readonly #events: PipelineEvent[];
   readonly #running = new Map<string, RunningStep>();
+  /** Steps that don't run yet: their inputs are fetched, their environments built. */
+  readonly #beginning = new Map<string, AbortController>();
   readonly #listeners: ((event: PipelineEvent) => void)[] = [];
   readonly #phases = new Map<string, StepProgress>();
   #canceled: { readonly how: 'orderly' | 'now'; readonly exitCode: 130 | 143 } | undefined;
@@ -163,12 +165,14 @@ export class LivePipeline implements PipelineHandle {
     const exitCode = this.#canceled?.exitCode ?? (by === 'SIGTERM' ? 143 : 130);
     this.#canceled = { how, exitCode };
     this.#journal.giveUp();
+    for (const beginning of this.#beginning.values()) beginning.abort();
     for (const step of this.#running.values()) step.cancel(how, by);
   }
 
   /** What can't be recorded mustn't go on. */
   #breakOff(error: unknown): void {
     this.#broken ??= error instanceof Error ? error : new Error(String(error));
+    for (const beginning of this.#beginning.values()) beginning.abort();
     for (const step of this.#running.values()) step.cancel('now', 'command');
   }
 
@@ -204,6 +208,8 @@ export class LivePipeline implements PipelineHandle {
   }
 
   async #runStep(name: string, options: StepOptions): Promise<void> {
+    const beginning = new AbortController();
+    this.#beginning.set(name, beginning);
     const step = await beginStep({
       name,
       request: this.#request,
@@ -211,8 +217,10 @@ export class LivePipeline implements PipelineHandle {
       outputs: this.#outputs(),
       events: this.#events,
       note: (event) => this.#note(event),
+      signal: beginning.signal,
       options,
     });
+    this.#beginning.delete(name);
     let ended: StepEnded;
     if (step.kind === 'running') {
       this.#running.set(name, step);

@@ -38,7 +38,7 @@ interface FetchedInput {
   readonly key: string;
 }
 
-export const hasRemoteInputs = (plan: Plan): boolean => (plan.remote?.inputs.length ?? 0) > 0;
+export const hasRemoteInputs = (plan: Pick<Plan, 'remote'>): boolean => (plan.remote?.inputs.length ?? 0) > 0;
 
 /** Inputs of a new run: those that are split come while the run goes on. */
 export interface ComingInputs {
@@ -77,6 +77,36 @@ export async function fetchInputs(plan: Plan, options: RemoteOptions): Promise<C
     stopped.abort();
   };
   return { arriving, stop, release };
+}
+
+/** Of who reads all of its inputs at once. @throws as `fetchInputs` */
+export function fetchWhole(
+  { runId, remote }: Pick<Plan, 'runId' | 'remote'>,
+  options: RemoteOptions,
+): Promise<Release> {
+  const whole = { runId, inputs: [], ...(remote && { remote }) };
+  return each(remote?.inputs, async (input) => {
+    const { stage } = await import('../remote/index.ts');
+    const fetched = await stage(requestFor(whole, input, options.secrets), stageOptions(whole, options));
+    await place(input, fetched);
+    return fetched.release;
+  });
+}
+
+/** What each input is just now, by its name; one of which nobody can say it is never the same. */
+export async function remoteStamps(
+  plan: Pick<Plan, 'runId' | 'remote'>,
+  options: RemoteOptions,
+): Promise<ReadonlyMap<string, string>> {
+  const stamps = new Map<string, string>();
+  for (const input of plan.remote?.inputs ?? []) {
+    const { listRemote } = await import('../remote/index.ts');
+    const request = requestFor({ inputs: [] }, input, options.secrets);
+    const found = await listRemote(request, stageOptions(plan, options)).catch(() => undefined);
+    const isKnown = found?.objects.every(({ version }) => version !== '') === true;
+    stamps.set(input.name, isKnown ? found.digest : `unknown ${String(Math.random())}`);
+  }
+  return stamps;
 }
 
 /** Whether a mini-batch is all that anybody sees of an input. */
@@ -163,14 +193,17 @@ export async function overFetched<T>(
 
 const quoted = (text: string): string => JSON.stringify(text).slice(1, -1);
 
+/** `runId`: what it has written it may write again. */
+export type Uploading = Pick<Plan, 'runId' | 'remote'> & { readonly output?: Plan['output'] };
+
 /** @returns the URL of the result, where that was among what went elsewhere. @throws OutputError */
-export async function uploadOutputs(plan: Plan, options: RemoteOptions): Promise<string | undefined> {
+export async function uploadOutputs(plan: Uploading, options: RemoteOptions): Promise<string | undefined> {
   const outputs = plan.remote?.outputs ?? [];
   if (outputs.length === 0) return undefined;
   const { upload, UploadFailed } = await import('../remote/index.ts');
   const { runId } = plan;
   const { secrets, ...others } = options;
-  const result = plan.output.action === 'append_row' ? plan.output.file : undefined;
+  const result = plan.output?.action === 'append_row' ? plan.output.file : undefined;
   let uploaded: string | undefined;
   for (const { name, url, kind, local, overwrite } of outputs) {
     if (result === local) uploaded = url;
@@ -215,7 +248,11 @@ async function each(
   }
 }
 
-function requestFor(plan: Plan, { name, url, kind, local, whole }: RemoteInput, secrets: Secrets): StageRequest {
+function requestFor(
+  plan: Pick<Plan, 'inputs'>,
+  { name, url, kind, local, whole }: RemoteInput,
+  secrets: Secrets,
+): StageRequest {
   const split = whole === true ? undefined : plan.inputs.find((input) => input.root === local);
   const matcher = split?.select.by === 'glob' ? matcherFor(split.select) : undefined;
   return {
@@ -235,7 +272,10 @@ function locationOf(url: string, secrets: Secrets): RemoteLocation {
   );
 }
 
-function stageOptions(plan: Plan, { signal, onProgress, onNote = onProgress }: RemoteOptions): StageOptions {
+function stageOptions(
+  plan: Pick<Plan, 'runId'>,
+  { signal, onProgress, onNote = onProgress }: RemoteOptions,
+): StageOptions {
   return {
     env: process.env,
     cacheFolder: path.join(defaultCacheFolder(process.env), 'data'),

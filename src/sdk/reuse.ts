@@ -8,6 +8,7 @@ import type { Fingerprint, PipelineEvent, StepOutputPlace } from '../domain/pipe
 import type { Plan } from '../domain/plan.ts';
 import type { CompiledStep } from '../job/index.ts';
 import { snapshotCode } from '../environment/index.ts';
+import { remoteStamps } from './remote.ts';
 import { pipelineLayout, readPipelineEvents, readPipelinePlan } from './pipeline-store.ts';
 
 export interface Earlier {
@@ -27,7 +28,7 @@ const LOOK_BACK = 100;
 const hash = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
 
 /** @param runId of the pipeline; it and the paths of inputs say nothing: what lies there is compared apart */
-export async function fingerprintOf(compiled: CompiledStep, runId: RunId): Promise<Fingerprint> {
+export async function fingerprintOf(compiled: CompiledStep, runId: RunId, signal: AbortSignal): Promise<Fingerprint> {
   // a word of its own: a pipeline may be called `p`
   const id = new RegExp(`(?<![\\w-])${runId.replaceAll('.', '\\.')}(?![\\w-])`, 'g');
   const places = Object.entries(compiled.inputs).sort(([, a], [, b]) => b.length - a.length);
@@ -48,7 +49,7 @@ export async function fingerprintOf(compiled: CompiledStep, runId: RunId): Promi
     environment: neutral(step.plan.environment),
     'environment variables': neutral(step.plan.environmentVariables),
     outputs: neutral(compiled.outputs),
-    ...(await inputsOf(compiled.inputs)),
+    ...(await inputsOf(compiled.inputs, await remoteStamps(step.plan, { secrets: compiled.secrets, signal }))),
     ...(await modelsOf(step.plan.models ?? {})),
   };
   if (step.type === 'command') {
@@ -81,9 +82,13 @@ async function codeOf(folder: string, exclude: readonly string[]): Promise<strin
 }
 
 /** Files by path, size and time of change: what another step has made anew lies elsewhere, and is never the same. */
-async function inputsOf(inputs: Readonly<Record<string, string>>): Promise<Record<string, string>> {
+async function inputsOf(
+  inputs: Readonly<Record<string, string>>,
+  elsewhere: ReadonlyMap<string, string>,
+): Promise<Record<string, string>> {
   const found: Record<string, string> = {};
-  for (const [name, place] of Object.entries(inputs)) found[`input ${name}`] = await stampOf(place);
+  for (const [name, place] of Object.entries(inputs))
+    found[`input ${name}`] = elsewhere.get(name) ?? (await stampOf(place));
   return found;
 }
 

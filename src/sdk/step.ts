@@ -52,6 +52,8 @@ export interface StepTurn {
   /** Of the pipeline so far. */
   readonly events: readonly PipelineEvent[];
   readonly note: (event: PipelineEvent) => Promise<void>;
+  /** Ends what it waits for before it runs; then it is canceled like any other. */
+  readonly signal: AbortSignal;
   readonly options: StepOptions;
 }
 
@@ -61,7 +63,7 @@ export async function beginStep(turn: StepTurn): Promise<BegunStep> {
     return (await goOn(turn)) ?? (await beginAnew(turn));
   } catch (error) {
     const cause = error instanceof ParallelRunError ? textsOf(error.problems) : [messageOf(error)];
-    const canceled = turn.options.signal?.aborted === true;
+    const canceled = turn.signal.aborted;
     const exitCode = error instanceof ParallelRunError && error.exitCode > 2 ? error.exitCode : 1;
     return { kind: 'ended', ended: { state: canceled ? 'Canceled' : 'Failed', exitCode, cause, outputs: {} } };
   }
@@ -84,11 +86,14 @@ async function goOn(turn: StepTurn): Promise<RunningStep | undefined> {
   }
   const root = stepsFolder(pipeline.folder);
   if (!(await hasBegun(root, before.runId))) return undefined;
-  const rest = { ...options, retryFailed: true };
+  const rest = { ...options, retryFailed: true, signal: turn.signal };
   const resumed = await resume(root, before.runId, rest);
   await note({ type: 'step-started', at: systemClock.now(), step: name, runId: before.runId });
   const outputs = compiled.ok ? compiled.value.outputs : {};
-  const print = compiled.ok ? await fingerprintOf(compiled.value, pipeline.runId) : undefined;
+  const print =
+    compiled.ok && compiled.value.reusable
+      ? await fingerprintOf(compiled.value, pipeline.runId, turn.signal)
+      : undefined;
   if (resumed.kind === 'ended') {
     const { state, exitCode } = resumed.ended;
     return atOnce({ state, exitCode, cause: [], outputs, ...(print && { fingerprint: print }) });
@@ -124,14 +129,14 @@ const compiledStep = (
 ) => compileStep(request, pipeline, name, attempt, outputs);
 
 async function beginAnew(turn: StepTurn): Promise<BegunStep> {
-  const { name, pipeline, options, note } = turn;
+  const { name, pipeline, options, note, signal } = turn;
   const attempts = attemptsOf(turn);
   const found = await compiledStep(turn, { number: attempts + 1, goesOn: false });
   if (!found.ok) {
     return { kind: 'ended', ended: { state: 'Failed', exitCode: 1, cause: textsOf(found.error), outputs: {} } };
   }
   const compiled = found.value;
-  const fingerprint = compiled.reusable ? await fingerprintOf(compiled, pipeline.runId) : undefined;
+  const fingerprint = compiled.reusable ? await fingerprintOf(compiled, pipeline.runId, signal) : undefined;
   const reuse = fingerprint && (await findEarlier(pipeline.root, pipeline.runId, name, fingerprint));
   if (reuse?.kind === 'reuse' && fingerprint) {
     const { outputs, ...from } = reuse.from;
@@ -143,7 +148,8 @@ async function beginAnew(turn: StepTurn): Promise<BegunStep> {
   await note({ type: 'step-started', at: systemClock.now(), step: name, runId, ...notReused });
   const progress = options.onProgress ?? (() => undefined);
   if (compiled.step.type === 'command') {
-    const running = await startCommand(compiled.step.plan, progress);
+    const { secrets } = compiled;
+    const running = await startCommand(compiled.step.plan, { onProgress: progress, secrets, signal });
     return {
       kind: 'running',
       ended: running.ended.then((end) => withOutputs(end, compiled, fingerprint)),
@@ -152,7 +158,7 @@ async function beginAnew(turn: StepTurn): Promise<BegunStep> {
   }
   const run = await startPlan(
     { plan: compiled.step.plan, warnings: compiled.warnings, secrets: compiled.secrets },
-    { onProgress: progress },
+    { onProgress: progress, signal },
   );
   return runningRun(run, compiled.outputs, fingerprint, turn);
 }

@@ -404,6 +404,97 @@ jobs:
     );
   });
 
+  describe('commands of a pipeline', () => {
+    const job = (label = 'cat'): string => `type: pipeline
+jobs:
+  prepare:
+    type: command
+    is_deterministic: true
+    command: >-
+      grep -q ${label} \${{inputs.labels}}/labels.txt && wc -c < \${{inputs.one}} > \${{outputs.made}}/size.txt &&
+      cat \${{inputs.labels}}/labels.txt > \${{outputs.copy}}
+    inputs:
+      labels: { type: uri_folder, path: ${JSON.stringify(url('labels'))} }
+      one: { type: uri_file, path: ${JSON.stringify(url('images/a/1.txt'))} }
+    outputs:
+      made: { type: uri_folder, path: ${JSON.stringify(url('made-${{name}}'))} }
+      copy: { type: uri_file, path: ${JSON.stringify(url('copy-${{name}}.txt'))} }
+  score:
+    type: parallel
+    inputs: { data: "\${{parent.jobs.prepare.outputs.made}}" }
+    input_data: \${{inputs.data}}
+    outputs: { o: { type: uri_file } }
+    task: { code: ./code, entry_script: score.py, append_row_to: "\${{outputs.o}}" }
+`;
+
+    it(
+      'read what lies elsewhere, and what they make goes elsewhere; the next step has it here',
+      async () => {
+        space.write('job.yml', job());
+        const failing = { left: 3 };
+        proxy.fault = ({ method }) => (method === 'GET' && failing.left-- > 0 ? { do: 'answer', status: 503 } : pass);
+        await succeeds(space.cli('run', 'job.yml', '--name', 'p'));
+        expect(failing.left).toBeLessThan(0);
+        expect(await store.read('made-p.prepare/size.txt')).toMatch(/^ *56\n$/);
+        expect(await store.read('copy-p.prepare.txt')).toBe('cat dog');
+        expect(readFileSync(join(space.root, 'p/steps/p.score/outputs/o'), 'utf8')).toMatch(/^size\.txt/);
+        expect(readdirSync(join(space.folder, 'cache/data/locks'))).toEqual([]);
+      },
+      2 * MINUTE,
+    );
+
+    it(
+      'a command that fails uploads nothing; mended, its pipeline goes on',
+      async () => {
+        space.write('job.yml', job('elephant'));
+        await fails(space.cli('run', 'job.yml', '--name', 'q'), 1);
+        expect(await store.read('made-q.prepare/size.txt')).toBeUndefined();
+        space.write('job.yml', job());
+        await succeeds(space.cli('resume', 'q', '--allow-code-change'));
+        expect(await store.read('made-q.prepare-2/size.txt')).toMatch(/56/);
+      },
+      2 * MINUTE,
+    );
+
+    it(
+      'a server that denies access fails the step with its words; Ctrl-C ends what is waited for',
+      async () => {
+        space.write('job.yml', job());
+        proxy.fault = ({ method }) => (method === 'GET' ? { do: 'answer', status: 403 } : pass);
+        expect(await fails(space.cli('run', 'job.yml', '--name', 'd'), 2)).toMatch(/PR360\d/);
+        proxy.fault = ({ method, url: path }) => (method === 'GET' && path.includes('1.txt') ? { do: 'hang' } : pass);
+        const child = space.spawnCli('run', 'job.yml', '--name', 'c');
+        const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+        await expect.poll(() => proxy.reads('images/a/1.txt').length, { timeout: MINUTE }).toBeGreaterThan(0);
+        child.kill('SIGINT');
+        expect(await ended).toBe(130);
+        expect(readdirSync(join(space.folder, 'cache/data/locks'))).toEqual([]);
+      },
+      2 * MINUTE,
+    );
+
+    it(
+      'a step is reused only where what it reads elsewhere is the same',
+      async () => {
+        const one = job().replaceAll('-${{name}}', '');
+        space.write(
+          'job.yml',
+          one.replace(/outputs:\n {6}made[^]*?copy\.txt"? \}/, 'outputs: { made: {}, copy: { type: uri_file } }'),
+        );
+        await succeeds(space.cli('run', 'job.yml', '--name', 'r1'));
+        const again = await succeeds(space.cli('run', 'job.yml', '--name', 'r2'));
+        expect(again).toMatch(/prepare.*(Reused|reused)/);
+        await store.put('labels/labels.txt', 'cat and dog');
+        try {
+          expect(await succeeds(space.cli('run', 'job.yml', '--name', 'r3'))).toMatch(/prepare +Completed/);
+        } finally {
+          await store.put('labels/labels.txt', 'cat dog');
+        }
+      },
+      2 * MINUTE,
+    );
+  });
+
   const onTable = missing === undefined && hasModule('pandas') ? test : test.skip;
   onTable(
     'a table, as a file and as a folder of them, is the table it is here',
