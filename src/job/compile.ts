@@ -194,7 +194,7 @@ async function contextOf(
   const assets = await readAssets(named, profile, env);
   const read = readParts(request, job, { base: dataBase, place, profile, places, assets }, problems);
   tellStandIn(places.usedStandIn, datastoreAt ?? (jobFile === undefined ? undefined : { file: jobFile }), problems);
-  const table = await splitTable(job, request, read.references, dataBase, problems);
+  const table = await splitTable(job, request, read.references, dataBase, places, problems);
   const parts = table ? { ...read, settings: withMlTable(read.settings, table, hasKeys(job, request)) } : read;
   const base = job?.codeBase ?? dataBase;
   const { runFolder } = place;

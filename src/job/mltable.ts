@@ -5,9 +5,12 @@ import type { SourceLocation } from '../domain/problem.ts';
 import { nearest } from '../domain/nearest.ts';
 import type { TableStep } from '../domain/transform.ts';
 import { STEP_NAMES, readSteps } from './mltable-steps.ts';
-import { toLocalPath } from './paths.ts';
+import { redact } from '../domain/redact.ts';
+import { joinUrl } from '../remote/location.ts';
+import type { Places } from './places.ts';
 import type { Problems } from './problems.ts';
 import { listed, reasonOf } from './problems.ts';
+import { inputPlace } from './selection.ts';
 import type { SplitPath } from './selection.ts';
 import type { Setting, Settings } from './settings.ts';
 import { parseValue } from './values.ts';
@@ -44,22 +47,38 @@ const ENCODINGS: Readonly<Record<string, string>> = {
 };
 
 /** @returns undefined where it can't be read; reported */
-export async function readMlTable(input: SplitPath, problems: Problems): Promise<MlTable | undefined> {
-  const local = toLocalPath(input.text, input.base);
-  if (!local.ok) return refuse(input, `found the form ${local.error}:...; allowed for now: folders on this machine`, problems); // prettier-ignore
-  const file = path.join(local.value, FILE);
-  let text: string;
+export async function readMlTable(input: SplitPath, places: Places, problems: Problems): Promise<MlTable | undefined> {
+  const found = await opened(input, places, problems);
+  if (found === undefined) return undefined;
+  const { readYaml } = await import('./read-yaml.ts');
+  const tree = readYaml(found.text, found.file, problems);
+  if (tree === undefined) return undefined;
+  const paths = pathsOf(tree, input, found.folder, problems);
+  const done = transformationsOf(child(tree, 'transformations'), paths.length, problems);
+  return paths.length === 0 ? undefined : { paths, ...done };
+}
+
+interface Opened {
+  readonly text: string;
+  /** As it is shown. */
+  readonly file: string;
+  /** What relative paths count from: absolute, or a URL as it is written. */
+  readonly folder: string;
+}
+
+async function opened(input: SplitPath, places: Places, problems: Problems): Promise<Opened | undefined> {
+  const place = inputPlace(input, places, problems);
+  if (place === undefined) return undefined;
+  if (place.kind === 'remote') {
+    const text = await places.textIn(place, FILE, input.at, problems);
+    return text === undefined ? undefined : { text, file: redact(joinUrl(place.written, FILE)), folder: place.written };
+  }
+  const file = path.join(place.path, FILE);
   try {
-    text = await readFile(file, 'utf8');
+    return { text: await readFile(file, 'utf8'), file, folder: place.path };
   } catch (error) {
     return refuse(input, `${file}: ${reasonOf(error)}`, problems);
   }
-  const { readYaml } = await import('./read-yaml.ts');
-  const tree = readYaml(text, file, problems);
-  if (tree === undefined) return undefined;
-  const paths = pathsOf(tree, input, local.value, problems);
-  const found = transformationsOf(child(tree, 'transformations'), paths.length, problems);
-  return paths.length === 0 ? undefined : { paths, ...found };
 }
 
 /**
@@ -102,9 +121,13 @@ function pathsOf(tree: WrittenNode, input: SplitPath, folder: string, problems: 
     }
     const name = i === 0 ? input.name : `${input.name}_${i + 1}`;
     const type = kind === 'file' ? 'uri_file' : kind === 'folder' ? 'uri_folder' : undefined;
-    return [{ name, text: value, type, base: folder, at: (child(item, kind) ?? item).at() }];
+    const at = (child(item, kind) ?? item).at();
+    const isBelow = folder.includes('://') && !isAbsolute(value);
+    return [{ name, text: isBelow ? joinUrl(folder, value) : value, type, base: folder, at }];
   });
 }
+
+const isAbsolute = (text: string): boolean => text.startsWith('/') || /^[a-z][a-z0-9+.-]*:/i.test(text);
 
 interface Transformations {
   readonly settings: Partial<Settings>;

@@ -5,7 +5,7 @@ import type { RemoteInput, RemoteOutput, RemotePlaces } from '../domain/plan.ts'
 import type { Problem, SourceLocation } from '../domain/problem.ts';
 import { isDatastorePath, resolveDatastore, sayWhere } from '../remote/datastore.ts';
 import type { Datastores } from '../remote/datastore.ts';
-import { fileName, isRemoteScheme, localName, parseLocation } from '../remote/location.ts';
+import { fileName, isRemoteScheme, joinUrl, localName, parseLocation } from '../remote/location.ts';
 import type { Env, RemoteLocation } from '../remote/location.ts';
 import type { Peeked } from '../remote/peek.ts';
 import { looksLikeGlob, toLocalPath } from './paths.ts';
@@ -42,6 +42,8 @@ export interface PlacesOptions {
   /** Nothing is asked: places are what they are declared to be. */
   readonly offline: boolean;
 }
+
+const SMALL_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Collects what lies elsewhere while a job is compiled. */
 export class Places {
@@ -178,6 +180,38 @@ export class Places {
     } catch (error) {
       if (error instanceof RemoteError) return tell(remoteProblem(error, location.url));
       throw error;
+    }
+  }
+
+  /**
+   * Text of a small file in a folder that lies elsewhere. Problems are reported.
+   * @returns undefined where it can't be had, or nothing is asked
+   */
+  async textIn(
+    { written }: Place & { kind: 'remote' },
+    file: string,
+    at: SourceLocation,
+    problems: Problems,
+  ): Promise<string | undefined> {
+    const { env, offline } = this.#options;
+    const place = parseLocation(joinUrl(written, file), env);
+    if (offline || !place.ok) return undefined;
+    const { RemoteError, readText, remoteProblem } = await import('../remote/index.ts');
+    const { url } = place.value;
+    try {
+      const text = await readText(place.value, env, SMALL_BYTES_MAX);
+      if (text !== undefined) return text;
+      throw new RemoteError('not-found', 'no object has this name');
+    } catch (error) {
+      if (!(error instanceof RemoteError)) throw error;
+      const { code, what, ...more } = remoteProblem(error, url);
+      const { why, next } = more;
+      problems.error(code, `${url} cannot be read: ${what}`, {
+        where: at,
+        ...(why !== undefined && { why }),
+        ...(next !== undefined && { next }),
+      });
+      return undefined;
     }
   }
 

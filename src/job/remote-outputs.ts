@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { runLayout } from '../domain/layout.ts';
 import type { SourceLocation } from '../domain/problem.ts';
-import { parseLocation } from '../remote/location.ts';
+import { joinUrl, parseLocation } from '../remote/location.ts';
 import type { JobContext } from './context.ts';
 import type { JobOutput } from './job-outputs.ts';
 import { outputLocation } from './job-outputs.ts';
@@ -103,9 +103,6 @@ async function add(
 
 /** The object of a file in the folder. */
 function below({ location, written }: Place & { kind: 'remote' }, file: string, env: JobContext['env']) {
-  const at = /^s3:/i.test(written) ? -1 : written.indexOf('?');
-  const [front, query] = at < 0 ? [written, ''] : [written.slice(0, at), written.slice(at)];
-  const name = location.store === 's3' ? file : encodeURIComponent(file);
-  const found = parseLocation(`${front.replace(/\/+$/, '')}/${name}${query}`, env);
+  const found = parseLocation(joinUrl(written, file), env);
   return found.ok ? found.value : location;
 }

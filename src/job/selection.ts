@@ -98,7 +98,7 @@ function wrongKind(type: string | undefined, kind: 'file' | 'folder'): string | 
 }
 
 /** @returns where an input is, undefined (and a problem) for a form that nobody knows. */
-function inputPlace(
+export function inputPlace(
   split: Pick<SplitPath, 'name' | 'text' | 'base' | 'at'>,
   places: Places,
   problems: Problems,

@@ -4,6 +4,7 @@ import type { JobContext } from './context.ts';
 import { readMlTable } from './mltable.ts';
 import type { MlTable } from './mltable.ts';
 import type { ParallelJob } from './pipeline.ts';
+import type { Places } from './places.ts';
 import type { Problems } from './problems.ts';
 import type { JobRequest } from './request.ts';
 import { child, isNull, scalarFrom, textOf } from './written.ts';
@@ -18,6 +19,7 @@ export async function splitTable(
   { flags }: JobRequest,
   references: JobContext['references'],
   base: string,
+  places: Places,
   problems: Problems,
 ): Promise<MlTable | undefined> {
   const whole = flags.input === undefined ? wholeExpression(textOf(child(job?.job, 'input_data')) ?? '') : undefined;
@@ -25,7 +27,7 @@ export async function splitTable(
   const input = whole?.startsWith(prefix) === true ? inputs.get(whole.slice(prefix.length)) : undefined;
   if (input?.kind !== 'data' || input.type !== 'mltable' || input.pending === true) return undefined;
   const { name, type, node } = input;
-  return readMlTable({ name, text: input.path, type, base, at: node.at() }, problems);
+  return readMlTable({ name, text: input.path, type, base, at: node.at() }, places, problems);
 }
 
 /** Name of the split input, where the command line says what it is. */

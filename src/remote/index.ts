@@ -4,7 +4,7 @@ export { resolveDatastore, isDatastorePath, type Datastores } from './datastore.
 export { RemoteError, exitCodeOf, remoteProblem } from './error.ts';
 export { digestOf } from './listing.ts';
 export { fileName, isRemoteScheme, localName, parseLocation, type Env, type RemoteLocation } from './location.ts';
-export { exists, peek, type Peeked } from './peek.ts';
+export { exists, peek, readText, type Peeked } from './peek.ts';
 export { limitOf } from './room.ts';
 export {
   beginStage,

@@ -224,3 +224,17 @@ export const hashOf = (text: string): string => createHash('sha256').update(text
 
 /** Name of the file that a single object becomes. */
 export const fileName = ({ path }: RemoteLocation): string => path.split('/').at(-1) ?? '';
+
+/** A path below a URL as it is written, its signature behind it as before. `..` leads up, never out of the container. */
+export function joinUrl(written: string, relative: string): string {
+  const isS3 = /^s3:/i.test(written);
+  const at = isS3 ? -1 : written.indexOf('?');
+  const [front, query] = at < 0 ? [written, ''] : [written.slice(0, at), written.slice(at)];
+  const [, origin = '', path = ''] = /^([a-z][a-z0-9+.-]*:\/\/[^/]*)(.*)$/is.exec(front) ?? [];
+  const parts = path.split('/').filter((part) => part !== '');
+  for (const part of relative.split('/')) {
+    if (part === '..') parts.pop();
+    else if (part !== '' && part !== '.') parts.push(isS3 ? part : encodeURIComponent(part));
+  }
+  return `${origin}/${parts.join('/')}${query}`;
+}

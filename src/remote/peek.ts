@@ -1,4 +1,5 @@
 /** What is at a place, told by one question or two: nothing is fetched. */
+import { RemoteError } from './error.ts';
 import { prefixOf } from './listing.ts';
 import type { Env, RemoteLocation } from './location.ts';
 import { openStore } from './open.ts';
@@ -35,6 +36,25 @@ async function look(store: RemoteStore, location: RemoteLocation, signal: AbortS
     if (page.length > 0) return { kind: 'folder', names };
   }
   return { kind: 'nothing' };
+}
+
+/**
+ * A small text, such as the description of a table.
+ * @returns undefined where there is no such object. @throws RemoteError, also where it is larger than `bytesMax`
+ */
+export async function readText(location: RemoteLocation, env: Env, bytesMax: number): Promise<string | undefined> {
+  const { signal } = new AbortController();
+  const store = await openStore(location, env);
+  const read = async (): Promise<string | undefined> => {
+    const object = await store.head(location.path, signal);
+    if (object === undefined) return undefined;
+    if (object.size > bytesMax)
+      throw new RemoteError('other', `it has ${object.size} bytes; at most ${bytesMax} are read`);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of await store.get(object, 0, signal)) pieces.push(piece);
+    return Buffer.concat(pieces).toString('utf8');
+  };
+  return withRetries(read, { policy: POLICY, signal, doing: location.url });
 }
 
 /** @throws RemoteError */

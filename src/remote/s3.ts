@@ -27,20 +27,36 @@ export async function s3Store(location: S3Location, env: Env): Promise<RemoteSto
   const endpoint = env['AWS_ENDPOINT_URL_S3'] ?? env['AWS_ENDPOINT_URL'];
   const own = endpoint !== undefined && endpoint !== '';
   const region = env['AWS_REGION'] ?? env['AWS_DEFAULT_REGION'];
-  const client = new sdk.S3Client({
-    ...(own && { endpoint }),
-    ...(region !== undefined && region !== '' ? { region } : own ? { region: 'us-east-1' } : {}),
-    forcePathStyle: own && env['AWS_S3_ADDRESSING_STYLE'] !== 'virtual',
-    // Tries are ours: they are told, and end.
-    maxAttempts: 1,
-    // What it has to say is told by us.
-    logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
-    followRegionRedirects: true,
-    // Servers other than the vendor's own may not know the newer checksums.
-    requestChecksumCalculation: 'WHEN_REQUIRED',
-    responseChecksumValidation: 'WHEN_REQUIRED',
-  });
+  const client = quietly(
+    () =>
+      new sdk.S3Client({
+        ...(own && { endpoint }),
+        ...(region !== undefined && region !== '' ? { region } : own ? { region: 'us-east-1' } : {}),
+        forcePathStyle: own && env['AWS_S3_ADDRESSING_STYLE'] !== 'virtual',
+        // Tries are ours: they are told, and end.
+        maxAttempts: 1,
+        // What it has to say is told by us.
+        logger: { trace: silent, debug: silent, info: silent, warn: silent, error: silent },
+        followRegionRedirects: true,
+        // Servers other than the vendor's own may not know the newer checksums.
+        requestChecksumCalculation: 'WHEN_REQUIRED',
+        responseChecksumValidation: 'WHEN_REQUIRED',
+      }),
+  );
   return new S3Store(sdk, client, location.bucket);
+}
+
+/** The client warns of Node versions that later releases of it won't run on; what it is installed with runs. */
+function quietly<T>(make: () => T): T {
+  const { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: before } = process.env;
+  process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = 'true';
+  try {
+    return make();
+  } finally {
+    // workers inherit the environment
+    if (before === undefined) delete process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED;
+    else process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED = before;
+  }
 }
 
 class S3Store implements RemoteStore {

@@ -404,6 +404,32 @@ jobs:
     );
   });
 
+  it(
+    'an MLTable folder that lies elsewhere: its paths count from it, what it transforms is transformed',
+    async () => {
+      await store.put('mlt/MLTable', 'paths: [ { file: ./a.csv }, { pattern: "more/*.csv" } ]\ntransformations:\n  - read_delimited\n  - drop_columns: b\n  - filter: col("a") > 1\n'); // prettier-ignore
+      await store.put('mlt/a.csv', 'a,b\n1,x\n2,y\n');
+      await store.put('mlt/more/c.csv', 'a,b\n3,z\n');
+      space.write('code/rows.ts', 'export const run = (table: { rows: object[] }) => table.rows.map((row) => JSON.stringify(row));'); // prettier-ignore
+      const job = (table: string): string => `type: pipeline
+jobs:
+  s:
+    type: parallel
+    inputs: { t: { type: mltable, path: ${JSON.stringify(table)} } }
+    input_data: \${{inputs.t}}
+    outputs: { o: { type: uri_file } }
+    task: { code: ./code, entry_script: rows.ts, append_row_to: "\${{outputs.o}}" }
+`;
+      space.write('job.yml', job(url('mlt')));
+      await succeeds(space.cli('run', 'job.yml', '--name', 'm'));
+      expect(space.read('m', 'outputs/o')).toBe('{"a":2}\n{"a":3}\n');
+      expect(everything(join(space.root, 'm'))).not.toContain('sig=');
+      space.write('job.yml', job(url('labels')));
+      expect(await fails(space.cli('run', 'job.yml', '--name', 'n'), 2)).toMatch(/labels\/MLTable cannot be read/);
+    },
+    2 * MINUTE,
+  );
+
   describe('commands of a pipeline', () => {
     const job = (label = 'cat'): string => `type: pipeline
 jobs:
