@@ -15,6 +15,8 @@ import type { RemoteLocation } from '../remote/location.ts';
 import type { Staged, StageOptions, StageRequest } from '../remote/stage.ts';
 import type { RetryPolicy } from '../remote/retry.ts';
 import { retryPace } from './failpoints.ts';
+import { rootOfStep } from './folder.ts';
+import { readPipelinePlan } from './pipeline-store.ts';
 import { refused } from './resume-problems.ts';
 
 /** URLs as they were written, by what is shown of them. */
@@ -218,16 +220,48 @@ export async function uploadOutputs(plan: Uploading, options: RemoteOptions): Pr
   return uploaded;
 }
 
-/** Signatures are not stored with a run: they are looked up where they were, in its job file. */
-export async function secretsOfJob({ jobFile, remote }: Plan): Promise<Secrets> {
+/**
+ * Signatures are not stored with a run: they are looked up where they were, in its job file, in that of its pipeline, and
+ * in its profile, whose URLs may be those of folders above.
+ */
+export async function secretsOfJob(plan: Plan): Promise<Secrets> {
+  const { remote, profile } = plan;
   const secrets = new Map<string, string>();
-  if (jobFile === undefined || remote === undefined) return secrets;
-  const text = await readFile(jobFile, 'utf8').catch(() => '');
-  for (const [found] of text.matchAll(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"']+/gi)) {
-    const parsed = parseLocation(found.replace(/[,}\]]+$/, ''), process.env);
-    if (parsed.ok && found !== parsed.value.url) secrets.set(parsed.value.url, found.replace(/[,}\]]+$/, ''));
+  if (remote === undefined) return secrets;
+  const jobFile = plan.jobFile ?? (await jobFileOfPipeline(plan));
+  for (const file of [profile, jobFile]) {
+    if (file === undefined) continue;
+    const text = await readFile(file, 'utf8').catch(() => '');
+    for (const [url, written] of signedUrls(text)) {
+      secrets.set(url, written);
+      for (const { url: below } of [...remote.inputs, ...remote.outputs])
+        if (below.startsWith(`${url}/`)) secrets.set(below, withTail(written, below.slice(url.length)));
+    }
   }
   return secrets;
+}
+
+/** As it was when the pipeline was started; absent where its folder is gone. */
+async function jobFileOfPipeline({ runFolder, rootRunId }: Plan): Promise<string | undefined> {
+  if (rootRunId === undefined) return undefined;
+  const pipeline = await readPipelinePlan(`${rootOfStep(runFolder)}/${rootRunId}`).catch(() => undefined);
+  return pipeline?.jobFile;
+}
+
+/** URLs of a text that hold more than is ever shown of them: what is shown, and as they are written. */
+function signedUrls(text: string): readonly (readonly [url: string, written: string])[] {
+  return [...text.matchAll(/\b[a-z][a-z0-9+.-]*:\/\/[^\s"']+/gi)].flatMap(([found]) => {
+    const written = found.replace(/[,}\]]+$/, '');
+    const parsed = parseLocation(written, process.env);
+    return parsed.ok && written !== parsed.value.url ? [[parsed.value.url, written] as const] : [];
+  });
+}
+
+/** @param tail as it stands in a URL, with the slash before it */
+function withTail(written: string, tail: string): string {
+  const at = written.indexOf('?');
+  const [front, query] = at < 0 ? [written, ''] : [written.slice(0, at), written.slice(at)];
+  return `${front.replace(/\/+$/, '')}${tail}${query}`;
 }
 
 /** One after the other; where one fails the others are let go. */

@@ -610,6 +610,49 @@ jobs:
     2 * MINUTE,
   );
 
+  it(
+    'a signature in the profile or in the file of a pipeline is found again when the run, or a step alone, goes on',
+    async () => {
+      const store = await blobStore();
+      try {
+        await store.put('images/1.txt', 'bad');
+        const signature = await readSignature();
+        const { AZURE_STORAGE_CONNECTION_STRING: connection = '' } = store.env();
+        vi.stubEnv('AZURE_STORAGE_CONNECTION_STRING', connection.replace(/AccountKey=[^;]*;/, ''));
+        const job = (data: string, more = ''): string => `type: pipeline
+jobs:
+${more}  score:
+    type: parallel
+    error_threshold: 0
+    isolate: false
+    retry_settings: { max_retries: 0 }
+    inputs: { images: { type: uri_folder, path: "${data}" } }
+    outputs: { scores: { type: uri_folder } }
+    input_data: \${{inputs.images}}
+    task: { code: code, entry_script: score.py, append_row_to: "\${{outputs.scores}}" }
+`;
+        const anew = async (run: string): Promise<string> => {
+          rmSync(join(space.folder, 'cache'), { recursive: true });
+          return fails(space.cli('resume', run, '--retry-failed'), 1);
+        };
+        space.write('parallelrun.config.yml', `datastores: { lake: "${store.url('')}?${signature}" }\n`);
+        space.write('job.yml', job('azureml://datastores/lake/paths/images'));
+        await fails(space.cli('run', 'job.yml', '--name', 'r', ...python), 1);
+        expect(await anew('r')).toContain('a bad file');
+        space.write(
+          'job.yml',
+          job(`${store.url('images')}?${signature}`, '  other: { type: command, command: "true" }\n'),
+        );
+        await fails(space.cli('run', 'job.yml', '--name', 'p'), 1);
+        expect(await anew('p')).toContain('a bad file');
+        expect(await anew('p/score')).toContain('a bad file');
+      } finally {
+        await store.stop();
+      }
+    },
+    2 * MINUTE,
+  );
+
   test(
     'without the client library its name is told',
     async () => {
