@@ -96,12 +96,13 @@ function afterConversion(column: Column, to: Conversion, isCsv: boolean): Column
   const { empty: _, native: __, ...rest } = column;
   // Of CSV the text as it stands: 007 is a text, too, and a number only where that is wanted.
   const isText = isCsv && column.path !== true;
-  const from: Column = isText ? { ...column, type: 'string', found: column.type } : column;
+  const found = column.found ?? column.type;
+  const from: Column = isText ? { ...column, type: 'string', found } : column;
   const hasGaps = column.missing === true;
   const isNative = column.type === 'native';
   const keepsEmpty = column.empty === true && to.type === 'string';
   if (isText && to.type === 'string')
-    return { ...rest, type: 'string', found: column.type, ...(keepsEmpty && { empty: true as const }) };
+    return { ...rest, type: 'string', found, ...(keepsEmpty && { empty: true as const }) };
   return { ...rest, type: typeOf(to, hasGaps && !isNative, hasGaps), convert: { from: withoutEmpty(from), to } };
 }
 

@@ -49,7 +49,7 @@ export class RowPicker {
     const wanted = new Set(steps.flatMap((step) => (step.step === 'filter' ? columnsIn(step.condition) : [])));
     this.columns = fileColumns(columns).filter(({ name }) => wanted.has(name));
     this.#slots = new Map(this.columns.map(({ name }, slot) => [name, slot]));
-    let here: readonly Column[] = fileColumns(columns).map(({ found, ...column }) => ({ ...column, ...(found && { type: found }) })); // prettier-ignore
+    let here: readonly Column[] = fileColumns(columns).map(asFound);
     this.#stages = steps.flatMap((step): readonly Stage[] => {
       here = afterStep(here, step, format === 'csv', undefined);
       if (step.step === 'filter') return [this.#filter(new Filter(step.condition, byName(here)), byName(here))];
@@ -108,6 +108,11 @@ function skipping(count: number): Stage {
     left -= 1;
     return false;
   };
+}
+
+/** A column of the files in front of all steps. */
+function asFound({ found, hidden: _, empty: __, ...column }: Column): Column {
+  return { ...column, ...(found && { type: found }) };
 }
 
 const byName = (columns: readonly Column[]): ReadonlyMap<string, Column> =>
