@@ -67,8 +67,8 @@ class Case:
             if all(row[column.name] is None for row in rows):
                 rows[0][column.name] = value_of(rng, column.kind)
             column.gaps = any(row[column.name] is None for row in rows)
-            if column.name == "t" and all(row["t"] in (None, "true") for row in rows):
-                next(row for row in rows if row["t"])["t"] = "a"
+            if column.kind == "text" and all(row[column.name] in (None, "", "true") for row in rows):
+                next(row for row in rows if row[column.name] is not None)[column.name] = "a"
         self.rows = [dict(row) for row in rows]
         self._written()
         # As the file has them: a number with gaps, and a day, are something else in some formats.

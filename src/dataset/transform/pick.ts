@@ -51,7 +51,7 @@ export class RowPicker {
     this.#slots = new Map(this.columns.map(({ name }, slot) => [name, slot]));
     let here: readonly Column[] = fileColumns(columns).map(asFound);
     this.#stages = steps.flatMap((step): readonly Stage[] => {
-      here = afterStep(here, step, format === 'csv', undefined);
+      here = afterStep(here, step, format === 'csv');
       if (step.step === 'filter') return [this.#filter(new Filter(step.condition, byName(here)), byName(here))];
       if (step.step === 'skip') return [skipping(step.count)];
       return step.step === 'take' ? [this.#taking(step.count)] : [];
