@@ -78,7 +78,7 @@ export function checkCondition(
       for (const [i, side] of [left, right].entries()) {
         const kind = kinds[i];
         if (kind !== undefined && kind !== own) throw fail(`${holds}, and the other one ${WORDS[kind]}: convert one of them first`); // prettier-ignore
-        if ('value' in side && literalOf(side.value, own) === undefined)
+        if ('value' in side && literalOf(side, own) === undefined)
           throw fail(`${holds}, and is compared with ${JSON.stringify(side.value)}: ${HINTS[own]}`);
       }
       if (own === 'truth' && !EQUALITY.has(op)) throw fail(`${holds}, which are compared by == and != alone`);
@@ -94,8 +94,8 @@ const HINTS: Readonly<Record<Kind, string>> = {
   other: '',
 };
 
-function literalOf(value: string | number | boolean | null, kind: Kind): Comparable | undefined {
-  if (kind === 'number') return typeof value === 'number' ? value : undefined;
+function literalOf({ value, digits }: Extract<Operand, { value: unknown }>, kind: Kind): Comparable | undefined {
+  if (kind === 'number') return typeof value === 'number' ? (digits === undefined ? value : BigInt(digits)) : undefined;
   if (kind === 'truth') return typeof value === 'boolean' ? value : undefined;
   if (kind === 'text') return typeof value === 'string' ? value : undefined;
   return kind === 'time' && typeof value === 'string' ? storedTime(value) : undefined;
@@ -214,7 +214,7 @@ type Value = Comparable | null | undefined;
 
 function valueOf(operand: Operand, columns: ReadonlyMap<string, Column>, kind: Kind): (row: RowValues) => Value {
   if ('value' in operand) {
-    const literal = literalOf(operand.value, kind);
+    const literal = literalOf(operand, kind);
     return () => literal;
   }
   const { column: name } = operand;
