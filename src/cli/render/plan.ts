@@ -99,6 +99,11 @@ function stepText(step: TableStep): string {
   }
 }
 
+function pickedText({ seen, taken, ended }: NonNullable<PlanPreview['picked']>): string {
+  const of = ended ? `the first ${counted(seen, 'row')}: those behind are not read` : counted(seen, 'row');
+  return `the transformations leave ${taken === 0 ? 'none' : count(taken)} of ${of}`;
+}
+
 function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {
   const titles = [{ title: '  COLUMN' }, { title: 'TYPE' }];
   const shown = schema.filter(({ hidden }) => hidden !== true);
@@ -130,6 +135,7 @@ function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[]
   const more = preview.miniBatches - first.length;
   return [
     `  ${atLeast}${miniBatches(preview.miniBatches)} of ${counted(preview.items, 'item')}${preview.items > 0 ? `, ${spread}` : ''}`,
+    ...(preview.picked ? [`  ${pickedText(preview.picked)}`] : []),
     ...first.map(({ index, items, description }) =>
       cutEnd(
         `  ${String(index).padStart(6)}  ${counted(items, 'item').padEnd(9)}  ${safeText(description)}`,

@@ -178,17 +178,19 @@ export class Grouping {
   }
 
   async #feed(signal: AbortSignal): Promise<void> {
-    const { exclude, onSkip, groupedFiles, columns } = this.#options;
+    const { exclude, onSkip, onPicked, groupedFiles, columns } = this.#options;
+    const picker = RowPicker.of(this.#inputs, columns);
     if (groupedFiles !== undefined) this.#listing = new GroupedFilesWriter(groupedFiles);
     const listing = this.#listing;
     await feed(this.#inputs, this.#folder, this.#keys, this.#grouper, {
       exclude,
       signal,
-      picker: RowPicker.of(this.#inputs, columns),
+      picker,
       ...(onSkip && { onSkip }),
       // Rows of a query have a mark of their own that they are whole, and move with the run folder.
       ...(listing && { onFile: (path, input) => listing.add(path, !isQuery(input)) }),
     });
+    if (picker) onPicked?.(picker.picked);
   }
 
   /** Everything is where the mini-batches say; workers may go there. */

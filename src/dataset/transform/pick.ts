@@ -24,6 +24,13 @@ const READ: Readonly<Record<'csv' | 'jsonl' | 'parquet' | 'arrow', ReadValue>> =
   arrow: (text) => text,
 };
 
+/** Numbers of rows. `ended`: those behind the last one that is taken were not read. */
+export interface Picked {
+  readonly seen: number;
+  readonly taken: number;
+  readonly ended: boolean;
+}
+
 type Stage = (row: RowValues) => boolean;
 
 export class RowPicker {
@@ -35,6 +42,8 @@ export class RowPicker {
   #paths: ReadonlyMap<string, string | null> = new Map();
   #raws: readonly (string | null)[] = [];
   #ended = false;
+  #seen = 0;
+  #taken = 0;
 
   /** Undefined: all rows are taken. @param columns of the table, with what is done to them */
   static of(inputs: readonly InputSpec[], columns: readonly Column[] | undefined): RowPicker | undefined {
@@ -63,6 +72,11 @@ export class RowPicker {
     return this.#ended;
   }
 
+  /** What was decided so far. */
+  get picked(): Picked {
+    return { seen: this.#seen, taken: this.#taken, ended: this.#ended };
+  }
+
   /** The rows of a file are next. */
   begin(input: InputSpec, file: string): void {
     this.#paths = new Map(pathValues(input, file));
@@ -71,7 +85,10 @@ export class RowPicker {
   /** @param raws values of `columns` as they are stored; null: missing. The rows come in the order of the input */
   takes(raws: readonly (string | null)[]): boolean {
     this.#raws = raws;
-    return this.#stages.every((stage) => stage(this.#row));
+    this.#seen += 1;
+    const isTaken = this.#stages.every((stage) => stage(this.#row));
+    if (isTaken) this.#taken += 1;
+    return isTaken;
   }
 
   readonly #row: RowValues = (name) => {
