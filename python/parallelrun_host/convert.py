@@ -121,7 +121,8 @@ def _to_datetime(to):
             return datetime.datetime(value.year, value.month, value.day)
         if isinstance(value, bool) or not isinstance(value, (str, int, float)):
             raise ValueError
-        text = str(value).strip()
+        # gaps make floats of whole numbers
+        text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
         for names, pattern in formats:
             found = pattern(text)
             if found:

@@ -5,6 +5,7 @@ import { cutFiles } from './files.ts';
 import { cutGroups, gathering } from './group/groups.ts';
 import type { KnownFiles } from './known.ts';
 import { cutTables } from './tables.ts';
+import type { Picked } from './transform/pick.ts';
 
 /** By the root of an input: the files that its selection takes, in the order of a walk, each once it is there. */
 export type Arriving = ReadonlyMap<string, () => AsyncIterable<readonly string[]>>;
@@ -14,6 +15,8 @@ export interface CreationOptions {
   readonly exclude: readonly string[];
   /** Something was left out that the input names; `rows`: of a table so many rows, the others are there. Paths as text. */
   readonly onSkip?: (path: string, reason: string, rows?: number) => void;
+  /** How many rows the steps of an MLTable leave, once that is known. */
+  readonly onPicked?: (picked: Picked) => void;
   /** Ends the stream by throwing its reason; a stream that ends without throwing is complete. */
   readonly signal?: AbortSignal;
   /** Notes what each file looks like, just before it becomes part of a mini-batch. */

@@ -10,6 +10,16 @@ export class DatasetError extends Error {
   }
 }
 
+/** The input has rows, and the steps of its MLTable leave none of them. */
+export class NoRowsLeft extends Error {
+  /** Those that were there. */
+  readonly rows: number;
+  constructor(rows: number) {
+    super(`none of ${rows} rows is left`);
+    this.rows = rows;
+  }
+}
+
 interface ProblemParts {
   readonly code: ProblemCode;
   readonly what: string;

@@ -88,7 +88,19 @@ function toTruth(
 function toTime(value: Value, formats: readonly string[]): Date | undefined {
   if (value instanceof Date) return value;
   if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'bigint') return undefined;
-  const text = String(value);
+  const time = timeOf(String(value), formats);
+  return time && new Date(time.ms);
+}
+
+interface Time {
+  /** Of UTC. */
+  readonly ms: number;
+  /** Behind them, 0 to 999. */
+  readonly us: number;
+}
+
+/** With the digits that a `Date` has no room for. @param formats empty: ISO 8601 */
+export function timeOf(text: string, formats: readonly string[] = []): Time | undefined {
   for (const format of formats.length > 0 ? formats : ISO) {
     const time = parseTime(text, format);
     if (time) return time;
@@ -152,7 +164,7 @@ function formatOf(text: string): Format {
 }
 
 /** Parts that are not named are those of 1900-01-01 00:00. */
-function parseTime(text: string, format: string): Date | undefined {
+function parseTime(text: string, format: string): Time | undefined {
   const { pattern, names } = formatOf(format);
   const found = pattern.exec(text.trim());
   if (!found) return undefined;
@@ -166,13 +178,13 @@ function parseTime(text: string, format: string): Date | undefined {
   const hourIsWrong = part.has('I') && (number('I', 0) < 1 || number('I', 0) > 12);
   const [minute, second] = [number('M', 0), number('S', 0)];
   if (hourIsWrong || year < 1 || month < 1 || month > 12 || hour > 23 || minute > 59 || second > 59) return undefined;
-  const milliseconds = Math.floor(Number((part.get('f') ?? '').padEnd(6, '0')) / 1000);
+  const us = Number((part.get('f') ?? '').padEnd(6, '0'));
   const time = new Date(0);
   time.setUTCFullYear(year, month - 1, day);
   // a day that the month doesn't have
   if (time.getUTCDate() !== day) return undefined;
-  time.setUTCHours(hour, minute, second, milliseconds);
-  return new Date(time.getTime() - zoneMs(part.get('z')));
+  time.setUTCHours(hour, minute, second, Math.floor(us / 1000));
+  return { ms: time.getTime() - zoneMs(part.get('z')), us: us % 1000 };
 }
 
 function monthOf(part: ReadonlyMap<string, string>): number | undefined {

@@ -120,7 +120,10 @@ export type RunFailure =
   | { readonly kind: 'all-in-init'; readonly limitMs: number }
   | { readonly kind: 'no-progress'; readonly limitMs: number; readonly inFlight: number }
   | { readonly kind: 'first-mini-batch-timeout'; readonly limitMs: number }
-  | { readonly kind: 'empty-input' }
+  | {
+      readonly kind: 'empty-input';
+      /** Rows that were there: the transformations of an MLTable left none. */ readonly rows?: number;
+    }
   | {
       readonly kind: 'creation-failed';
       readonly reason: string;

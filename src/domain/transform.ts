@@ -30,7 +30,10 @@ export type Conversion =
   | { readonly type: 'datetime'; readonly formats: readonly string[] };
 
 export type Comparison = '==' | '!=' | '<' | '<=' | '>' | '>=';
-export type Operand = { readonly column: string } | { readonly value: string | number | boolean | null };
+export type Operand =
+  | { readonly column: string }
+  /** `digits`: of a whole number that a double doesn't hold. */
+  | { readonly value: string | number | boolean | null; readonly digits?: string };
 export type Condition =
   | { readonly op: 'and' | 'or'; readonly of: readonly Condition[] }
   | { readonly op: 'not'; readonly of: Condition }

@@ -121,7 +121,8 @@ class Parser {
     if (kind === 'text') return { value: this.#textValue() };
     if (kind === 'number') {
       this.#next += 1;
-      return { value: Number(text) };
+      const value = Number(text);
+      return /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? { value, digits: text } : { value };
     }
     const word = WORDS.get(text);
     if (kind === 'word' && word !== undefined) {

@@ -1,7 +1,7 @@
 /** The one place where the parts of a run are put together. */
 import { rm } from 'node:fs/promises';
 import type { Manifest } from '../dataset/index.ts';
-import { DatasetError, ListingDiffers } from '../dataset/index.ts';
+import { DatasetError, ListingDiffers, NoRowsLeft } from '../dataset/index.ts';
 import type { CoreState } from '../core/types.ts';
 import type { RunEvent } from '../domain/event.ts';
 import type { RunFailure } from '../domain/failure.ts';
@@ -161,6 +161,7 @@ async function writeLetters({ letters, sink }: Faces): Promise<void> {
 /** @param again the run was resumed: what keeps its input from being listed may be mended, and it goes on */
 function creationFailure(error: unknown, again: boolean): RunFailure {
   if (error instanceof ListingDiffers) return { kind: 'input-differs', ...error.difference };
+  if (error instanceof NoRowsLeft) return { kind: 'empty-input', rows: error.rows };
   // A full disk keeps copies of compressed tables from being written: with space again the run goes on.
   const resumable = again || isDiskFull(error) ? ({ resumable: true } as const) : {};
   // What lies elsewhere may be there tomorrow.

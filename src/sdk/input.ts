@@ -9,10 +9,11 @@ import {
   gapsOf,
   isEmpty,
   isQuery,
+  NoRowsLeft,
   pathColumns,
   withSteps,
 } from '../dataset/index.ts';
-import type { Arriving, CreationOptions, MiniBatchDraft } from '../dataset/index.ts';
+import type { Arriving, CreationOptions, MiniBatchDraft, Picked } from '../dataset/index.ts';
 import { runLayout } from '../domain/layout.ts';
 import { pathOfInput } from '../domain/input.ts';
 import type { Column, Plan } from '../domain/plan.ts';
@@ -34,6 +35,8 @@ export interface OpenedInput {
   readonly columns?: readonly Column[];
   /** Inputs left out while listing, as they come up: to be reported. */
   readonly skipped: Notes<SkippedInput>;
+  /** How many rows the steps of an MLTable leave, once that is known. */
+  readonly picked?: () => Picked | undefined;
   /** Of inputs that are being fetched: nothing more of `drafts` is wanted. */
   readonly stop?: () => void;
   /** What is to be told of them. */
@@ -71,7 +74,10 @@ export async function openInput(
   const onSkip: CreationOptions['onSkip'] = (path, reason, rows) => {
     skipped.tell({ path, reason, ...(rows !== undefined && { rows }) });
   };
-  const listed = createMiniBatches(inputs, cutting, { ...options, ...writing, onSkip });
+  let picked: Picked | undefined;
+  const onPicked: CreationOptions['onPicked'] = (found) => (picked = found);
+  const made = createMiniBatches(inputs, cutting, { ...options, ...writing, onSkip, onPicked });
+  const listed = plan.allowEmpty ? made : orNoneLeft(made, () => picked);
   const drafts = looking ? refusing(listed) : listed;
   if (columns || cutting.by === 'keys') {
     const isNothing = (cutting.by === 'keys' || !plan.allowEmpty) && (await hasNothing(plan, exclude, signal));
@@ -79,11 +85,21 @@ export async function openInput(
     if (columns && !isNothing) await checkPaths(inputs, columns, { exclude, ...(signal && { signal }) }).catch(refuse);
     const known = new Set(columns?.map(({ name }) => name));
     const more = added.filter(({ name }) => !known.has(name));
-    return { drafts, skipped, ...(columns && { columns: [...columns, ...more] }) };
+    return { drafts, skipped, picked: () => picked, ...(columns && { columns: [...columns, ...more] }) };
   }
   const first = await drafts.next().catch(refuse);
   if (first.done && !plan.allowEmpty) throw emptyInput(plan, skipped.pending);
   return { drafts: resume(first, drafts), skipped };
+}
+
+/** @throws NoRowsLeft at the end */
+async function* orNoneLeft<T>(
+  drafts: AsyncIterable<T>,
+  picked: () => Picked | undefined,
+): AsyncGenerator<T, void, undefined> {
+  yield* drafts;
+  const { seen = 0, taken = 0 } = picked() ?? {};
+  if (seen > 0 && taken === 0) throw new NoRowsLeft(seen);
 }
 
 /** What keeps an input from being listed is no failure of a run where there is none. */

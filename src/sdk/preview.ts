@@ -4,6 +4,7 @@ import type { Problem } from '../domain/problem.ts';
 import type { EffectiveSetting } from '../job/index.ts';
 import type { JobRequest } from '../job/request.ts';
 import { isLongToGroup } from '../dataset/index.ts';
+import type { Picked } from '../dataset/index.ts';
 import { notInput, openInput } from './input.ts';
 import { overRowsFor } from './queries.ts';
 import { hasRemoteInputs } from './remote.ts';
@@ -24,6 +25,8 @@ export interface PlanPreview {
   readonly first: readonly { readonly index: number; readonly items: number; readonly description: string }[];
   readonly schema?: readonly Column[];
   readonly truncated?: boolean;
+  /** Of an MLTable that leaves out rows. */
+  readonly picked?: Picked;
   /** By partition keys of tables so large that they are not grouped only to be looked at. */
   readonly uncounted?: boolean;
   /** The input lies elsewhere: nothing of it was listed. */
@@ -66,12 +69,14 @@ async function previewInput(plan: Plan): Promise<Omit<PlanPreview, 'plan' | 'set
     if (miniBatches >= COUNT_MAX) break;
   }
   const { columns } = input;
+  const picked = input.picked?.();
   return {
     miniBatches,
     items,
     sizes: sizesOf(counts, miniBatches),
     first,
     ...(columns && { schema: columns }),
+    ...(picked && { picked }),
     ...(miniBatches >= COUNT_MAX && { truncated: true }),
     ...(uncounted && { uncounted }),
   };

@@ -260,6 +260,29 @@ describe('the default datastore', () => {
   });
 });
 
+it.each([
+  ['drop_columns: [y]', 'drop'],
+  ['keep_columns: x', 'keep'],
+  ['convert_column_types: [{ columns: x, column_type: int }]', 'convert'],
+  ['filter: \'col("x") > 1\'', 'filter'],
+  ['skip: 1', 'skip'],
+  ['take: 2', 'take'],
+  ['filter: "col(x) > 1"', undefined],
+  ['take: many', undefined],
+])('a transformation is taken, or refused with its place: %s', async (step, taken) => {
+  const table = `paths: [ { file: ./a.csv } ]\ntransformations:\n  - read_delimited: {}\n  - ${step}\n`;
+  const text = job('', '', '').replace('type: uri_folder, path: ./images', 'type: mltable, path: ./table');
+  const cwd = await workspace({ 'job.yml': text, 'table/MLTable': table, 'table/a.csv': 'x\n1\n' });
+  if (taken !== undefined) {
+    const [input] = (await compiled(cwd, { jobFile: 'job.yml' })).plan.inputs;
+    expect(input).toMatchObject({ kind: 'table', steps: [{ step: taken, at: { line: 4 } }] });
+    return;
+  }
+  const [problem] = await problemsOf(cwd, { jobFile: 'job.yml' });
+  expect([problem?.code, problem?.where?.line]).toEqual(['PR1036', 4]);
+  expect(problem?.what).toContain(step.split(':')[0]);
+});
+
 it('the environment of a configuration of version 1 is that of the run', async () => {
   const text = 'parallel_run_config:\n  entry_script: score.py\n  environment: { conda_file: c.yml }\n';
   const files = { 'job.yml': text, 'c.yml': 'dependencies: [python=3.9, pip: [tqdm==4]]\n' };

@@ -13,6 +13,10 @@ jobs:
     task: { code: ., entry_script: score.py }
 ${more}`;
 const FILES = { 'table/a.txt': 'x;y\n1;2\n', 'table/b.txt': 'x;y\n3;4\n', 'more/c.csv': 'x;y\n', 'job.yml': job() };
+const plainOf = async (mltable: string) => {
+  const { cwd, request } = await at(mltable);
+  return [cwd, request] as const;
+};
 const at = async (mltable: string, files: Readonly<Record<string, string>> = {}) => {
   const cwd = await workspace({ ...FILES, 'table/MLTable': mltable, ...files });
   return { cwd, request: { jobFile: 'job.yml' } };
@@ -87,23 +91,67 @@ transformations:
       keys: ['store'],
       format: '{store}/{date}.txt',
     });
-    // of the names that are no keys there is no one value in a mini-batch
-    const told = (await compiled(keyed.cwd, keyed.request)).warnings.map(({ code, what }) => [code, what]);
-    expect(told).toContainEqual(['PR1036', expect.stringContaining('date of the paths is not added to the rows')]);
-    const plain = await compiled((await at(mltable)).cwd, keyed.request);
+    const unnamed = (await compiled(keyed.cwd, keyed.request)).warnings;
+    expect(unnamed.map(({ code, what }) => [code, what])).toEqual([
+      ['PR1036', 'extract_columns_from_partition_format: date of the paths is not added to the rows'],
+    ]);
+    // without keys all names become columns of the rows, and there is nothing to tell
+    const plain = await compiled(...(await plainOf(mltable)));
     expect(plain.warnings).toEqual([]);
     expect(plain.plan.inputs[0]).toMatchObject({ steps: [{ step: 'extract', format: '{store}/{date}.txt' }] });
   });
 
+  it('keeps its transformations in their order, each with its line', async () => {
+    const { plan } = await compiled(
+      ...(await plainOf(`paths: [ { file: ./a.txt } ]
+transformations:
+  - read_delimited: { delimiter: ";", empty_as_string: true, include_path_column: true }
+  - keep_columns: [x, y]
+  - take: 5
+  - filter: col("x") > 1 and not col("y").is_null()
+  - convert_column_types:
+      - { columns: [x], column_type: float }
+      - { columns: y, column_type: { datetime: { formats: ["%Y"] } } }
+  - drop_columns: x
+  - skip: 0
+`)),
+    );
+    const [input] = plan.inputs;
+    const steps = input?.kind === 'table' ? (input.steps ?? []) : [];
+    expect(steps.map(({ step, at }) => [step, at.line])).toEqual([
+      ['empty', 3],
+      ['path', 3],
+      ['keep', 4],
+      ['take', 5],
+      ['filter', 6],
+      ['convert', 8],
+      ['convert', 9],
+      ['drop', 10],
+      ['skip', 11],
+    ]);
+    expect(steps[4]).toMatchObject({
+      condition: {
+        op: 'and',
+        of: [
+          { op: '>', left: { column: 'x' }, right: { value: 1 } },
+          { op: 'not', of: { op: 'is null', column: 'y' } },
+        ],
+      },
+    });
+    expect(steps[6]).toMatchObject({ columns: ['y'], to: { type: 'datetime', formats: ['%Y'] } });
+  });
+
   it.each([
-    ['what would change the rows in ways of its own', '- take_random_sample: { probability: 0.1 }', ['PR1036:3']],
+    ['columns of whole files', '- drop_columns: [x]', ['PR1036:3']],
+    ['what would be another result without it', '- take_random_sample: { probability: 0.1 }', ['PR1036:3']],
     ['what is misspelt', '- read_delimitd: {}', ['PR1036:3']],
-    ['a column of paths that is neither wanted nor not', '- read_delimited: { include_path_column: maybe }', ['PR1036:3']],
-    ['columns that are none', '- drop_columns: { a: b }', ['PR1036:3']],
-    ['a type that is none', '- convert_column_types: [{ columns: x, column_type: money }]', ['PR1036:3']],
-    ['a format that is none', "- convert_column_types: [{ columns: x, column_type: { datetime: { formats: ['%Q'] } } }]", ['PR1036:3']],
-    ['a filter that is none', "- filter: 'x > 1'", ['PR1036:3']],
-    ['a count that is none', '- take: -1', ['PR1036:3']],
+    ['a column of paths that may be', '- read_delimited: { include_path_column: maybe }', ['PR1036:3']],
+    ['no columns', '- drop_columns: []', ['PR1036:3']],
+    ['fewer rows than none', '- take: -1', ['PR1036:3']],
+    ['half a row', '- skip: 1.5', ['PR1036:3']],
+    ['a type that is not known', '- convert_column_types: [ { columns: x, column_type: text } ]', ['PR1036:3']],
+    ['a format that is not known', '- convert_column_types: [ { columns: x, column_type: { datetime: { formats: ["%Q"] } } } ]', ['PR1036:3']], // prettier-ignore
+    ['a filter that is none', '- filter: "col(x) > 1"', ['PR1036:3']],
     ['a bad header', '- read_delimited: { header: maybe }', ['PR1036:3']],
     ['a bad delimiter', '- read_delimited: { delimiter: ab }', ['PR1036:3']],
     ['two in one', '- { read_parquet: {}, take: 3 }', ['PR1036:3']],

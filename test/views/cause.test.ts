@@ -209,7 +209,7 @@ describe('the last lines of a failed run', () => {
     expect(`\n${reasons.map((reason) => causeBlock(ended([], reason), context).join('\n')).join('\n---\n')}\n`)
       .toMatchInlineSnapshot(`
         "
-        Run 01JX4 failed: the input is empty, or all of it was left out (warnings say what); --allow-empty makes this a success (PR5109)
+        Run 01JX4 failed: the input is empty: there is nothing to do (--allow-empty makes this a success) (PR5109)
           0 of 50 mini-batches succeeded, 0 failed, 50 not done; 0 of 500 items succeeded, 0 failed; 12.3 s
         ---
         Run 01JX4 failed: no mini-batch was created within 10 min 00 s (first_task_creation_timeout) (PR5108)

@@ -99,6 +99,11 @@ function stepText(step: TableStep): string {
   }
 }
 
+function pickedText({ seen, taken, ended }: NonNullable<PlanPreview['picked']>): string {
+  const of = ended ? `the first ${counted(seen, 'row')}: those behind are not read` : counted(seen, 'row');
+  return `the transformations leave ${taken === 0 ? 'none' : count(taken)} of ${of}`;
+}
+
 function schemaLines(schema: NonNullable<PlanPreview['schema']>, screen: Screen): readonly string[] {
   const titles = [{ title: '  COLUMN' }, { title: 'TYPE' }];
   const shown = schema.filter(({ hidden }) => hidden !== true);
@@ -122,8 +127,6 @@ function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[]
   }
   if (preview.uncounted === true)
     return ['  not counted: all rows would have to be read, and the table is larger than 256 MiB'];
-  if (preview.items === 0 && stepsOf(preview.plan.inputs).length > 0)
-    return ['  none: no row of the table is left by its transformations'];
   const atLeast = preview.truncated === true ? 'at least ' : '';
   const spread =
     sizes.min === sizes.max
@@ -132,6 +135,7 @@ function miniBatchLines(preview: PlanPreview, screen: Screen): readonly string[]
   const more = preview.miniBatches - first.length;
   return [
     `  ${atLeast}${miniBatches(preview.miniBatches)} of ${counted(preview.items, 'item')}${preview.items > 0 ? `, ${spread}` : ''}`,
+    ...(preview.picked ? [`  ${pickedText(preview.picked)}`] : []),
     ...first.map(({ index, items, description }) =>
       cutEnd(
         `  ${String(index).padStart(6)}  ${counted(items, 'item').padEnd(9)}  ${safeText(description)}`,

@@ -335,7 +335,7 @@ async function feedNumbered(
       for (const slot of looked.keys()) picked[slot] = found[columns.length + slot]?.[i] ?? null;
       if (picker?.takes(picked) === false) {
         end(i);
-        if (picker.ended) return;
+        if (picker.ended) throw new AllTaken();
         continue;
       }
       for (const [slot, { key }] of columns.entries()) row[key] = found[slot]?.[i] ?? null;
@@ -347,6 +347,7 @@ async function feedNumbered(
       last = key;
     }
     end(rows);
+    if (picker?.ended === true) throw new AllTaken();
   };
   if (columns.length + looked.length === 0) return visit(0, rowsTotal, []);
   const readKeys =
@@ -356,7 +357,8 @@ async function feedNumbered(
   const read = [...columns.map(({ column }) => column), ...looked];
   await readKeys(path, read, visit).catch((error: unknown) => {
     options.signal?.throwIfAborted();
-    throw error;
+    // the readers take what ends them early for a fault of the file
+    if (picker?.ended !== true) throw error;
   });
 }
 

@@ -17,7 +17,7 @@ import { isQuery } from '../query/copy.ts';
 import { Stamper, UNKNOWN } from '../stamp.ts';
 import { markWhole } from '../unpack.ts';
 import { checkOneDialect, feed } from './feed.ts';
-import { picksRowsOf, stepsOf } from '../../domain/transform.ts';
+import { picksRowsOf } from '../../domain/transform.ts';
 import { RowPicker } from '../transform/pick.ts';
 import type { RangeLimits } from '../table/ranges.ts';
 import { Gather } from './gather.ts';
@@ -178,10 +178,10 @@ export class Grouping {
   }
 
   async #feed(signal: AbortSignal): Promise<void> {
-    const { exclude, onSkip, groupedFiles, columns } = this.#options;
+    const { exclude, onSkip, onPicked, groupedFiles, columns } = this.#options;
+    const picker = RowPicker.of(this.#inputs, columns);
     if (groupedFiles !== undefined) this.#listing = new GroupedFilesWriter(groupedFiles);
     const listing = this.#listing;
-    const picker = RowPicker.of(this.#inputs, columns);
     await feed(this.#inputs, this.#folder, this.#keys, this.#grouper, {
       exclude,
       signal,
@@ -190,9 +190,7 @@ export class Grouping {
       // Rows of a query have a mark of their own that they are whole, and move with the run folder.
       ...(listing && { onFile: (path, input) => listing.add(path, !isQuery(input)) }),
     });
-    const [step] = stepsOf(this.#inputs);
-    if (picker?.taken === 0 && step)
-      onSkip?.(step.at.file, `its transformations leave none of the rows that were looked at, ${picker.seen} of them`);
+    if (picker) onPicked?.(picker.picked);
   }
 
   /** Everything is where the mini-batches say; workers may go there. */

@@ -29,18 +29,16 @@ export function withSteps(
   const keys = cutting.by === 'keys' ? cutting.keys : undefined;
   const isCsv = inputs.some((input) => input.kind === 'table' && input.table.format === 'csv');
   let found = columns;
-  for (const step of steps) found = afterStep(found, step, isCsv, keys);
-  for (const key of keys ?? []) checkKey(found, key, steps);
-  return found;
+  for (const step of steps) found = afterStep(found, step, isCsv);
+  if (!keys) return found;
+  for (const key of keys) checkKey(found, key, steps);
+  // A mini-batch has rows of many paths: of what these name the keys alone have one value in all of them.
+  return found.map((column) =>
+    column.path === true && !keys.includes(column.name) ? { ...column, hidden: true } : column,
+  );
 }
 
-/** @param keys of the run; undefined: it has none */
-export function afterStep(
-  columns: readonly Column[],
-  step: TableStep,
-  isCsv: boolean,
-  keys: readonly string[] | undefined,
-): readonly Column[] {
+export function afterStep(columns: readonly Column[], step: TableStep, isCsv: boolean): readonly Column[] {
   switch (step.step) {
     case 'drop':
     case 'keep': {
@@ -59,7 +57,7 @@ export function afterStep(
     case 'path':
       return withPathColumns(columns, [{ name: PATH_COLUMN, type: 'string', path: true }], step);
     case 'extract':
-      return withPathColumns(columns, extracted(step.format, keys), step);
+      return withPathColumns(columns, extracted(step.format), step);
     case 'filter':
       checkCondition(
         step.condition,
@@ -73,17 +71,14 @@ export function afterStep(
   }
 }
 
-/** By partition keys a mini-batch has rows of many paths: of the names the keys alone have one value in all of them. */
-function extracted(format: string, keys: readonly string[] | undefined): readonly Column[] {
+function extracted(format: string): readonly Column[] {
   const parsed = parsePathFormat(format);
   if (typeof parsed === 'string') return [];
-  return parsed.names
-    .filter((name) => keys === undefined || keys.includes(name))
-    .map((name): Column => {
-      const from: Column = { name, type: 'string', path: true };
-      if (!parsed.times.has(name)) return from;
-      return { ...from, type: 'datetime', convert: { from, to: { type: 'datetime', formats: [] } } };
-    });
+  return parsed.names.map((name): Column => {
+    const from: Column = { name, type: 'string', path: true };
+    if (!parsed.times.has(name)) return from;
+    return { ...from, type: 'datetime', convert: { from, to: { type: 'datetime', formats: [] } } };
+  });
 }
 
 function withPathColumns(columns: readonly Column[], added: readonly Column[], step: TableStep): readonly Column[] {
@@ -96,12 +91,13 @@ function afterConversion(column: Column, to: Conversion, isCsv: boolean): Column
   const { empty: _, native: __, ...rest } = column;
   // Of CSV the text as it stands: 007 is a text, too, and a number only where that is wanted.
   const isText = isCsv && column.path !== true;
-  const from: Column = isText ? { ...column, type: 'string', found: column.type } : column;
+  const found = column.found ?? column.type;
+  const from: Column = isText ? { ...column, type: 'string', found } : column;
   const hasGaps = column.missing === true;
   const isNative = column.type === 'native';
   const keepsEmpty = column.empty === true && to.type === 'string';
   if (isText && to.type === 'string')
-    return { ...rest, type: 'string', found: column.type, ...(keepsEmpty && { empty: true as const }) };
+    return { ...rest, type: 'string', found, ...(keepsEmpty && { empty: true as const }) };
   return { ...rest, type: typeOf(to, hasGaps && !isNative, hasGaps), convert: { from: withoutEmpty(from), to } };
 }
 

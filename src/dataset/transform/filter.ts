@@ -3,9 +3,9 @@
  * compared by the type of their column. Pure.
  */
 import { parseDecimal, parseTruth } from '../../domain/cells.ts';
-import { convert, isFloat } from '../../domain/convert.ts';
+import { convert, isFloat, timeOf } from '../../domain/convert.ts';
 import type { Column } from '../../domain/plan.ts';
-import type { Comparison, Condition, Conversion, Operand } from '../../domain/transform.ts';
+import type { Comparison, Condition, Operand } from '../../domain/transform.ts';
 
 type Kind = 'number' | 'text' | 'truth' | 'time' | 'other';
 type Comparable = number | bigint | string | boolean;
@@ -40,7 +40,6 @@ const WORDS: Readonly<Record<Kind, string>> = {
   time: 'times',
   other: 'values of several kinds, or nested ones',
 };
-const ISO: Conversion = { type: 'datetime', formats: [] };
 const EQUALITY: ReadonlySet<Comparison> = new Set(['==', '!=']);
 
 /** @throws what `fail` gives, where the condition compares what can't be compared */
@@ -57,9 +56,12 @@ export function checkCondition(
     case 'not':
       checkCondition(condition.of, columnNamed, fail);
       return;
-    case 'is null':
-      columnNamed(condition.column);
+    case 'is null': {
+      const column = columnNamed(condition.column);
+      if (column.type === 'native' && kindOf(column) === 'other')
+        throw fail(`the column ${JSON.stringify(condition.column)} holds ${WORDS.other}, which are not looked at`);
       return;
+    }
     case 'truth': {
       const kind = kindOf(columnNamed(condition.column));
       if (kind !== 'truth')
@@ -76,7 +78,7 @@ export function checkCondition(
       for (const [i, side] of [left, right].entries()) {
         const kind = kinds[i];
         if (kind !== undefined && kind !== own) throw fail(`${holds}, and the other one ${WORDS[kind]}: convert one of them first`); // prettier-ignore
-        if ('value' in side && literalOf(side.value, own) === undefined)
+        if ('value' in side && literalOf(side, own) === undefined)
           throw fail(`${holds}, and is compared with ${JSON.stringify(side.value)}: ${HINTS[own]}`);
       }
       if (own === 'truth' && !EQUALITY.has(op)) throw fail(`${holds}, which are compared by == and != alone`);
@@ -92,14 +94,21 @@ const HINTS: Readonly<Record<Kind, string>> = {
   other: '',
 };
 
-function literalOf(value: string | number | boolean | null, kind: Kind): Comparable | undefined {
-  if (kind === 'number') return typeof value === 'number' ? value : undefined;
+function literalOf({ value, digits }: Extract<Operand, { value: unknown }>, kind: Kind): Comparable | undefined {
+  if (kind === 'number') return typeof value === 'number' ? (digits === undefined ? value : BigInt(digits)) : undefined;
   if (kind === 'truth') return typeof value === 'boolean' ? value : undefined;
   if (kind === 'text') return typeof value === 'string' ? value : undefined;
-  if (kind !== 'time' || typeof value !== 'string') return undefined;
-  const time = convert(value, ISO);
-  return time instanceof Date ? time.getTime() : undefined;
+  return kind === 'time' && typeof value === 'string' ? storedTime(value) : undefined;
 }
+
+/** Nanoseconds, as files may have them, of a text in ISO 8601. */
+function storedTime(text: string): bigint | undefined {
+  const fraction = /\.(\d{1,9})(?=Z$|[+-]\d\d:?\d\d$|$)/.exec(text)?.[1] ?? '';
+  const time = timeOf(fraction === '' ? text : text.replace(`.${fraction}`, ''));
+  return time && BigInt(time.ms) * MILLION + BigInt(fraction.padEnd(9, '0'));
+}
+
+const MILLION = 1_000_000n;
 
 /** Values of a row as texts; null: missing. */
 export type RowValues = (column: string) => string | null;
@@ -205,7 +214,7 @@ type Value = Comparable | null | undefined;
 
 function valueOf(operand: Operand, columns: ReadonlyMap<string, Column>, kind: Kind): (row: RowValues) => Value {
   if ('value' in operand) {
-    const literal = literalOf(operand.value, kind);
+    const literal = literalOf(operand, kind);
     return () => literal;
   }
   const { column: name } = operand;
@@ -217,10 +226,23 @@ function valueOf(operand: Operand, columns: ReadonlyMap<string, Column>, kind: K
     if (!conversion) return typed(text, kind);
     const { from, to } = conversion;
     const read = typed(text, kindOf(from));
-    const value = convert(kindOf(from) === 'time' ? new Date(Number(read)) : (read ?? text), to, isFloat(from));
-    return value instanceof Date ? value.getTime() : (value as Value);
+    if (to.type === 'datetime')
+      return typeof read === 'bigint' && kindOf(from) === 'time' ? read : convertedTime(text, to.formats);
+    const value = convert(
+      typeof read === 'bigint' && kindOf(from) === 'time' ? dateOf(read) : (read ?? text),
+      to,
+      isFloat(from),
+    );
+    return value as Value;
   };
 }
+
+function convertedTime(text: string, formats: readonly string[]): bigint | undefined {
+  const time = timeOf(text, formats);
+  return time && BigInt(time.ms) * MILLION + BigInt(time.us) * 1000n;
+}
+
+const dateOf = (ns: bigint): Date => new Date(Number((ns - (((ns % MILLION) + MILLION) % MILLION)) / MILLION));
 
 /** Undefined: not of this kind. */
 function typed(text: string, kind: Kind): Comparable | undefined {
@@ -229,10 +251,8 @@ function typed(text: string, kind: Kind): Comparable | undefined {
       return /^[+-]?\d{16,}$/.test(text) ? BigInt(text) : parseDecimal(text);
     case 'truth':
       return parseTruth(text);
-    case 'time': {
-      const time = convert(text, ISO);
-      return time instanceof Date ? time.getTime() : undefined;
-    }
+    case 'time':
+      return storedTime(text);
     case 'text':
     case 'other':
       return text;

@@ -24,12 +24,16 @@ const READ: Readonly<Record<'csv' | 'jsonl' | 'parquet' | 'arrow', ReadValue>> =
   arrow: (text) => text,
 };
 
+/** Numbers of rows. `ended`: those behind the last one that is taken were not read. */
+export interface Picked {
+  readonly seen: number;
+  readonly taken: number;
+  readonly ended: boolean;
+}
+
 type Stage = (row: RowValues) => boolean;
 
 export class RowPicker {
-  /** Rows so far. */
-  seen = 0;
-  taken = 0;
   /** Columns of the files that are looked at, as they are read. */
   readonly columns: readonly Column[];
   readonly #stages: readonly Stage[];
@@ -38,6 +42,8 @@ export class RowPicker {
   #paths: ReadonlyMap<string, string | null> = new Map();
   #raws: readonly (string | null)[] = [];
   #ended = false;
+  #seen = 0;
+  #taken = 0;
 
   /** Undefined: all rows are taken. @param columns of the table, with what is done to them */
   static of(inputs: readonly InputSpec[], columns: readonly Column[] | undefined): RowPicker | undefined {
@@ -52,9 +58,9 @@ export class RowPicker {
     const wanted = new Set(steps.flatMap((step) => (step.step === 'filter' ? columnsIn(step.condition) : [])));
     this.columns = fileColumns(columns).filter(({ name }) => wanted.has(name));
     this.#slots = new Map(this.columns.map(({ name }, slot) => [name, slot]));
-    let here: readonly Column[] = fileColumns(columns).map(before);
+    let here: readonly Column[] = fileColumns(columns).map(asFound);
     this.#stages = steps.flatMap((step): readonly Stage[] => {
-      here = afterStep(here, step, format === 'csv', undefined);
+      here = afterStep(here, step, format === 'csv');
       if (step.step === 'filter') return [this.#filter(new Filter(step.condition, byName(here)), byName(here))];
       if (step.step === 'skip') return [skipping(step.count)];
       return step.step === 'take' ? [this.#taking(step.count)] : [];
@@ -66,6 +72,11 @@ export class RowPicker {
     return this.#ended;
   }
 
+  /** What was decided so far. */
+  get picked(): Picked {
+    return { seen: this.#seen, taken: this.#taken, ended: this.#ended };
+  }
+
   /** The rows of a file are next. */
   begin(input: InputSpec, file: string): void {
     this.#paths = new Map(pathValues(input, file));
@@ -74,10 +85,10 @@ export class RowPicker {
   /** @param raws values of `columns` as they are stored; null: missing. The rows come in the order of the input */
   takes(raws: readonly (string | null)[]): boolean {
     this.#raws = raws;
-    this.seen += 1;
-    const taken = this.#stages.every((stage) => stage(this.#row));
-    if (taken) this.taken += 1;
-    return taken;
+    this.#seen += 1;
+    const isTaken = this.#stages.every((stage) => stage(this.#row));
+    if (isTaken) this.#taken += 1;
+    return isTaken;
   }
 
   readonly #row: RowValues = (name) => {
@@ -107,11 +118,6 @@ export class RowPicker {
   }
 }
 
-/** The column as the files have it, before the first step. */
-function before({ found, hidden: _, empty: __, ...column }: Column): Column {
-  return found ? { ...column, type: found } : column;
-}
-
 function skipping(count: number): Stage {
   let left = count;
   return () => {
@@ -119,6 +125,11 @@ function skipping(count: number): Stage {
     left -= 1;
     return false;
   };
+}
+
+/** A column of the files in front of all steps. */
+function asFound({ found, hidden: _, empty: __, ...column }: Column): Column {
+  return { ...column, ...(found && { type: found }) };
 }
 
 const byName = (columns: readonly Column[]): ReadonlyMap<string, Column> =>

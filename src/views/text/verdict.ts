@@ -28,7 +28,9 @@ export function runFailureSentence(reason: RunFailure): string {
     case 'first-mini-batch-timeout':
       return `no mini-batch was created within ${duration(reason.limitMs)} (first_task_creation_timeout)`;
     case 'empty-input':
-      return 'the input is empty, or all of it was left out (warnings say what); --allow-empty makes this a success';
+      if (reason.rows !== undefined)
+        return `the transformations of the MLTable leave none of ${counted(reason.rows, 'row')}: there is nothing to do (parallelrun plan shows them; --allow-empty makes this a success)`;
+      return 'the input is empty: there is nothing to do (--allow-empty makes this a success)';
     case 'creation-failed': {
       const at = reason.path === undefined ? '' : ` (${safeText(reason.path)})`;
       return cut(`mini-batches could not be created: ${safeText(reason.reason)}${at}`, 600);
