@@ -4,6 +4,7 @@ import type { EnvironmentReady } from '../domain/event.ts';
 import type { Plan } from '../domain/plan.ts';
 import { ParallelRunError } from '../domain/problem.ts';
 import type { Problem } from '../domain/problem.ts';
+import { gathering } from '../dataset/index.ts';
 import type { ChangedSince, ListingDifference } from '../dataset/index.ts';
 import { differenceExamples, differenceText, someFiles } from '../views/text/inputdiffers.ts';
 import { miniBatches, safeText, shellWord } from '../views/text/words.ts';
@@ -70,20 +71,22 @@ export function inputDiffers(plan: Plan, difference: ListingDifference): Problem
     what: `the input of run ${plan.runId} is not the one that it began with: ${differenceText(difference)}`,
     where: { file: plan.inputs[0] ? pathOfInput(plan.inputs[0]) : '' },
     why: differenceExamples(difference),
-    next:
-      plan.cutting.by === 'keys'
-        ? 'put it back as it was and resume, or start a new run'
-        : `${resumeWith(plan, '--rescan')} takes the input as it is now; or put it back as it was and resume`,
+    next: gathering(plan.inputs, plan.cutting)
+      ? 'put it back as it was and resume, or start a new run'
+      : `${resumeWith(plan, '--rescan')} takes the input as it is now; or put it back as it was and resume`,
   };
 }
 
 export function noRescan(plan: Plan): Problem {
+  const byKeys = plan.cutting.by === 'keys';
   return {
     code: 'PR3308',
     severity: 'error',
-    what: 'a run with partition keys cannot take new files',
+    what: `a run with ${byKeys ? 'partition keys' : 'an MLTable that picks rows'} cannot take new files`,
     where: { file: plan.inputs[0]?.root ?? '' },
-    why: 'a mini-batch holds everything that has the same keys, and what is new may belong to one that is done',
+    why: byKeys
+      ? 'a mini-batch holds everything that has the same keys, and what is new may belong to one that is done'
+      : 'skip and take count over all files: with new ones other rows would be taken of those that are done',
     next: `${resumeWith(plan, 'without --rescan')}, or start a new run`,
   };
 }

@@ -84,7 +84,7 @@ class Case:
         if "partition_keys" in self.by:
             able = [c.name for c in self.columns if c.kind in ("int", "text") and not (c.gaps and c.kind == "int") and c.name != "id"]
             self.keys = rng.sample(able + ["store"], rng.randint(1, min(2, len(able) + 1)))
-        self.steps, self.wrong = [], None
+        self.wrong, self.is_extracted = None, False
         self._make_steps()
 
     def _row(self, place, number):
@@ -152,7 +152,9 @@ class Case:
 
     def _missing(self, step):
         """Sometimes a step names what isn't there (any more)."""
-        gone = [name for name in list(COLUMNS) + ["store"] if all(c.name != name for c in self.columns)]
+        # by keys what paths name beside them is there for steps, though not for the script
+        names = list(COLUMNS) + ["store"] * (not self.is_extracted)
+        gone = [name for name in names if all(c.name != name for c in self.columns)]
         if not gone or self.rng.random() > 0.04:
             return False
         self._line(step(self.rng.choice(gone)))
@@ -160,7 +162,7 @@ class Case:
         return True
 
     def _extract(self):
-        timed = self.rng.random() < 0.5
+        timed, self.is_extracted = self.rng.random() < 0.5, True
         day = "day:yyyy-MM-dd" if timed else "day"
         self._line({"extract_columns_from_partition_format": {"partition_format": "/{store}/{%s}.%s" % (day, self.format)}})
         for name, kind in (("store", "text"), ("day", "stamp" if timed else "text")):

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { TableCell, TableMiniBatch } from '../../src/domain/entry.ts';
 import type { MiniBatchSource } from '../../src/domain/minibatch.ts';
-import type { Plan } from '../../src/domain/plan.ts';
+import type { Cutting, Plan } from '../../src/domain/plan.ts';
 import { ParallelRunError } from '../../src/domain/problem.ts';
 import { openInput } from '../../src/sdk/input.ts';
 import { readTableSlice } from '../../src/worker/table.ts';
@@ -51,7 +51,8 @@ test.skipIf(PYTHON === undefined)(
 async function cutCase(folder: string): Promise<void> {
   const { plan: read } = await compiled(folder, { jobFile: 'job.yml' });
   // less than can be written
-  const plan: Plan = read.cutting.by === 'bytes' ? { ...read, cutting: { by: 'bytes', bytes: 200 } } : read;
+  const cutting: Cutting = read.cutting.by === 'bytes' ? { by: 'bytes', bytes: 200 } : read.cutting;
+  const plan: Plan = { ...read, cutting, allowEmpty: true };
   const wrongLine = JSON.parse(readFileSync(join(folder, 'wrong.json'), 'utf8')) as number | null;
   if (wrongLine !== null) {
     const refused = await openInput(plan).catch((error: unknown) => error);

@@ -18,7 +18,7 @@ export function notPlain(path: string, name: string, why: keyof typeof WHY): Dat
   return new DatasetError(
     datasetProblem({
       code: 'PR3304',
-      what: `the column ${JSON.stringify(name)} cannot be a partition key`,
+      what: `the column ${JSON.stringify(name)} cannot be a partition key, nor be looked at by a filter`,
       file: path,
       why: WHY[why],
       next: 'name columns of plain values: texts, numbers, truth values, dates and times',
