@@ -1,4 +1,5 @@
 /** Brings the objects of a listing into a tree of the cache. */
+import { setMaxListeners } from 'node:events';
 import { mkdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { DataCache, Tree } from './cache.ts';
@@ -48,6 +49,8 @@ export class Fetching {
     this.#options = options;
     this.#container = containerOf(request.location);
     this.#there = objects.map(() => false);
+    // Each that is being fetched listens; Node warns of more than ten.
+    setMaxListeners(2 * AT_ONCE, this.#stop.signal);
   }
 
   /** All that can be refused before anything is fetched. */

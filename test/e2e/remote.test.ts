@@ -50,7 +50,6 @@ beforeEach(() => {
   space = new Workspace();
   space.write('code/score.py', SCRIPT);
   vi.stubEnv('PARALLELRUN_CACHE', join(space.folder, 'cache'));
-  vi.stubEnv('NODE_NO_WARNINGS', '1');
 });
 afterEach(() => {
   space.dispose();
@@ -115,6 +114,9 @@ describe.each(STORES)('$name', ({ open, missing }) => {
       space.files('images', FILES);
       await succeeds(run('here', 'images'));
       const text = await succeeds(run('there', url('images')));
+      expect(text + everything(join(space.root, 'there/logs'))).not.toMatch(
+        /NodeVersionSupport|Node\.js version|\(node:\d+\)/,
+      );
       expect(text + space.read('there', 'logs/master.txt')).toMatch(/input: 35 of 35 files, .* fetched/);
       const result = space.read('here', 'outputs/parallel_run_step.txt');
       expect(result.split('\n')).toHaveLength(36);
@@ -561,7 +563,7 @@ jobs:
 describe('secrets', () => {
   const it = WHY_NO_BLOB === undefined ? test : test.skip;
   it(
-    'a signature in the URL opens it, and is in nothing that is stored or shown',
+    'a signature in the URL opens it for steps and commands, and is in nothing that is stored or shown',
     async () => {
       const store = await blobStore();
       try {
@@ -576,6 +578,11 @@ describe('secrets', () => {
 inputs:
   data: { type: uri_folder, path: "${store.url('images')}?${query}" }
 jobs:
+  look:
+    type: command
+    command: cat \${{inputs.one}} > \${{outputs.seen}}
+    inputs: { one: { type: uri_file, path: "${store.url('images/1.txt')}?${query}" } }
+    outputs: { seen: { type: uri_file } }
   score:
     type: parallel
     mini_batch_size: "1"
@@ -588,6 +595,7 @@ jobs:
 `;
         space.write('job.yml', job(signature));
         let shown = await fails(space.cli('run', 'job.yml', '--name', 'r', ...python), 1);
+        expect(readFileSync(join(space.root, 'r/steps/r.look/outputs/seen'), 'utf8')).toBe('one');
         shown += await succeeds(space.cli('plan', 'job.yml', '--json', ...python));
         // The signature is taken from the job file again, where it may be another one by now.
         space.write('job.yml', job(await readSignature()));
