@@ -2,6 +2,7 @@
  * The disk fills up in the middle of a run, each folder apart: what is needed for the result is waited for, what is not
  * never stops it. When there is space again the run ends exactly, nothing is lost, and no try was used up.
  */
+import { existsSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { SmallDisk, WHY_NO_MOUNT } from './fulldisk.ts';
 import { COUNT, PacedRun, nodeScript, pythonScript } from './paced.ts';
@@ -37,7 +38,7 @@ describe.skipIf(WHY_NO_MOUNT !== undefined)('a full disk', () => {
     ['all of the run', ['.'], 8_000],
   ])(
     '%s: the run waits for space, says so, and ends exactly',
-    async (_, files, sizeKiB) => {
+    async (what, files, sizeKiB) => {
       const full = await begun(pythonScript('pass', ROW_BYTES), files, sizeKiB);
       const resumed = run.resume();
       run.allow(15);
@@ -45,7 +46,9 @@ describe.skipIf(WHY_NO_MOUNT !== undefined)('a full disk', () => {
       full.fill();
       run.allow(COUNT);
       await run.untilSaid(resumed, /waiting for disk space/);
-      expect(await run.settled()).toBeLessThan(COUNT);
+      expect(existsSync(run.path('outputs/parallel_run_step.txt'))).toBe(false);
+      // what is left of the last block of the ledger may take the few bytes of all mini-batches, and not the end of the run
+      if (what !== 'ledger') expect(await run.settled()).toBeLessThan(COUNT);
       full.free();
       await run.endsExactly(resumed, ROW_BYTES);
       expect(readMaster()).toMatch(/there is space again/);
