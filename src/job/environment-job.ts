@@ -263,6 +263,7 @@ async function condaFile(file: string, where: SourceLocation, context: JobContex
     problems.error('PR4102', `the conda file ${path.basename(file)} cannot be read`, {
       where,
       why: `${file}: ${reasonOf(error)}`,
+      next: 'check the path, and the folder it counts from',
     });
     return { spec: FROM_PATH };
   }

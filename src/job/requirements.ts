@@ -54,6 +54,7 @@ async function readText(file: string, where: SourceLocation, problems: Problems)
     problems.error('PR4102', `the requirements file ${path.basename(file)} cannot be read`, {
       where,
       why: `${file}: ${reasonOf(error)}`,
+      next: 'check the path, and the folder it counts from',
     });
     return undefined;
   }

@@ -272,6 +272,15 @@ describe('entry scripts', () => {
   });
 });
 
+it.each(['environment: { conda_file: no.yml }', 'environment: no.txt'])(
+  'a file of the environment that is not there says what to do: %s',
+  async (line) => {
+    const cwd = await workspace({ ...FILES, 'job.yml': `${JOB}      ${line}\n` });
+    const [problem] = await problemsOf(cwd, { jobFile: 'job.yml' });
+    expect(problem?.next).toBe('check the path, and the folder it counts from');
+  },
+);
+
 describe('the command line alone', () => {
   it.each<[WrittenFlags, readonly string[]]>([
     [{}, ['PR1009', 'PR1009']],
