@@ -114,10 +114,20 @@ module.exports = {
       to: { path: '(^|/)node_modules/(@azure|@aws-sdk)/' },
     },
     {
+      name: 'clients-where-brokers-are',
+      comment: 'clients of the broker are optional: they are loaded with the first run that has an engine',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/engine/nats/' },
+      to: { path: '(^|/)node_modules/@nats-io/' },
+    },
+    {
       name: 'no-development-packages',
       comment: 'a package of devDependencies is not there once ParallelRun is installed',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(dataset/query/(duckdb|sqlite)|remote/(azure|s3))[.]ts$' },
+      from: {
+        path: '^src/',
+        pathNot: '^src/(dataset/query/(duckdb|sqlite)[.]ts|remote/(azure|s3)[.]ts|engine/nats/broker[.]ts)$',
+      },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
     {

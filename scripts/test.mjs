@@ -8,7 +8,7 @@ import { build } from './build.mjs';
 import { check } from './check.mjs';
 import { bin, cache, root, say, StepFailed, tee } from './lib.mjs';
 import { installNodePackages } from './packages.mjs';
-import { prepareStores, prepareTestPython } from './setup.mjs';
+import { prepareBroker, prepareStores, prepareTestPython } from './setup.mjs';
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 function add({ passed, failed, skipped = 0 }) {
@@ -69,6 +69,7 @@ await needed(build);
 add(await check());
 const python = await needed(prepareTestPython);
 await needed(prepareStores);
+await needed(prepareBroker);
 add(await vitest(python));
 add(await unittest(python));
 say(`Done in ${Math.round((performance.now() - started) / 1000)} s`);

@@ -71,6 +71,27 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import('./commands/test.ts'),
   },
   {
+    name: 'agent',
+    summary: 'make this machine a node of runs with --engine',
+    examples: [
+      ['parallelrun agent --engine nats://head:4222', 'until Ctrl-C or TERM; then what runs is finished first'],
+      [
+        'parallelrun agent --engine nats://head:4222 --slots 8 --idle-exit 600',
+        'ends when there was no run for ten minutes',
+      ],
+    ],
+    takesJob: false,
+    form: (command) => {
+      command.option('--engine <url>', 'NATS broker: nats://host:4222, or tls:// (default: $PARALLELRUN_ENGINE)');
+      command.option('--slots <n>', 'worker processes at a time (default: one for each core, or NVIDIA GPU)');
+      command.option('--advertise <address>', 'address of this node in logs; unique among the nodes of a run');
+      command.option('--work-folder <dir>', 'where runs get a folder while they are served (default: temporary files)');
+      command.option('--run <run>', 'serve this run alone, and end with it');
+      command.option('--idle-exit <seconds>', 'end when there was no run for so long');
+    },
+    load: () => import('./commands/agent.ts'),
+  },
+  {
     name: 'list',
     summary: 'list runs, newest first',
     examples: [['parallelrun list --root runs', '']],

@@ -8,6 +8,7 @@ import type { Plan } from '../domain/plan.ts';
 import type { Problem } from '../domain/problem.ts';
 import type { JobRequest } from '../job/request.ts';
 import type {
+  AgentOptions,
   CompiledPipeline,
   ForegroundReport,
   PipelineHandle,
@@ -72,6 +73,7 @@ export interface CliSdk {
   addModel(registry: string, model: NewModel): Promise<ModelVersion>;
   listModels(registry: string, name?: string): Promise<readonly ModelVersion[]>;
   registryFolder(env: Readonly<Record<string, string | undefined>>): string;
+  serveAgent(options: AgentOptions): Promise<void>;
   pruneRuns(root: string, options: PruneOptions): Promise<readonly PrunedRun[]>;
 }
 

@@ -60,6 +60,8 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   loggingLevel: RUN,
   resourceMonitorInterval: RUN,
   advertise: RUN,
+  engine: RUN,
+  nodeCount: RUN,
 };
 
 export type FlagKey = keyof WrittenFlags;

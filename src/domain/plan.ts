@@ -78,6 +78,8 @@ export interface Plan {
   /** Worker processes per node, >= 1. */
   readonly processesPerNode: number;
   readonly nodeCount: number;
+  /** Broker through which nodes join, without what is secret of its address; absent: this machine alone. */
+  readonly engine?: string;
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** 0 = off. */
   readonly resourceMonitorIntervalMs: number;

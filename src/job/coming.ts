@@ -11,7 +11,7 @@ const DIFFERS: Partial<Readonly<Record<OptionKey, string>>> = {
   miniBatchSize: 'a Parquet file is split too; `mini_batch_rows` gives an exact number of rows',
   partitionKeys: 'beside `mini_batch_size` a warning; in the forms of version 1 an error, as there',
   rankMiniBatchCount: 'a flag of the command line too',
-  nodeCount: 'one machine: more are asked for with a warning',
+  nodeCount: 'of those that join through `--engine`; without one this machine alone, with a warning',
   errorThreshold: 'a mini-batch that fails is narrowed down first: only items that fail alone count',
   miniBatchErrorThreshold: 'one that lost some of its items counts as failed, its good rows are kept',
   maxRetries: 'the loss of a machine or of ParallelRun itself uses up no try',

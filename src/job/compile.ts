@@ -25,7 +25,7 @@ import { computeOf, profilePlaces } from './profile-job.ts';
 import { readProfile } from './profile.ts';
 import { compileWorkerCommand } from './worker-command.ts';
 import {
-  checkUnsupported,
+  compileEngine,
   compileInFlight,
   compileMixedTypes,
   compileAdvertise,
@@ -276,7 +276,6 @@ function readParts(
     references.names,
     problems,
   );
-  checkUnsupported(settings, problems);
   return { references, settings, script, variables };
 }
 
@@ -300,6 +299,8 @@ async function finish(
   const mixedTypes = compileMixedTypes(settings, entry, problems);
   const processesPerNode = compileProcesses(settings, surroundings, problems);
   const advertise = compileAdvertise(settings, problems);
+  const { nodeCount, engine, written } = compileEngine(settings, request.env ?? process.env, problems);
+  if (engine !== undefined && written !== undefined) places.keepSecret(engine, written);
   const toParent = compileToParent(settings, request.pipeline !== undefined, problems);
   if (entry === undefined || problems.hasErrors) return { settings: [] };
   const origins = originsOf(settings, {
@@ -361,7 +362,8 @@ async function finish(
     ...compileWorkerLife(settings),
     limits: compileLimits(settings, inputs.cutting, picksRowsOf(inputs.inputs)),
     processesPerNode,
-    nodeCount: 1,
+    nodeCount,
+    ...(engine !== undefined && { engine }),
     loggingLevel: settings.loggingLevel.value ?? 'INFO',
     resourceMonitorIntervalMs: settings.resourceMonitorInterval.value ?? 5000,
     ...(profiling === undefined || profiling === '' ? {} : { profilingModule: profiling }),

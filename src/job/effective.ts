@@ -118,6 +118,7 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   root: ({ root }) => root,
   allowEmpty: ({ plan }) => String(plan.allowEmpty),
   advertise: ({ plan }) => plan.advertise ?? '',
+  engine: ({ plan }) => plan.engine ?? 'embedded',
   appendRowSafeOutput: () => 'true',
   copyLogsToParent: ({ settings }) => String(settings.copyLogsToParent.value === true),
   pushMetricsToParent: ({ settings }) => String(settings.pushMetricsToParent.value === true),

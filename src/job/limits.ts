@@ -1,4 +1,5 @@
 /** Times and counts of a plan: where a default depends on another setting, or a machine sets the bound. Pure. */
+import { parseEngineAddress } from '../domain/engine-address.ts';
 import type { Cutting, EntryScript, Limits, Plan } from '../domain/plan.ts';
 import type { Surroundings } from './context.ts';
 import type { Problems } from './problems.ts';
@@ -161,13 +162,28 @@ export function compileToParent(
   return undefined;
 }
 
-/** Settings that this version reads and can't follow. */
-export function checkUnsupported(settings: Settings, problems: Problems): void {
-  const { nodeCount } = settings;
-  if ((nodeCount.value ?? 1) > 1) {
-    problems.warning('PR1018', `${nodeCount.value ?? 1} nodes are asked for, one is used`, {
-      ...(nodeCount.at && { where: nodeCount.at }),
-      why: 'this version runs on one machine',
-    });
+/** The engine, and how many nodes the run has of it. `written`: its address with what is secret. */
+export function compileEngine(
+  settings: Settings,
+  env: Readonly<Record<string, string | undefined>>,
+  problems: Problems,
+): { readonly nodeCount: number; readonly engine?: string; readonly written?: string } {
+  const { engine, nodeCount } = settings;
+  const wanted = nodeCount.value ?? 1;
+  const written = engine.value ?? env['PARALLELRUN_ENGINE'];
+  if (written === undefined || written === '' || written === 'embedded') {
+    if (wanted > 1) {
+      problems.warning('PR1018', `${wanted} nodes are asked for, one is used`, {
+        ...(nodeCount.at && { where: nodeCount.at }),
+        why: 'without an engine a run has this machine alone',
+        next: 'start nodes with parallelrun agent, and say --engine nats://host:4222',
+      });
+    }
+    return { nodeCount: 1 };
   }
+  const address = parseEngineAddress(written);
+  if (address.ok) return { nodeCount: wanted, engine: address.value.shown, written };
+  const { code, what, why, next } = address.error;
+  problems.error(code, what, { ...(engine.at && { where: engine.at }), ...(why && { why }), ...(next && { next }) });
+  return { nodeCount: 1 };
 }

@@ -165,7 +165,14 @@ export const OPTIONS = {
   },
   nodeCount: {
     name: 'resources.instance_count', yaml: 'resources.instance_count', v1: 'node_count',
-    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallback: 1, help: 'nodes of the run',
+    cli: { flag: '--nodes', argument: '<n>' },
+    value: { type: 'integer', min: 1, max: ANY_INTEGER }, fallback: 1,
+    help: 'nodes of the run: so many of those that join through the engine; without one it is this machine',
+  },
+  engine: {
+    name: 'engine', cli: { flag: '--engine', argument: '<url>' }, value: { type: 'text' },
+    fallbackText: '$PARALLELRUN_ENGINE, else this machine alone (embedded)',
+    help: 'NATS broker through which nodes join: nats://host:4222, or tls://; embedded: none',
   },
   output: {
     name: 'output', v1: 'output', cli: { flag: '--output', argument: '<folder>' }, value: { type: 'text' },

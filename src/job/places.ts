@@ -122,7 +122,12 @@ export class Places {
   }
 
   #keep({ url }: RemoteLocation, written: string): void {
-    if (written !== url) this.#secrets.set(url, written);
+    this.keepSecret(url, written);
+  }
+
+  /** @param shown what stands in the plan in its place */
+  keepSecret(shown: string, written: string): void {
+    if (written !== shown) this.#secrets.set(shown, written);
   }
 
   /** @returns undefined where everything is here */

@@ -111,4 +111,7 @@ export interface WrittenFlags {
   readonly recycleAfterGrowth?: string;
   readonly allowEmpty?: boolean;
   readonly advertise?: string;
+  readonly nodeCount?: string | number;
+  /** `nats://host:4222`, with user and password where it has them. */
+  readonly engine?: string;
 }

@@ -80,7 +80,8 @@ export class NodeAgent {
     this.#facts = facts;
     this.#listener = listener;
     for (const pid of findOrphans(options.layout.temp, facts.session)) killProcess(pid);
-    this.#starts = newStarts(options.processesPerNode, firstProcessNumber(options.layout.capture, facts.address));
+    const first = Math.max(options.firstProcess ?? 1, firstProcessNumber(options.layout.capture, facts.address));
+    this.#starts = newStarts(options.processesPerNode, first);
     this.#guard = startGuard(facts.session);
     this.#sampler = this.#newSampler(facts);
     this.#slots = Array.from({ length: options.processesPerNode }, (_, i) => this.#newSlot(facts, i));

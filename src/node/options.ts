@@ -73,6 +73,8 @@ export interface NodeOptions extends WorkerOptions {
   readonly recycle?: NonNullable<Plan['recycle']>;
   /** `Plan.memoryLimitBytes`. */
   readonly memoryLimitBytes?: number;
+  /** Number of the first worker process, where the folder of the run doesn't know; default 1. */
+  readonly firstProcess?: number;
   /** For tests; default those of the system. */
   readonly memoryFiles?: MemoryFiles;
 }

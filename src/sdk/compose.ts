@@ -11,17 +11,20 @@ import { ParallelRunError } from '../domain/problem.ts';
 import { createEmbeddedEngine } from '../engine/embedded/index.ts';
 import type { Lock } from '../environment/lock.ts';
 import type { LedgerWriter } from '../ledger/index.ts';
-import type { EntryFacts } from '../node/options.ts';
+import type { Clock, LogSink } from '../domain/ports.ts';
+import type { EntryFacts, NodeOptions } from '../node/options.ts';
 import { Orchestrator, isDiskFull } from '../orchestrator/index.ts';
 import type { OrchestratorParts } from '../orchestrator/index.ts';
 import { releasePart } from '../output/index.ts';
 import type { SpoolWriter } from '../output/index.ts';
 import { watchCancelRequest } from './cancel.ts';
 import { systemClock } from './clock.ts';
+import { natsEngine } from './engine.ts';
+import type { RemoteParts } from './engine.ts';
 import type { Faces } from './faces.ts';
 import { failpointsOf } from './failpoints.ts';
 import type { LiveRun } from './handle.ts';
-import { workerOptions } from './host.ts';
+import { nodeSettings, workerOptions } from './host.ts';
 import type { Prepared } from './host.ts';
 import type { OpenedInput } from './input.ts';
 import type { Notes } from './notes.ts';
@@ -37,6 +40,8 @@ export interface OpenedRun {
   readonly plan: Plan;
   readonly layout: RunLayout;
   readonly input: OpenedInput;
+  /** Absent: this machine alone. */
+  readonly remote?: RemoteParts | undefined;
   /** For outputs that go elsewhere. */
   readonly secrets: Secrets;
   readonly prepared: Prepared;
@@ -66,14 +71,10 @@ export function compose(opened: OpenedRun): LiveRun {
   const clock = systemClock;
   const failpoint = failpointsOf(process.env);
   if (opened.recovered) void failpoint?.('recovered');
-  const engine = createEmbeddedEngine({
-    ...workerOptions(plan, layout, opened.entry, opened.prepared, input.columns, clock),
-    processesPerNode: plan.processesPerNode,
-    resourceMonitorIntervalMs: plan.resourceMonitorIntervalMs,
-    logs: faces.sink,
-    ...(plan.recycle && { recycle: plan.recycle }),
-    ...(plan.memoryLimitBytes !== undefined && { memoryLimitBytes: plan.memoryLimitBytes }),
-  });
+  const logs = faces.sink;
+  const engine = opened.remote
+    ? natsEngine({ plan, layout, remote: opened.remote, logs, clock, say: (text) => report(text) })
+    : createEmbeddedEngine(nodeOptions(opened, clock, logs));
   const tell = (text: string): void => {
     orchestrator.note({ type: 'warning', at: clock.now(), warning: { kind: 'note', text } });
   };
@@ -118,6 +119,14 @@ export function compose(opened: OpenedRun): LiveRun {
   input.notes?.connect(report);
   faces.run.attach(orchestrator, runToEnd(opened, orchestrator));
   return faces.run;
+}
+
+function nodeOptions({ plan, layout, entry, prepared, input }: OpenedRun, clock: Clock, logs: LogSink): NodeOptions {
+  return {
+    ...workerOptions(plan, layout, entry, prepared, input.columns, clock),
+    ...nodeSettings(plan),
+    logs,
+  };
 }
 
 async function runToEnd(opened: OpenedRun, orchestrator: Orchestrator): Promise<RunResult> {

@@ -11,6 +11,7 @@ import { LedgerWriter } from '../ledger/index.ts';
 import { SpoolWriter } from '../output/index.ts';
 import { systemClock } from './clock.ts';
 import type { OpenedRun } from './compose.ts';
+import { openRemote } from './engine.ts';
 import { createFaces } from './faces.ts';
 import { createRunFolder, notCode, syncRunFolder } from './folder.ts';
 import { prepareEntry, refusal } from './host.ts';
@@ -39,7 +40,7 @@ export async function createRun(
   let lock: Lock | undefined;
   try {
     lock = await lockRun(plan, layout);
-    return { ...(await fill(plan, layout, lock, warnings, prepared, openInput)), secrets };
+    return { ...(await fill(plan, layout, lock, warnings, prepared, secrets, openInput)), secrets };
   } catch (error) {
     await lock?.release();
     // What may be resumed stays.
@@ -55,6 +56,7 @@ async function fill(
   lock: Lock,
   warnings: readonly Problem[],
   prepared: Prepared,
+  secrets: Secrets,
   openInput: (layout: RunLayout) => Promise<OpenedInput>,
 ): Promise<Omit<OpenedRun, 'secrets'>> {
   const snapshot = await snapshotCode(plan.entry.codeFolder, layout.code, notCode(plan));
@@ -79,16 +81,19 @@ async function fill(
   // From the first frame of the ledger on it can be resumed: a query may take hours, and so may fetching.
   const early = hasQueries(plan) || hasRemoteInputs(plan);
   if (early) await ledger.commit(begun);
-  const input = await openInput(layout).catch(async (error: unknown) => {
+  const closing = async (error: unknown): Promise<never> => {
     await Promise.allSettled([ledger.close(), spool.close(), manifest.close()]);
     throw error;
-  });
+  };
+  const input = await openInput(layout).catch(closing);
+  const remote = await openRemote(plan, layout, entry, input.columns, secrets).catch(closing);
   const faces = createFaces(plan, layout, warnings, false);
   if (early) faces.publish(begun);
   return {
     plan,
     layout,
     input,
+    remote,
     prepared,
     entry,
     lock,

@@ -13,7 +13,7 @@ import { defaultCacheFolder, interpreterBehind, prepareEnvironment } from '../en
 import type { PreparedEnvironment } from '../environment/prepare.ts';
 import { PLACEHOLDER } from '../job/index.ts';
 import { registryFolder } from '../models/index.ts';
-import type { EntryFacts, HostCommand, WorkerOptions } from '../node/options.ts';
+import type { EntryFacts, HostCommand, NodeOptions, WorkerOptions } from '../node/options.ts';
 import { linkModels } from './models.ts';
 import { nodeHost, PACKAGE_ROOT, pythonHost } from './package.ts';
 
@@ -188,6 +188,16 @@ export function workerOptions(
     clock,
     ...(plan.advertise !== undefined && { advertise: plan.advertise }),
     ...(plan.profilingModule && { profilingModule: plan.profilingModule }),
+  };
+}
+
+/** What an agent keeps to besides. */
+export function nodeSettings(plan: Plan): Omit<NodeOptions, keyof WorkerOptions | 'logs'> {
+  return {
+    processesPerNode: plan.processesPerNode,
+    resourceMonitorIntervalMs: plan.resourceMonitorIntervalMs,
+    ...(plan.recycle && { recycle: plan.recycle }),
+    ...(plan.memoryLimitBytes !== undefined && { memoryLimitBytes: plan.memoryLimitBytes }),
   };
 }
 

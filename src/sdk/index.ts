@@ -1,4 +1,6 @@
 /** The public API: start a run, follow it, read finished ones. */
+export { serveAgent } from './agent.ts';
+export type { AgentOptions } from './agent.ts';
 export { start, compile } from './start.ts';
 export type { StartOptions } from './start.ts';
 export { previewPlan } from './preview.ts';

@@ -18,6 +18,7 @@ import { createFaces } from './faces.ts';
 import type { Faces } from './faces.ts';
 import { upgraded } from './format.ts';
 import { schemaDecided } from './create.ts';
+import { checkEngine, openRemote } from './engine.ts';
 import { prepareEntry, prepareHost } from './host.ts';
 import type { Prepared } from './host.ts';
 import { openInput } from './input.ts';
@@ -138,6 +139,8 @@ async function lookAround(
   try {
     const codeChanges = [...job.code, ...(code?.changes ?? [])];
     if (codeChanges.length > 0 && options.allowCodeChange !== true) throw refused([codeChanged(before, codeChanges)]);
+    const secrets = await secretsOfJob(plan);
+    await checkEngine(plan, secrets);
     const prepared = await prepareHost(plan, options.onProgress ?? (() => undefined), options.signal);
     const { ready } = prepared;
     const other = past.interpreter !== undefined && past.interpreter.version !== ready.version;
@@ -152,7 +155,6 @@ async function lookAround(
       ...(options.acceptChangedInput === true ? ['changed input files of what is left are taken as they are now'] : []),
       ...(options.rescan === true ? ['the input is listed again, and new files are taken'] : []),
     ];
-    const secrets = await secretsOfJob(plan);
     const release = await pastRemote(plan, secrets, options);
     try {
       const opened = await pastQueries(plan, layout, past.columns, options);
@@ -235,6 +237,7 @@ async function goOn(opened: Opened, found: Found, options: ResumeOptions): Promi
     { created: input.kept, items: input.items, creationFinished: input.finished, retryFailed },
     systemClock.monotonic(),
   );
+  const remote = await openRemote(plan, layout, entry, input.input.columns, secrets);
   const at = systemClock.now();
   const rebuilt = lost.length > 0 ? { rebuilt: lost } : {};
   const opening: RunEvent[] = [
@@ -258,6 +261,7 @@ async function goOn(opened: Opened, found: Found, options: ResumeOptions): Promi
     layout,
     input: { ...input.input, release },
     secrets,
+    remote,
     prepared,
     entry,
     lock,

@@ -6,6 +6,7 @@ import type { CompiledJob } from '../job/index.ts';
 import type { JobRequest } from '../job/request.ts';
 import { compose } from './compose.ts';
 import { createRun } from './create.ts';
+import { checkEngine } from './engine.ts';
 import { prepareHost } from './host.ts';
 import type { Prepared } from './host.ts';
 import { openInput } from './input.ts';
@@ -49,6 +50,7 @@ export async function startPlan(
   if (plan.resumeFrom !== undefined) return startFrom(plan, warnings, options);
   const progress = options.onProgress ?? (() => undefined);
   const { signal } = options;
+  await checkEngine(plan, secrets);
   const elsewhere = hasRemoteInputs(plan);
   const queries = hasQueries(plan);
   if (queries && !elsewhere) await refuseBadQueries(plan, signal);

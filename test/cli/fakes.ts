@@ -64,6 +64,7 @@ const NO_SDK: CliSdk = {
   resumePipeline: refuse('resumePipeline'),
   verify: refuse('verify'),
   pruneRuns: refuse('pruneRuns'),
+  serveAgent: refuse('serveAgent'),
   addModel: refuse('addModel'),
   listModels: refuse('listModels'),
   registryFolder: () => '/registry',

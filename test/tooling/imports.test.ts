@@ -94,6 +94,7 @@ const forbidden: readonly (readonly [rule: string, folder: string, specifier: st
   ['composition-in-one-place', 'engine/embedded', '../../orchestrator/index.ts', 'src/orchestrator/index.ts'],
   ['no-unresolvable', 'job', './none.ts', './none.ts'],
   ['drivers-where-queries-are', 'dataset', '@duckdb/node-api', 'node_modules/@duckdb/node-api/'],
+  ['clients-where-brokers-are', 'sdk', '@nats-io/transport-node', 'node_modules/@nats-io/'],
   ['no-development-packages', 'job', 'fast-check', 'node_modules/fast-check/'],
 ];
 
