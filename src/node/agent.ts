@@ -2,6 +2,7 @@
  * The agent of one machine: as many slots as the plan wants processes, each with one worker after the other. Decides
  * nothing about mini-batches; when a worker is started is `starts.ts`, what happens to one is `slotstep.ts`.
  */
+import { openSync, writeSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { invariant } from '../domain/assert.ts';
 import { epochMs, workerId } from '../domain/ids.ts';
@@ -10,7 +11,7 @@ import type { RunWarning } from '../domain/event.ts';
 import type { Assignment, EngineEvent } from '../domain/ports.ts';
 import { firstProcessNumber, makeFolders, nodeFacts, openCgroups, slotLimits } from './facts.ts';
 import { startGuard } from './guard.ts';
-import type { Guard } from './guard.ts';
+import type { Fence, Guard } from './guard.ts';
 import { MemoryWatch } from './memorywatch.ts';
 import type { NodeOptions } from './options.ts';
 import { RawBudget } from './rawbudget.ts';
@@ -30,6 +31,7 @@ const TICK_MS = 100;
 const LATE_TICK_MS = 400;
 /** Captured output is looked at this often. */
 const LOOK_MS = 250;
+const FENCE_WRITE_MS = 500;
 
 export type NodeListener = (events: readonly EngineEvent[]) => void;
 
@@ -82,7 +84,7 @@ export class NodeAgent {
     for (const pid of findOrphans(options.layout.temp, facts.session)) killProcess(pid);
     const first = Math.max(options.firstProcess ?? 1, firstProcessNumber(options.layout.capture, facts.address));
     this.#starts = newStarts(options.processesPerNode, first);
-    this.#guard = startGuard(facts.session);
+    this.#guard = startGuard(facts.session, options.fence);
     this.#sampler = this.#newSampler(facts);
     this.#slots = Array.from({ length: options.processesPerNode }, (_, i) => this.#newSlot(facts, i));
     this.#memory = new MemoryWatch(this.#slots, options.clock, options.memoryLimitBytes, options.memoryFiles);
@@ -91,6 +93,7 @@ export class NodeAgent {
     this.#emit({ type: 'node-joined', at: this.#wall(), node: facts.address, slots, hostname: hostname() });
     this.#lastTick = options.clock.monotonic();
     this.#timers = [setInterval(() => this.#tick(), TICK_MS), setInterval(() => this.#look(), LOOK_MS)];
+    if (options.fence) this.#timers.push(keepFence(options.fence));
     this.#fill();
     this.#tellSoon();
   }
@@ -265,6 +268,16 @@ export class NodeAgent {
   #now(): Now {
     return { mono: this.#options.clock.monotonic(), wall: this.#wall() };
   }
+}
+
+/** A number that counts up, as long as this process runs. */
+function keepFence({ file }: Fence): NodeJS.Timeout {
+  let count = 0;
+  // Always in the same place: a full disk has room for that. Its name may be gone before its last second.
+  const descriptor = openSync(file, 'w', 0o600);
+  const write = (): void => void writeSync(descriptor, `${String(++count).padStart(12)}\n`, 0);
+  write();
+  return setInterval(write, FENCE_WRITE_MS);
 }
 
 function byWorker(assignments: readonly Assignment[]): Map<WorkerId, Assignment[]> {

@@ -12,21 +12,41 @@ import { SESSION_MARKER } from './environment.ts';
 const FAREWELL = 'bye\n';
 
 // `$1`: the marker as it stands in an environment. Two empty rounds in a row end the hunt, ten rounds in any case.
+// `$2`, `$3`: a file that the agent writes to each second, and how many seconds without a change are too many.
 const SCRIPT = `
-read -r word
-[ "$word" = bye ] && exit 0
-empty=0
-for round in 1 2 3 4 5 6 7 8 9 10; do
-  found=0
-  for folder in /proc/[0-9]*; do
-    if grep -qzxF "$1" "$folder/environ" 2>/dev/null; then
-      kill -9 "\${folder#/proc/}" 2>/dev/null && found=1
-    fi
+hunt() {
+  empty=0
+  for round in 1 2 3 4 5 6 7 8 9 10; do
+    found=0
+    for folder in /proc/[0-9]*; do
+      if grep -qzxF "$1" "$folder/environ" 2>/dev/null; then
+        kill -9 "\${folder#/proc/}" 2>/dev/null && found=1
+      fi
+    done
+    if [ "$found" = 0 ]; then empty=$((empty + 1)); else empty=0; fi
+    [ "$empty" = 2 ] && return
+    sleep 0.1
   done
-  if [ "$found" = 0 ]; then empty=$((empty + 1)); else empty=0; fi
-  [ "$empty" = 2 ] && exit 0
-  sleep 0.1
-done
+}
+watch() {
+  before=none
+  same=0
+  while sleep 1; do
+    now=gone
+    [ -r "$2" ] && read -r now < "$2"
+    if [ "$now" = "$before" ]; then same=$((same + 1)); else same=0; fi
+    before=$now
+    [ "$same" -ge "$3" ] && hunt "$1" && same=0
+  done
+}
+if [ -n "$2" ]; then
+  watch "$@" < /dev/null &
+  watcher=$!
+fi
+read -r word
+[ -n "$watcher" ] && kill "$watcher"
+[ "$word" = bye ] && exit 0
+hunt "$1"
 `;
 
 export interface Guard {
@@ -36,10 +56,18 @@ export interface Guard {
 
 const NO_GUARD: Guard = { dismiss: () => Promise.resolve() };
 
+/** An agent that does not write to the file for so long is stopped: its workers die, for others have their work by then. */
+export interface Fence {
+  /** Absolute. */
+  readonly file: string;
+  readonly seconds: number;
+}
+
 /** Without `/proc` there is nothing it could look at, and none is started. Never keeps this process alive. */
-export function startGuard(session: string): Guard {
+export function startGuard(session: string, fence?: Fence): Guard {
   if (!existsSync('/proc/self/environ')) return NO_GUARD;
-  const child = spawn('/bin/sh', ['-c', SCRIPT, 'parallelrun-guard', `${SESSION_MARKER}=${session}`], {
+  const watched = fence ? [fence.file, String(fence.seconds)] : [];
+  const child = spawn('/bin/sh', ['-c', SCRIPT, 'parallelrun-guard', `${SESSION_MARKER}=${session}`, ...watched], {
     stdio: ['pipe', 'ignore', 'ignore'],
     detached: true,
     cwd: '/',

@@ -1,5 +1,6 @@
 /** What an agent must know about a run to work for it: facts of the plan, and the ports it uses. */
 import type { Limits, ModelSpec, OutputSpec, Plan, MiniBatchFormat } from '../domain/plan.ts';
+import type { Fence } from './guard.ts';
 import type { MemoryFiles } from './nodememory.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { RunId } from '../domain/ids.ts';
@@ -75,6 +76,8 @@ export interface NodeOptions extends WorkerOptions {
   readonly memoryLimitBytes?: number;
   /** Number of the first worker process, where the folder of the run doesn't know; default 1. */
   readonly firstProcess?: number;
+  /** Workers die when this agent stands still; absent: they go on with it. */
+  readonly fence?: Fence;
   /** For tests; default those of the system. */
   readonly memoryFiles?: MemoryFiles;
 }

@@ -24,6 +24,8 @@ const LOOK_SHARE = 10;
 const LOOK_MS_MAX = 1_000;
 /** Also while no mini-batch ends, so that logs of scripts are seen. */
 const LOOK_EVERY_MS = 500;
+/** Shorter than the lease: before the orchestrator hands the work out again. */
+const STANDSTILL_SECONDS = 10;
 
 export interface ServedOptions {
   readonly address: NodeAddress;
@@ -127,6 +129,7 @@ export class ServedRun {
         : Math.min(plan.processesPerNode, Math.max(this.#options.slots, 1)),
       advertise: this.#options.address,
       firstProcess: this.#options.firstProcess,
+      fence: { file: `${layout.state}/fence`, seconds: STANDSTILL_SECONDS },
       logs: this.#logs,
     });
     this.#agent = agent;

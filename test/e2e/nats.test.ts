@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TestAgent, TestBroker, WHY_NO_BROKER } from './broker.ts';
-import { Workspace } from './rig.ts';
+import { processesOf, Workspace } from './rig.ts';
 
 const COUNT = 60;
 const name = (i: number): string => `f${String(i).padStart(3, '0')}`;
@@ -185,6 +185,25 @@ def run(mini_batch):
     expect(executions().length).toBe(COUNT);
     expect(master('left')).toContain('node 10.1.0.2 leaves: its agent was told to end');
   }, 60_000);
+
+  it('lets go of an agent that stands still, whose workers end before others have their work', async () => {
+    agent('10.1.0.1');
+    const second = agent('10.1.0.2');
+    const { ended } = begin('still', '--env', 'PAUSE=1.5');
+    await until(() => executions().length > 6);
+    expect(processesOf(second.workFolder).length).toBe(2);
+    second.process.kill('SIGSTOP');
+    await until(() => master('still').includes('node 10.1.0.2 is lost'));
+    const before = processesOf(second.workFolder);
+    second.process.kill('SIGCONT');
+    expect(before).toEqual([]);
+    const { code, text } = await ended;
+    expect(code, text).toBe(0);
+    expect(space.rows('still')).toEqual(EXPECTED);
+    // the two that were under way, and no other
+    expect(executions().length).toBeLessThanOrEqual(COUNT + 2);
+    expect(space.list('still', 'logs/worker/10.1.0.2').length).toBeGreaterThan(2);
+  }, 90_000);
 
   it('can be canceled, and its nodes serve the next run', async () => {
     agent('10.1.0.1');

@@ -47,7 +47,7 @@ export class Broker {
   readonly manager: JetStreamManager;
   readonly #connection: NatsConnection;
   #isUp = true;
-  #onUp: () => void = () => undefined;
+  #onChange: (isUp: boolean) => void = () => undefined;
 
   private constructor(modules: Modules, connection: NatsConnection, manager: JetStreamManager) {
     this.modules = modules;
@@ -81,9 +81,9 @@ export class Broker {
   get isUp(): boolean {
     return this.#isUp;
   }
-  /** Called each time the connection comes back. */
-  set onUp(callback: () => void) {
-    this.#onUp = callback;
+  /** Called each time the connection goes or comes back. */
+  set onChange(callback: (isUp: boolean) => void) {
+    this.#onChange = callback;
   }
 
   /** Into a stream. Rejects where it isn't known to be there. */
@@ -180,11 +180,11 @@ export class Broker {
 
   async #watch(): Promise<void> {
     for await (const status of this.#connection.status()) {
-      if (status.type === 'disconnect') this.#isUp = false;
-      if (status.type === 'reconnect') {
-        this.#isUp = true;
-        this.#onUp();
-      }
+      if (status.type !== 'disconnect' && status.type !== 'reconnect') continue;
+      const isUp = status.type === 'reconnect';
+      if (isUp === this.#isUp) continue;
+      this.#isUp = isUp;
+      this.#onChange(isUp);
     }
     this.#isUp = false;
   }

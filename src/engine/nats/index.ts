@@ -39,6 +39,8 @@ export interface NatsEngineOptions {
 
 /** So often the run says that it waits for nodes. */
 const WAITING_MS = 30_000;
+/** Of a node from which nothing comes this is told, long before it is given up. */
+const SILENCE_MS = 3_500;
 /** A message that can't be written yet is tried again. */
 const AGAIN_MS = 500;
 
@@ -51,6 +53,8 @@ interface Link {
   /** Taken and worked off: what is confirmed. */
   done: number;
   isStuck: boolean;
+  /** That it says nothing has been told. */
+  isSilent: boolean;
 }
 
 class NatsEngine implements Engine {
@@ -70,6 +74,7 @@ class NatsEngine implements Engine {
   #stopped: Promise<void> | undefined;
   #lastTick = 0;
   #waitingSince: number;
+  #downSince = 0;
 
   constructor(options: NatsEngineOptions) {
     this.#options = options;
@@ -101,6 +106,7 @@ class NatsEngine implements Engine {
     );
     void this.#streams.watch(() => this.#onRemade(), stop);
     void this.#streams.announce(() => this.#announcement(), stop);
+    broker.onChange = (isUp) => this.#onBroker(isUp);
     this.#lastTick = this.#options.clock.monotonic();
     this.#timer = setInterval(() => this.#tick(), BEAT_MS);
   }
@@ -184,7 +190,7 @@ class NatsEngine implements Engine {
       fill: () => node.nextOrders(),
       publish: (number, bytes) => broker.publish(work, encodeMessage(node.session, number, bytes)),
     });
-    return { node, pump, agent, inbox: [], done: 0, isStuck: false };
+    return { node, pump, agent, inbox: [], done: 0, isStuck: false, isSilent: false };
   }
 
   #onBeat(beat: Beat): Pulse {
@@ -193,7 +199,7 @@ class NatsEngine implements Engine {
     // Given up, or of another orchestrator: what it does counts no more.
     if (!link) return { taken: 0, gap: false, generation, dismissed: true };
     const { node, pump } = link;
-    node.heardAt = this.#options.clock.monotonic();
+    this.#heard(link);
     node.sender.confirm(beat.taken);
     if (beat.gap) node.sender.rewind();
     if (node.sender.kept > 0) pump.kick();
@@ -210,13 +216,37 @@ class NatsEngine implements Engine {
     }
     this.#lastTick = now;
     for (const link of [...this.#links.values()]) {
-      if (now - link.node.heardAt <= LEASE_MS) continue;
+      const silence = now - link.node.heardAt;
+      if (silence > SILENCE_MS && !link.isSilent && broker.isUp) {
+        link.isSilent = true;
+        this.#options.say(`node ${link.node.address} is silent: no word for ${SILENCE_MS / 1000} s`);
+      }
+      if (silence <= LEASE_MS) continue;
       this.#lose(link, `no word for ${LEASE_MS / 1000} s`);
     }
     if (this.#links.size > 0 || this.#stopping) this.#waitingSince = now;
     if (now - this.#waitingSince < WAITING_MS) return;
     this.#waitingSince = now;
     this.#options.say('no node has joined: start some with parallelrun agent --engine and the address of the broker');
+  }
+
+  #heard(link: Link): void {
+    const now = this.#options.clock.monotonic();
+    if (link.isSilent) {
+      link.isSilent = false;
+      this.#options.say(`node ${link.node.address} is heard again after ${seconds(now - link.node.heardAt)}`);
+    }
+    link.node.heardAt = now;
+  }
+
+  #onBroker(isUp: boolean): void {
+    const now = this.#options.clock.monotonic();
+    if (isUp) {
+      this.#options.say(`the broker is reached again after ${seconds(now - this.#downSince)}`);
+      return;
+    }
+    this.#downSince = now;
+    if (!this.#over.signal.aborted) this.#options.say('the broker can no longer be reached');
   }
 
   #lose(link: Link, why: string): void {
@@ -256,7 +286,7 @@ class NatsEngine implements Engine {
     }
     const link = this.#bySession(message.session);
     if (!link) return;
-    link.node.heardAt = this.#options.clock.monotonic();
+    this.#heard(link);
     link.inbox.push(...link.node.receiver.receive(message.number, message.frames));
     this.#work(link);
   }
@@ -336,6 +366,8 @@ class NatsEngine implements Engine {
 export function createNatsEngine(options: NatsEngineOptions): Engine {
   return new NatsEngine(options);
 }
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 function refuse(why: Extract<JoinAnswer, { ok: false }>['why'], text: string): JoinAnswer {
   return { ok: false, why, text };
