@@ -18,7 +18,7 @@ import { measure } from './lib/measure.mjs';
 import { installPeers, python } from './lib/peers.mjs';
 import { resultsText, sectionText } from './lib/report.mjs';
 
-const NAMES = ['noop', 'work', 'hash', 'table', 'first', 'durability', 'scale'];
+const NAMES = ['noop', 'work', 'hash', 'table', 'first', 'durability', 'scale', 'many'];
 const PAGE = join(root, 'docs', 'benchmarks.md');
 const MARKS = ['<!-- figures: npm run bench -- --page -->', '<!-- end of figures -->'];
 const LIMIT_SECONDS = { quick: 180, normal: 3600, full: 6 * 3600 };

@@ -8,6 +8,7 @@ import type { NodeAddress, RunId } from '../domain/ids.ts';
 import { findAddress } from '../node/address.ts';
 import { countGpus } from '../node/gpus.ts';
 import type { Broker } from '../engine/nats/broker.ts';
+import { inboxOfNode } from '../engine/nats/permissions.ts';
 import type { Announcement, JoinRequest } from '../engine/nats/protocol.ts';
 import { connectEngine } from './engine.ts';
 import { packageVersion } from './package.ts';
@@ -41,7 +42,12 @@ const STALE_MS = 10_000;
 /** Resolves when the agent has left. @throws ParallelRunError PR6001 to PR6006, exit code 2 */
 export async function serveAgent(options: AgentOptions): Promise<void> {
   const address = await findAddress(options.advertise);
-  const { broker, address: engine } = await connectEngine(options.engine, `agent ${address}`, process.env);
+  const { broker, address: engine } = await connectEngine(
+    options.engine,
+    `agent ${address}`,
+    process.env,
+    inboxOfNode(address),
+  );
   const gpus = countGpus();
   const slots = options.slots ?? (gpus > 0 ? gpus : availableParallelism());
   const say = options.onProgress ?? ((): void => undefined);

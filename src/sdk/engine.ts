@@ -10,6 +10,7 @@ import { ParallelRunError } from '../domain/problem.ts';
 import type { Clock, Engine, LogSink } from '../domain/ports.ts';
 import { packFolder, PackTooLarge } from '../environment/pack.ts';
 import type { Broker } from '../engine/nats/broker.ts';
+import { inboxOfRun } from '../engine/nats/permissions.ts';
 import type { RunObjects } from '../engine/nats/streams.ts';
 import type { RunSpec } from '../engine/nats/protocol.ts';
 import type { EntryFacts } from '../node/options.ts';
@@ -89,13 +90,24 @@ export async function openRemote(
 ): Promise<RemoteParts | undefined> {
   if (plan.engine === undefined) return undefined;
   const objects = await packRun(plan, layout, entry, columns);
-  return { ...(await connectEngine(urlOf(plan.engine, secrets), `run ${plan.runId}`, process.env)), objects };
+  const remote = await connectEngine(
+    urlOf(plan.engine, secrets),
+    `run ${plan.runId}`,
+    process.env,
+    inboxOfRun(plan.runId),
+  );
+  return { ...remote, objects };
 }
 
 /** On the way to a run: whether its broker can be used. */
-export async function checkEngine({ engine }: Plan, secrets: ReadonlyMap<string, string>): Promise<void> {
+export async function checkEngine({ engine, runId }: Plan, secrets: ReadonlyMap<string, string>): Promise<void> {
   if (engine === undefined) return;
-  const { broker } = await connectEngine(urlOf(engine, secrets), 'a look', process.env);
+  const { broker } = await connectEngine(
+    urlOf(engine, secrets),
+    `a look at the broker of ${runId}`,
+    process.env,
+    inboxOfRun(runId),
+  );
   await broker.cut();
 }
 

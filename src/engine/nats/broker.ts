@@ -15,7 +15,7 @@ import { messageOf, notReached, packageMissing, tooOld, withoutJetStream, withou
 const PUBLISH_MS = 4_000;
 const CONNECT_MS = 10_000;
 const RECONNECT_MS = 250;
-const PING_MS = 5_000;
+const PING_MS = 2_000;
 /** Between tries to read from a stream that is not there. */
 const AGAIN_MS = 250;
 const HEARTBEAT_MS = 1_500;
