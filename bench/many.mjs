@@ -12,7 +12,13 @@ const SECONDS = { normal: 4, quick: 0.6 };
 
 function noop(context) {
   const size = context.quick ? 1 / 20 : 1;
-  const common = { context, work: { kind: 'noop' }, script: 'noop.mjs', sizes: [20_000 * size, 120_000 * size] };
+  const common = {
+    context,
+    work: { kind: 'noop' },
+    script: 'nothing.mjs',
+    withoutInput: true,
+    sizes: [20_000 * size, 120_000 * size],
+  };
   const over = (agents, slots) => async () =>
     perSecond(
       await withCluster({ agents, slots, dist: context.dist }, (args) =>
@@ -21,7 +27,7 @@ function noop(context) {
     );
   return {
     id: 'many-noop',
-    title: 'No-op mini-batches of ten file names over one broker that syncs each write',
+    title: 'No-op mini-batches without input over one broker that syncs each write',
     base: 'embedded',
     asked: 'at least 20,000 a second through a single broker',
     columns: [

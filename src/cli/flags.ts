@@ -62,6 +62,8 @@ const GROUPS: Readonly<Record<keyof WrittenFlags, string>> = {
   advertise: RUN,
   engine: RUN,
   nodeCount: RUN,
+  share: RUN,
+  priority: RUN,
 };
 
 export type FlagKey = keyof WrittenFlags;

@@ -36,8 +36,16 @@ function roomAt(worker: WorkerState, depth: number, meanRunMs = SLOW_RUN_MS): nu
 /** Of scripts that work on several mini-batches at once, however long those take. */
 const IN_FLIGHT_DEPTH = 16;
 
+/** Of scripts so quick that the way to their node takes longer: as many as they run meanwhile, up to this. */
+const AWAY_DEPTH_MAX = 512;
+
 const depthOf = ({ config, meanRunMs }: CoreState): number =>
-  Math.max(depthFor(meanRunMs), config.inFlight === true ? IN_FLIGHT_DEPTH : 1);
+  Math.max(depthFor(meanRunMs), config.inFlight === true ? IN_FLIGHT_DEPTH : 1, awayDepth(config.wayMs, meanRunMs));
+
+function awayDepth(wayMs: number | undefined, meanRunMs: number | undefined): number {
+  if (wayMs === undefined || meanRunMs === undefined || meanRunMs > SLOW_RUN_MS) return 1;
+  return Math.min(AWAY_DEPTH_MAX, 1 + Math.ceil(wayMs / Math.max(meanRunMs, wayMs / AWAY_DEPTH_MAX)));
+}
 
 /** Fills all ready workers up to their depth. */
 export function dispatchReady(state: CoreState, now: number, out: CoreCommand[]): void {

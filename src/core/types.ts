@@ -42,6 +42,8 @@ export interface CoreConfig {
   readonly allInInitTimeoutMs: number;
   /** A worker gets several mini-batches at once, however long they take. */
   readonly inFlight?: boolean;
+  /** Time from the end of a mini-batch at a worker until a new hand-out is there; absent: next to nothing. */
+  readonly wayMs?: number;
 }
 
 /** Begun dispatches of one mini-batch that were lost without fault of the script; more ends the run, resumable. */

@@ -80,6 +80,10 @@ export interface Plan {
   readonly nodeCount: number;
   /** Broker through which nodes join, without what is secret of its address; absent: this machine alone. */
   readonly engine?: string;
+  /** Of the worker time of nodes that several runs have; default 1. */
+  readonly share?: number;
+  /** Runs with a higher one get places on nodes first; default 0. */
+  readonly priority?: number;
   readonly loggingLevel: 'DEBUG' | 'INFO' | 'WARNING';
   /** 0 = off. */
   readonly resourceMonitorIntervalMs: number;

@@ -67,7 +67,7 @@ export async function isPipeline(request: JobRequest): Promise<boolean> {
 /** Flags that say something for a pipeline as a whole; the others speak of one step. */
 const FOR_ALL: ReadonlySet<keyof WrittenFlags> = new Set<keyof WrittenFlags>([
   'root', 'name', 'python', 'requirements', 'overwrite', 'processes', 'loggingLevel', 'resourceMonitorInterval',
-  'advertise', 'engine', 'memoryLimit', 'environmentVariables',
+  'advertise', 'engine', 'share', 'priority', 'memoryLimit', 'environmentVariables',
 ]); // prettier-ignore
 
 /** Looks at all steps, as far as what they read is there. Starts nothing. */

@@ -299,8 +299,8 @@ async function finish(
   const mixedTypes = compileMixedTypes(settings, entry, problems);
   const processesPerNode = compileProcesses(settings, surroundings, problems);
   const advertise = compileAdvertise(settings, problems);
-  const { nodeCount, engine, written } = compileEngine(settings, request.env ?? process.env, problems);
-  if (engine !== undefined && written !== undefined) places.keepSecret(engine, written);
+  const { written, ...cluster } = compileEngine(settings, request.env ?? process.env, problems);
+  if (cluster.engine !== undefined && written !== undefined) places.keepSecret(cluster.engine, written);
   const toParent = compileToParent(settings, request.pipeline !== undefined, problems);
   if (entry === undefined || problems.hasErrors) return { settings: [] };
   const origins = originsOf(settings, {
@@ -362,8 +362,7 @@ async function finish(
     ...compileWorkerLife(settings),
     limits: compileLimits(settings, inputs.cutting, picksRowsOf(inputs.inputs)),
     processesPerNode,
-    nodeCount,
-    ...(engine !== undefined && { engine }),
+    ...cluster,
     loggingLevel: settings.loggingLevel.value ?? 'INFO',
     resourceMonitorIntervalMs: settings.resourceMonitorInterval.value ?? 5000,
     ...(profiling === undefined || profiling === '' ? {} : { profilingModule: profiling }),

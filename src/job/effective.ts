@@ -118,6 +118,8 @@ const SHOW: Readonly<Record<OptionKey, Show>> = {
   root: ({ root }) => root,
   allowEmpty: ({ plan }) => String(plan.allowEmpty),
   advertise: ({ plan }) => plan.advertise ?? '',
+  share: ({ plan }) => String(plan.share ?? 1),
+  priority: ({ plan }) => String(plan.priority ?? 0),
   engine: ({ plan }) => plan.engine ?? 'embedded',
   appendRowSafeOutput: () => 'true',
   copyLogsToParent: ({ settings }) => String(settings.copyLogsToParent.value === true),

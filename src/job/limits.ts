@@ -167,8 +167,8 @@ export function compileEngine(
   settings: Settings,
   env: Readonly<Record<string, string | undefined>>,
   problems: Problems,
-): { readonly nodeCount: number; readonly engine?: string; readonly written?: string } {
-  const { engine, nodeCount } = settings;
+): Pick<Plan, 'nodeCount' | 'engine' | 'share' | 'priority'> & { readonly written?: string } {
+  const { engine, nodeCount, share, priority } = settings;
   const wanted = nodeCount.value ?? 1;
   const written = engine.value ?? env['PARALLELRUN_ENGINE'];
   if (written === undefined || written === '' || written === 'embedded') {
@@ -182,7 +182,13 @@ export function compileEngine(
     return { nodeCount: 1 };
   }
   const address = parseEngineAddress(written);
-  if (address.ok) return { nodeCount: wanted, engine: address.value.shown, written };
+  if (address.ok) {
+    return {
+      ...{ nodeCount: wanted, engine: address.value.shown, written },
+      ...((share.value ?? 1) !== 1 && { share: share.value ?? 1 }),
+      ...((priority.value ?? 0) !== 0 && { priority: priority.value ?? 0 }),
+    };
+  }
   const { code, what, why, next } = address.error;
   problems.error(code, what, { ...(engine.at && { where: engine.at }), ...(why && { why }), ...(next && { next }) });
   return { nodeCount: 1 };

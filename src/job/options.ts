@@ -174,6 +174,14 @@ export const OPTIONS = {
     fallbackText: '$PARALLELRUN_ENGINE, else this machine alone (embedded)',
     help: 'NATS broker through which nodes join: nats://host:4222, or tls://; embedded: none',
   },
+  share: {
+    name: 'share', cli: { flag: '--share', argument: '<n>' }, value: { type: 'integer', min: 1, max: 1000 }, fallback: 1,
+    help: 'part of the worker time on nodes that serve several runs: one with 3 gets three times as much as one with 1',
+  },
+  priority: {
+    name: 'priority', cli: { flag: '--priority', argument: '<n>' }, value: { type: 'integer', min: -100, max: 100 }, fallback: 0,
+    help: 'on nodes that serve several runs those with a higher one go first; the others still get a place now and then',
+  },
   output: {
     name: 'output', v1: 'output', cli: { flag: '--output', argument: '<folder>' }, value: { type: 'text' },
     fallbackText: 'outputs/ in the run folder', help: 'folder of the result file',

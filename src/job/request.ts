@@ -112,6 +112,8 @@ export interface WrittenFlags {
   readonly allowEmpty?: boolean;
   readonly advertise?: string;
   readonly nodeCount?: string | number;
+  readonly share?: string | number;
+  readonly priority?: string | number;
   /** `nats://host:4222`, with user and password where it has them. */
   readonly engine?: string;
 }

@@ -1,6 +1,9 @@
 import type { CoreConfig } from '../core/types.ts';
 import type { Plan } from '../domain/plan.ts';
 
+/** Two messages through a broker that syncs each write, and a commit of ours in between. */
+const BROKER_WAY_MS = 10;
+
 /** What of a plan the policy needs. */
 export function coreConfig(plan: Plan): CoreConfig {
   const { limits } = plan;
@@ -10,6 +13,7 @@ export function coreConfig(plan: Plan): CoreConfig {
     thresholds: plan.thresholds,
     needsRows: plan.output.action === 'append_row',
     allowEmpty: plan.allowEmpty,
+    ...(plan.engine !== undefined && { wayMs: BROKER_WAY_MS }),
     ...(plan.inFlight === true && { inFlight: true }),
     progressTimeoutMs: limits.progressTimeoutMs,
     firstMiniBatchTimeoutMs: limits.firstMiniBatchTimeoutMs,

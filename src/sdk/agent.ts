@@ -9,6 +9,7 @@ import { findAddress } from '../node/address.ts';
 import { countGpus } from '../node/gpus.ts';
 import type { Broker } from '../engine/nats/broker.ts';
 import { inboxOfNode } from '../engine/nats/permissions.ts';
+import { Gate } from '../engine/nats/gate.ts';
 import type { Announcement, JoinRequest } from '../engine/nats/protocol.ts';
 import { connectEngine } from './engine.ts';
 import { packageVersion } from './package.ts';
@@ -79,12 +80,14 @@ class Agent {
   readonly #unfit = new Map<string, number>();
   readonly #told = new Map<string, string>();
   readonly #over = new AbortController();
+  readonly #gate: Gate;
   #idleSince = performance.now();
 
   constructor(broker: Broker, options: AgentOptions, here: Here) {
     this.#broker = broker;
     this.#options = options;
     this.#here = here;
+    this.#gate = new Gate(here.slots);
     const base = options.workFolder ?? `${tmpdir()}/parallelrun-${userInfo().username}`;
     this.#workFolder = `${resolve(base)}/${here.address.replaceAll(':', '_')}`;
     mkdirSync(this.#workFolder, { recursive: true, mode: 0o700 });
@@ -176,7 +179,7 @@ class Agent {
     this.#told.delete(run);
     say(`run ${run}: joined`);
     const served = new ServedRun({
-      ...{ address, slots, firstProcess: joined.answer.firstProcess, workFolder: this.#workFolder },
+      ...{ address, slots, firstProcess: joined.answer.firstProcess, workFolder: this.#workFolder, gate: this.#gate },
       onProgress: (line) => say(`run ${run}: ${line}`),
     });
     this.#runs.set(run, served);

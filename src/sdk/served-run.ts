@@ -4,8 +4,9 @@ import { runLayout } from '../domain/layout.ts';
 import type { RunLayout } from '../domain/layout.ts';
 import type { NodeAddress } from '../domain/ids.ts';
 import type { Plan } from '../domain/plan.ts';
-import type { EngineEvent } from '../domain/ports.ts';
+import type { Assignment, EngineEvent } from '../domain/ports.ts';
 import { bringBytes, bringFile, Carrier } from '../engine/nats/carry.ts';
+import type { Gate } from '../engine/nats/gate.ts';
 import type { Membership } from '../engine/nats/membership.ts';
 import type { RunSpec } from '../engine/nats/protocol.ts';
 import { ToldLogs } from '../engine/nats/told-logs.ts';
@@ -34,6 +35,8 @@ export interface ServedOptions {
   /** Worker processes that this node has place for. */
   readonly slots: number;
   readonly firstProcess: number;
+  /** Of this node, for all its runs. */
+  readonly gate: Gate;
   readonly onProgress: (line: string) => void;
 }
 
@@ -52,6 +55,7 @@ export class ServedRun {
   #held: EngineEvent[] = [];
   #timer: NodeJS.Timeout | undefined;
   #lookAt = 0;
+  #id = '';
   #layout: RunLayout | undefined;
   #resolve: () => void = () => undefined;
   /** Resolves when nothing of the run is left here. */
@@ -81,7 +85,7 @@ export class ServedRun {
   onOrders(orders: readonly Order[]): void {
     for (const order of orders) {
       if (order.m === 'stop') this.stop(order.how);
-      else if (this.#agent) this.#agent.dispatch(order.assignments);
+      else if (this.#agent) this.#options.gate.assign(this.#id, order.assignments, performance.now());
       else this.#early.push(order);
     }
   }
@@ -133,6 +137,10 @@ export class ServedRun {
       logs: this.#logs,
     });
     this.#agent = agent;
+    this.#id = plan.runId;
+    const { share = 1, priority = 0 } = plan;
+    const pass = (assignments: readonly Assignment[]): void => agent.dispatch(assignments);
+    this.#options.gate.add(this.#id, { share, priority, pass }, performance.now());
     this.#timer = setInterval(() => this.#flush(), LOOK_EVERY_MS);
     await agent.start((events) => this.#tell(events));
     const early = this.#early;
@@ -142,6 +150,7 @@ export class ServedRun {
 
   /** Events go out behind the files that were there when they happened. */
   #tell(events: readonly EngineEvent[]): void {
+    this.#options.gate.note(this.#id, events, performance.now());
     this.#held.push(...events);
     if (performance.now() >= this.#lookAt) this.#flush();
     else if (this.#held.length === events.length) setTimeout(() => this.#flush(), this.#lookAt - performance.now());
@@ -187,6 +196,7 @@ export class ServedRun {
     this.#abort.abort();
     // `now` may follow `orderly`
     if (this.#agent && before !== 'now') void this.#agent.stop(how);
+    this.#options.gate.remove(this.#id, performance.now());
     this.#ending ??= this.#finish(how);
     return this.#ending;
   }
