@@ -2,8 +2,8 @@
  * Many machines: what a broker between orchestrator and workers costs. Broker, orchestrator, agents and workers share the
  * cores of this machine, so more agents show how they get along with each other, not how it scales.
  */
-import { oursRate, oursSteady } from './lib/cases.mjs';
-import { withCluster } from './lib/cluster.mjs';
+import { oursRate } from './lib/cases.mjs';
+import { nothingSteady, withCluster } from './lib/cluster.mjs';
 
 const AGENTS = [1, 2, 4];
 const MILLISECONDS = [1, 10, 100];
@@ -12,19 +12,7 @@ const SECONDS = { normal: 4, quick: 0.6 };
 
 function noop(context) {
   const size = context.quick ? 1 / 20 : 1;
-  const common = {
-    context,
-    work: { kind: 'noop' },
-    script: 'nothing.mjs',
-    withoutInput: true,
-    sizes: [20_000 * size, 120_000 * size],
-  };
-  const over = (agents, slots) => async () =>
-    perSecond(
-      await withCluster({ agents, slots, dist: context.dist }, (args) =>
-        oursSteady({ ...common, workers: slots, args }),
-      ),
-    );
+  const common = { sizes: [20_000 * size, 120_000 * size], workers: 2, dist: context.dist };
   return {
     id: 'many-noop',
     title: 'No-op mini-batches without input over one broker that syncs each write',
@@ -33,24 +21,17 @@ function noop(context) {
     columns: [
       { key: 'perSecond', head: 'mini-batches a second', better: 'more' },
       { key: 'micros', head: 'µs a mini-batch', better: 'less' },
-      { key: 'parent', head: "µs of the orchestrator's processor time" },
     ],
     cases: [
-      {
-        id: 'embedded',
-        name: 'embedded, 2 workers',
-        run: async () => perSecond(await oursSteady({ ...common, workers: 2 })),
-      },
+      { id: 'embedded', name: 'embedded, 2 workers', run: () => nothingSteady(common) },
       ...AGENTS.map((agents) => ({
         id: `ours-${agents}`,
         name: `${agents} agent(s) of 2 workers`,
-        run: over(agents, 2),
+        run: () => withCluster({ agents, slots: 2, dist: context.dist }, (args) => nothingSteady({ ...common, args })),
       })),
     ],
   };
 }
-
-const perSecond = (found) => ({ ...found, perSecond: 1e6 / found.micros });
 
 function work(context, milliseconds) {
   const perWorker = Math.max(4, Math.round((context.quick ? SECONDS.quick : SECONDS.normal) * (1000 / milliseconds)));

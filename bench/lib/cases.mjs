@@ -8,14 +8,15 @@ import { perUnit } from './stats.mjs';
 const ITEMS = 10;
 const MICRO = 1e6;
 
-/** Ours over so many mini-batches of ten names, or of nothing at all. */
-function oursOver({ context, script = 'tasks.py', work, workers, args = [], withoutInput = false }, count, look) {
+/** Ours over so many mini-batches of ten names. */
+function oursOver({ context, script = 'tasks.py', work, workers, args = [] }, count, look) {
   return runOurs({
     ...{ script, dist: context.dist, limitSeconds: context.limitSeconds, look },
     args: [
-      ...(withoutInput
-        ? ['--rank-mini-batch-count', String(count)]
-        : ['--input', names(count * ITEMS), '--mini-batch-size', String(ITEMS)]),
+      '--input',
+      names(count * ITEMS),
+      '--mini-batch-size',
+      String(ITEMS),
       '--processes',
       String(workers),
       ...args,

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { cache, root } from '../../scripts/lib.mjs';
 import { prepareBroker } from '../../scripts/setup.mjs';
 import { Unavailable } from './measure.mjs';
+import { scripts } from './peers.mjs';
 
 const SERVER = join(cache, 'nats/venv/bin/nats-server');
 const ADDRESS = '127.0.0.1';
@@ -65,4 +66,25 @@ export async function withCluster({ agents, slots, dist }, body) {
     }
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Mini-batches a second that do nothing and have no input, by the difference of two runs. Nobody looks at the processes
+ * meanwhile: at such rates that alone takes a quarter of the speed.
+ */
+export async function nothingSteady({ sizes, workers, args = [], dist }) {
+  const seconds = [];
+  for (const count of sizes) {
+    const folder = mkdtempSync(join(tmpdir(), 'bench-runs-'));
+    const cli = join(dist ?? join(root, 'dist'), 'cli/main.js');
+    const what = ['--entry-script', join(scripts, 'nothing.mjs'), '--rank-mini-batch-count', String(count)];
+    const how = ['--processes', String(workers), '--root', folder, ...args];
+    const from = performance.now();
+    const [code] = await once(spawn(process.execPath, [cli, 'run', ...what, ...how], { stdio: 'ignore' }), 'exit');
+    seconds.push((performance.now() - from) / 1000);
+    rmSync(folder, { recursive: true, force: true });
+    if (code !== 0) throw new Unavailable(`exit code ${code}`);
+  }
+  const perSecond = (sizes[1] - sizes[0]) / (seconds[1] - seconds[0]);
+  return { perSecond, micros: 1e6 / perSecond };
 }
