@@ -13,7 +13,7 @@ export const SESSION_MARKER = 'PARALLELRUN_SESSION';
 
 /** Ours, and of no concern to a script; or of the process that started us, and harmful to a Node worker. */
 const WITHHELD =
-  /^(PARALLELRUN_.*(TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY).*|NODE_CHANNEL_FD|NODE_CHANNEL_SERIALIZATION_MODE|NODE_UNIQUE_ID)$/;
+  /^(PARALLELRUN_ENGINE.*|PARALLELRUN_.*(TOKEN|SECRET|PASSWORD|CREDENTIAL|KEY).*|NODE_CHANNEL_FD|NODE_CHANNEL_SERIALIZATION_MODE|NODE_UNIQUE_ID)$/;
 
 /** Of a run, what its scripts can ask for. */
 export type ScriptOptions = Pick<

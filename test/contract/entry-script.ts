@@ -90,6 +90,7 @@ const OURS: readonly Line[] = [
   held('ours: init_timeout, memory_limit, recycle_after_mini_batches, recycle_after_growth', ['job/compile', 'in a job file, and shown'], ['job/bad-jobs', '%s', 'init_timeout: 0']),
   held('ours: isolate', ['job/compile', '%j: %s'], ['e2e/isolation', 'isolate: false: the mini-batch fails whole after its tries']),
   held('ours: summary_only, overwrite, allow_empty', ['job/compile', 'refuses what is there: a file, a folder, a link, a file for a folder'], ['e2e/badinput', '--allow-empty gives a valid empty output'], ['e2e/isolation', 'summary_only: counted, and dead letters written beside no result']),
+  held('ours: engine, share, priority', ['job/compile', 'comes from the environment, unless somebody says that there is none'], ['e2e/nats', 'gives rows in order, and brings the logs of all nodes under their addresses'], ['engine/gate', 'go by shares of time, whatever mini-batches take']),
   held('ours: name, root, advertise', ['job/compile', 'refuses a name that is taken, and a root that is a file'], ['job/compile', 'takes %s']),
 ]; // prettier-ignore
 

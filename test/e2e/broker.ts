@@ -59,7 +59,7 @@ export class TestBroker {
 
   async kill(): Promise<void> {
     const server = this.#process;
-    if (!server || server.exitCode !== null || server.signalCode !== null) return;
+    if (server?.exitCode !== null || server.signalCode !== null) return;
     const gone = once(server, 'exit');
     server.kill('SIGKILL');
     await gone;
@@ -97,8 +97,10 @@ export class TestAgent {
     this.address = address;
     this.workFolder = join(folder, `work-${address}`);
     mkdirSync(this.workFolder, { recursive: true });
-    const args = ['agent', '--engine', url, '--advertise', address, '--work-folder', this.workFolder, ...flags];
-    this.process = spawn(process.execPath, [CLI, ...args], { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
+    const args = ['agent', '--advertise', address, '--work-folder', this.workFolder, ...flags];
+    // as a person with a password does it: arguments are for all eyes
+    const env = { ...process.env, PARALLELRUN_ENGINE: url };
+    this.process = spawn(process.execPath, [CLI, ...args], { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding('utf8').on('data', (text: string) => (this.said += text));
     }

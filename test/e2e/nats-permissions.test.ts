@@ -41,7 +41,10 @@ describe.skipIf(WHY_NO_BROKER !== undefined)('credentials at the broker', () => 
     const agents: TestAgent[] = [];
     beforeEach(() => {
       space = new Workspace();
-      space.write('code/score.py', 'import time\ndef run(b):\n    time.sleep(0.05)\n    return [len(b)]\n');
+      space.write(
+        'code/score.py',
+        'import os, time\ndef run(b):\n    time.sleep(0.05)\n    return [k for k, v in os.environ.items() if "pw@" in v or k.startswith("PARALLELRUN_ENGINE")] or ["nothing"]\n',
+      );
       space.files('in', Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`f${i}`, 'x'])));
     });
     afterEach(async () => {
@@ -58,6 +61,7 @@ describe.skipIf(WHY_NO_BROKER !== undefined)('credentials at the broker', () => 
       const ended = await space.cli(...flags, '--engine', urlOf('run-a'), '--nodes', '2', '--processes', '1');
       expect(ended.code, ended.stdout + ended.stderr + agents.map(({ said }) => said).join('')).toBe(0);
       expect(space.list(A, 'logs/worker')).toEqual([ONE, TWO]);
+      expect(space.rows(A)).toEqual(Array.from({ length: 20 }, () => 'nothing'));
       for (const { said } of agents) expect(said).not.toContain('pw');
       expect(space.read(A, 'state/plan.json')).not.toContain('pw@');
     });

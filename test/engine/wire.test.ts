@@ -65,10 +65,8 @@ describe('messages of the engine', () => {
           { m: 'work', assignments },
           { m: 'stop', how: 'now' },
         ]);
-        const failed: EngineEvent = {
-          ...outcome(9, rows[0] ?? new Uint8Array(0)),
-          ...{ result: { ok: false, failure: { kind: 'node-lost', node } } },
-        } as EngineEvent;
+        const result = { ok: false, failure: { kind: 'node-lost', node } } as const;
+        const failed = { ...outcome(9, new Uint8Array(0)), result } as EngineEvent;
         const reports: Report[] = [
           { m: 'events', events: [failed, ...rows.map((bytes, i) => outcome(i, bytes))] },
           { m: 'log', path: 'logs/x', bytes: piece },

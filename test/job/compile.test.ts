@@ -519,6 +519,34 @@ describe('the advertised address', () => {
   });
 });
 
+describe('the engine', () => {
+  const of = async (flags: WrittenFlags, env: Record<string, string> = {}) => {
+    const cwd = await workspace({ 'job.yml': `${JOB}    resources: { instance_count: 3 }\n` });
+    return compiled(cwd, { jobFile: 'job.yml', flags, env });
+  };
+
+  it('gives the run as many nodes as it asks for, and keeps no password', async () => {
+    const { plan, warnings, secrets } = await of({ engine: 'nats://me:s3cret@head', share: '3', priority: '-2' });
+    expect(warnings).toEqual([]);
+    expect(plan).toMatchObject({ nodeCount: 3, engine: 'nats://head:4222', share: 3, priority: -2 });
+    expect(JSON.stringify(plan)).not.toContain('s3cret');
+    expect(secrets.get('nats://head:4222')).toBe('nats://me:s3cret@head');
+    expect((await of({ engine: 'nats://head', nodeCount: '5' })).plan.nodeCount).toBe(5);
+  });
+
+  it('comes from the environment, unless somebody says that there is none', async () => {
+    const env = { PARALLELRUN_ENGINE: 'tls://head:1' };
+    expect((await of({}, env)).plan).toMatchObject({ nodeCount: 3, engine: 'tls://head:1' });
+    expect((await of({ engine: 'embedded' }, env)).plan).toMatchObject({ nodeCount: 1 });
+    expect((await of({ engine: 'embedded' }, env)).plan.engine).toBeUndefined();
+  });
+
+  it.each(['http://head', 'head', 'nats://'])('is refused where it is %j', async (engine) => {
+    const cwd = await workspace();
+    expect(short(await problemsOf(cwd, { flags: { ...CLI, engine } }))).toEqual(['PR6001']);
+  });
+});
+
 describe('what is no job file', () => {
   it('says of a script and of a folder how they are meant to be given', async () => {
     const cwd = await workspace();
